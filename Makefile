@@ -1,0 +1,36 @@
+# Everything a person needs to run here; `make help` lists it. The tools live in .venv, which `make setup` makes.
+PYTHON ?= python3
+RUN := .venv/bin/python -m
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench sandbox lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+
+setup: ## install everything into .venv (Python >= 3.11 and make are enough)
+	@scripts/install.sh
+
+demo: setup ## the sandbox, Airflow and the example DAGs, from nothing to Parquet files
+	@.venv/bin/python scripts/demo.py
+
+test: setup ## all tests; make test ARGS="-k paging" runs some
+	@$(RUN) pytest $(ARGS)
+
+check: setup ## the linters: ruff, its format, mypy --strict on the package
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) mypy
+
+bench: setup ## the benchmarks of benchmarks/
+	@$(RUN) benchmarks $(ARGS)
+
+sandbox: setup ## the imitated API on http://127.0.0.1:8089, until Ctrl-C
+	@$(RUN) altegio_provider.sandbox $(ARGS)
+
+lock: setup ## write constraints.txt anew, with today's versions
+	@scripts/lock.sh
+
+clean: ## remove .venv and all caches
+	@rm -rf .venv .demo .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
