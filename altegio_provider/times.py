@@ -14,7 +14,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-__all__ = ["EventStart", "LocationClock", "as_instant", "load_zone", "parse_datetime", "wall_text", "wall_window"]
+__all__ = [
+    "EventStart",
+    "LocationClock",
+    "as_instant",
+    "load_zone",
+    "parse_datetime",
+    "wall_text",
+    "wall_window",
+]
 
 _EPOCH_NAIVE = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock has no zone
 _EPOCH_ORDINAL = _EPOCH_NAIVE.toordinal()
@@ -96,8 +104,7 @@ def wall_window(date_from: datetime, date_to: datetime, zone: ZoneInfo) -> tuple
 def _turned_back(start: datetime, end: datetime, zone: ZoneInfo) -> timedelta:
     """By how much the clock of ``zone`` is turned back between two instants (zero when it is not)."""
     before, after = start.astimezone(zone).utcoffset(), end.astimezone(zone).utcoffset()
-    assert before is not None and after is not None  # noqa: S101 - ZoneInfo always knows
-    return max(before - after, timedelta(0))
+    return max((before or timedelta(0)) - (after or timedelta(0)), timedelta(0))
 
 
 class EventStart(NamedTuple):

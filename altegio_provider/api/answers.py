@@ -1,0 +1,201 @@
+"""Reads an answer: a JSON document, or the error that its status and body stand for.
+
+Error bodies come in six shapes, and from proxies in none at all; one tolerant reader takes them all. What counts
+is the status and the structure, never a message's text, for messages are localised.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
+
+from altegio_provider.api.errors import (
+    AltegioAuthError,
+    AltegioConflictError,
+    AltegioConnectionError,
+    AltegioConnectionOutcomeUnknownError,
+    AltegioError,
+    AltegioNotFoundError,
+    AltegioRateLimitError,
+    AltegioResponseError,
+    AltegioResponseOutcomeUnknownError,
+    AltegioServerError,
+    AltegioServerOutcomeUnknownError,
+    AltegioValidationError,
+)
+from altegio_provider.api.redaction import redact
+
+__all__ = ["bad_answer", "no_answer", "read_answer", "retry_after_seconds"]
+
+_AUTH_ADVICE = {
+    401: (
+        "Check the partner token (the connection's password) and the user token; "
+        "the user token dies when the user's password changes."
+    ),
+    402: "The location's licence has run out; renew it in Altegio.",
+    403: "The user has no right to this in that location, or the location's licence has run out.",
+}
+
+
+def read_answer(
+    method: str,
+    path: str,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    secrets: tuple[str, ...] = (),
+) -> Any:
+    """Return the JSON document of a good answer (``None`` for an empty one to a DELETE).
+
+    :param secrets: strings that no error may show.
+    :raises AltegioError: the leaf that fits the status and the body.
+    """
+    if 200 <= status < 300:
+        return _document(method, path, status, body, secrets)
+    raise _refusal(method, path, status, headers, body, secrets)
+
+
+def no_answer(method: str, path: str, reason: str) -> AltegioConnectionError:
+    """Return the error for a request that was sent and whose answer never came."""
+    kind = AltegioConnectionError if method == "GET" else AltegioConnectionOutcomeUnknownError
+    return kind(f"no answer: {reason}.", method=method, path=path)
+
+
+def bad_answer(method: str, path: str, status: int | None, reason: str, text: str = "") -> AltegioResponseError:
+    """Return the error for an answer that cannot be read or contradicts itself."""
+    kind = AltegioResponseError if method == "GET" else AltegioResponseOutcomeUnknownError
+    return kind(f"the answer is no valid answer: {reason}.", method=method, path=path, status=status, body=text)
+
+
+def _document(method: str, path: str, status: int, body: bytes, secrets: tuple[str, ...]) -> Any:
+    if not body.strip() or body.strip() == b"null":
+        if method == "DELETE":
+            return None
+        raise bad_answer(method, path, status, "its body is empty")
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        text = redact(body[:4096].decode("utf-8", "replace"), secrets)
+        kind = "HTML" if text.lstrip()[:1] == "<" else "cut off or no JSON"
+        raise bad_answer(method, path, status, f"its body is {kind}", text) from error
+    if not isinstance(document, dict):
+        raise bad_answer(method, path, status, f"a JSON {type(document).__name__} came where an object belongs")
+    hidden = document.get("data")
+    if document.get("success") is False:
+        message, errors = _complaint(document, secrets)
+        raise bad_answer(method, path, status, _with_words('it says "success": false', message, errors))
+    if method != "GET" and isinstance(hidden, dict) and hidden.get("errors"):
+        message, errors = _complaint({"errors": hidden["errors"]}, secrets)
+        raise AltegioValidationError(
+            "refused, though the status says otherwise.",
+            method=method,
+            path=path,
+            status=status,
+            message=message,
+            errors=errors,
+        )
+    return document
+
+
+def _refusal(
+    method: str, path: str, status: int, headers: Mapping[str, str], body: bytes, secrets: tuple[str, ...]
+) -> AltegioError:
+    text = redact(body[:4096].decode("utf-8", "replace"), secrets)
+    try:
+        message, errors = _complaint(orjson.loads(body), secrets)
+    except orjson.JSONDecodeError:
+        message, errors = None, {}
+    details: dict[str, Any] = {
+        "method": method,
+        "path": path,
+        "status": status,
+        "message": message,
+        "body": text,
+    }
+    if status in _AUTH_ADVICE:
+        return AltegioAuthError(f"not allowed (HTTP {status}).", hint=_AUTH_ADVICE[status], **details)
+    if status in (404, 405):
+        return AltegioNotFoundError(f"not found (HTTP {status}).", **details)
+    if status == 409:
+        return AltegioConflictError("the team member or a resource is busy (HTTP 409).", **details)
+    if status == 429:
+        wait = retry_after_seconds(headers.get("Retry-After"), time.time())
+        return AltegioRateLimitError("too many requests (HTTP 429).", retry_after=wait, **details)
+    if status >= 500:
+        kind = AltegioServerError if method == "GET" else AltegioServerOutcomeUnknownError
+        return kind(f"the server failed (HTTP {status}).", **details)
+    if 400 <= status < 500 and status != 408:
+        return AltegioValidationError(f"refused (HTTP {status}).", errors=errors, **details)
+    return bad_answer(method, path, status, f"HTTP {status} was not expected", text)
+
+
+def retry_after_seconds(value: str | None, now: float) -> float | None:
+    """Read ``Retry-After`` in either form: seconds, or an HTTP date.
+
+    :param now: the current Unix time.
+    :returns: seconds from now, never negative; ``None`` where there is none or it cannot be read.
+    """
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - now
+        except (ValueError, TypeError):
+            return None
+    return max(0.0, seconds) if seconds == seconds and seconds != float("inf") else None
+
+
+def _with_words(summary: str, message: str | None, errors: Mapping[str, list[str]]) -> str:
+    words = [message] if message else []
+    words += [f"{field}: {'; '.join(texts)}" for field, texts in errors.items()]
+    return f"{summary} ({'; '.join(words)})" if words else summary
+
+
+def _complaint(document: Any, secrets: tuple[str, ...]) -> tuple[str | None, dict[str, list[str]]]:
+    """Return the message and the complaints per field, whichever shape they came in."""
+    if not isinstance(document, dict):
+        return None, {}
+    raw_meta = document.get("meta")
+    meta = raw_meta if isinstance(raw_meta, dict) else {}
+    complaints = meta.get("errors") or document.get("errors")
+    message = meta.get("message") or document.get("message")
+    if message is None and isinstance(complaints, dict) and isinstance(complaints.get("message"), str):
+        message = complaints["message"]
+        complaints = {field: text for field, text in complaints.items() if field not in ("message", "code")}
+    errors: dict[str, list[str]] = {}
+    for field, text in _pairs(complaints):
+        errors.setdefault(field, []).append(redact(text, secrets))
+    return (redact(message, secrets) if isinstance(message, str) else None), errors
+
+
+def _pairs(complaints: Any) -> list[tuple[str, str]]:
+    """Flatten complaints to (field, text); a complaint about no field in particular is about ``request``."""
+    if isinstance(complaints, dict):
+        return [(str(field), text) for field, texts in complaints.items() for text in _texts(texts)]
+    if not isinstance(complaints, list):
+        return [("request", text) for text in _texts(complaints)]
+    pairs: list[tuple[str, str]] = []
+    for entry in complaints:
+        if not isinstance(entry, dict):
+            pairs += [("request", text) for text in _texts(entry)]
+        elif "field_name" in entry:
+            pairs += [(str(entry["field_name"]), text) for text in _texts(entry.get("error_message"))]
+        elif "message" in entry:
+            pairs += [("request", text) for text in _texts(entry["message"])]
+        else:
+            pairs += _pairs(entry)
+    return pairs
+
+
+def _texts(value: Any) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, dict):
+        return [text for nested in value.values() for text in _texts(nested)]
+    return [text for nested in value for text in _texts(nested)] if isinstance(value, list) else [str(value)]

@@ -1,0 +1,287 @@
+"""The two families of routes as data, and the one row shape that both become.
+
+The same service answers under ``/companies/…/activities`` and ``/locations/…/events``. What differs between them
+stands in this module and in :mod:`~altegio_provider.api.bodies`: paths, filters, paging and the form of an answer.
+Nothing outside knows which family is in use.
+
+The row shape is the flat one of ``companies``: a dict with ``id`` (int), the event's own fields, and ``staff``,
+``service``, ``labels`` and ``resource_instances`` nested in it. A JSON:API resource of ``locations`` is flattened to
+it, its ``included`` resources joined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from altegio_provider.api.errors import AltegioResponseError, AltegioValidationError
+
+__all__ = [
+    "COMPANIES",
+    "LOCATIONS",
+    "ActivityFilter",
+    "Page",
+    "PageSpan",
+    "Route",
+    "RouteFamily",
+    "family_named",
+]
+
+Row = dict[str, Any]
+Query = list[tuple[str, str]]
+
+
+class Route(NamedTuple):
+    """One operation: its HTTP method and its path below the base URL."""
+
+    method: str
+    path: str
+
+
+class PageSpan(NamedTuple):
+    """What one list request asks for: ``limit`` rows from the row number ``start`` on."""
+
+    start: int
+    limit: int
+
+
+class Page(NamedTuple):
+    """What one list request brought: its rows, and the total that the server claims (a hint, never believed)."""
+
+    rows: list[Row]
+    total: int | None
+
+
+@dataclass(frozen=True)
+class ActivityFilter:
+    """The filters of a list of activities; ids are whole numbers, ``search`` is text."""
+
+    staff_ids: Sequence[int] = ()
+    service_ids: Sequence[int] = ()
+    capacity: int | None = None
+    search: str | None = None
+
+
+@dataclass(frozen=True)
+class RouteFamily:
+    """One family of routes.
+
+    :param name: as the connection names it.
+    :param routes: the operations it has, by the client method's name.
+    :param page_size: rows a page, where the caller does not say.
+    :param largest_page: the most that a page may be asked for, where it is known.
+    :param lists_the_past: whether a list may begin before now.
+    """
+
+    name: str
+    routes: Mapping[str, Route]
+    page_size: int
+    largest_page: int | None
+    lists_the_past: bool
+    span: Callable[[int, int], PageSpan]
+    paging_query: Callable[[PageSpan], Query]
+    filter_query: Callable[[ActivityFilter], Query]
+    includes: tuple[str, ...] = field(default=())
+
+    def route(self, operation: str) -> Route:
+        """Return the route of an operation.
+
+        :raises AltegioValidationError: this family has none; the text names the one that does.
+        """
+        try:
+            return self.routes[operation]
+        except KeyError:
+            others = [family.name for family in _FAMILIES if operation in family.routes]
+            raise AltegioValidationError(
+                f"{operation} does not exist under route_family={self.name!r}.",
+                errors={"route_family": [f"set it to {' or '.join(map(repr, others))} in the connection's extra"]},
+                hint="",
+            ) from None
+
+    def list_query(self, wall_from: str, wall_to: str, filters: ActivityFilter, span: PageSpan) -> Query:
+        """Return the query of one page of activities; the range is on the location's wall clock."""
+        return [
+            ("filter[from]", wall_from),
+            ("filter[to]", wall_to),
+            *self.filter_query(filters),
+            *(("include", name) for name in self.includes),
+            *self.paging_query(span),
+        ]
+
+
+def _offset_span(start: int, size: int) -> PageSpan:
+    return PageSpan(start, size)
+
+
+def _numbered_span(start: int, size: int) -> PageSpan:
+    """Return the page that covers ``start`` and reaches furthest.
+
+    Pages are numbered, so a page can only begin at a multiple of its own size: choosing the size (down to half)
+    is what lets one page overlap the one before by a few rows and not by half a page.
+    """
+    return max(
+        (PageSpan(start // limit * limit, limit) for limit in range(max(1, size // 2), size + 1)),
+        key=lambda span: (span.start + span.limit, span.limit),
+    )
+
+
+def _offset_query(span: PageSpan) -> Query:
+    return [("limit", str(span.limit)), ("offset", str(span.start))]
+
+
+def _numbered_query(span: PageSpan) -> Query:
+    return [("limit", str(span.limit)), ("page", str(span.start // span.limit + 1))]
+
+
+def _joined_filters(filters: ActivityFilter) -> Query:
+    query = [
+        (f"filter[{name}][]", ",".join(map(str, ids)))
+        for name, ids in (("master_ids", filters.staff_ids), ("service_ids", filters.service_ids))
+        if ids
+    ]
+    if filters.capacity is not None:
+        query.append(("filter[capacity]", str(filters.capacity)))
+    if filters.search:
+        query.append(("search", filters.search))
+    return query
+
+
+def _repeated_filters(filters: ActivityFilter) -> Query:
+    if filters.search:
+        raise AltegioValidationError(
+            "the `locations` family cannot search by text.",
+            errors={"search": ["leave it out, or set route_family to 'companies' in the connection's extra"]},
+            hint="",
+        )
+    query = [("filter[master_ids][]", str(staff_id)) for staff_id in filters.staff_ids]
+    query += [("filter[service_ids][]", str(service_id)) for service_id in filters.service_ids]
+    if filters.capacity is not None:
+        query.append(("filter[capacity]", str(filters.capacity)))
+    return query
+
+
+def _event_routes(events: str, book: str) -> dict[str, Route]:
+    return {
+        "list_activities": Route("GET", events),
+        "create_event": Route("POST", events),
+        "get_event": Route("GET", f"{events}/{{event_id}}"),
+        "update_event": Route("PUT", f"{events}/{{event_id}}"),
+        "delete_event": Route("DELETE", f"{events}/{{event_id}}"),
+        "create_event_appointment": Route("POST", f"{events}/{{event_id}}/{book}"),
+    }
+
+
+# Appointments are read from here whichever family is in use: `companies` has no such route, the service is the same.
+_LIST_APPOINTMENTS = Route("GET", "/locations/{location_id}/appointments")
+
+COMPANIES = RouteFamily(
+    name="companies",
+    routes=_event_routes("/companies/{location_id}/activities", "records"),
+    page_size=100,
+    largest_page=None,
+    lists_the_past=True,
+    span=_offset_span,
+    paging_query=_offset_query,
+    filter_query=_joined_filters,
+)
+
+_APPOINTMENT = "/locations/{location_id}/events/{event_id}/appointments/{appointment_id}"
+LOCATIONS = RouteFamily(
+    name="locations",
+    routes={
+        **_event_routes("/locations/{location_id}/events", "appointments"),
+        "list_appointments": _LIST_APPOINTMENTS,
+        "update_event_appointment": Route("PUT", _APPOINTMENT),
+        "reschedule_event_appointment": Route("PATCH", _APPOINTMENT),
+        "delete_appointment": Route("DELETE", "/locations/{location_id}/appointments/{appointment_id}"),
+    },
+    page_size=250,
+    largest_page=250,
+    lists_the_past=False,
+    span=_numbered_span,
+    paging_query=_numbered_query,
+    filter_query=_repeated_filters,
+    includes=("staff", "service", "labels", "resource_instances"),
+)
+
+_FAMILIES = (COMPANIES, LOCATIONS)
+
+
+def family_named(name: str) -> RouteFamily:
+    """Return the family of that name.
+
+    :raises AltegioValidationError: there is none.
+    """
+    for family in _FAMILIES:
+        if family.name == name:
+            return family
+    raise AltegioValidationError(
+        f"route_family {name!r} is unknown.",
+        errors={"route_family": ["use 'companies' or 'locations'"]},
+        hint="",
+    )
+
+
+def page_of(document: Mapping[str, Any], path: str) -> Page:
+    """Return the rows of a list answer in the one row shape.
+
+    :raises AltegioResponseError: ``data`` is no list of objects.
+    """
+    data = document.get("data")
+    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+        raise AltegioResponseError(
+            "the answer is no valid answer: `data` is no list of objects.",
+            method="GET",
+            path=path,
+            status=200,
+        )
+    meta = document.get("meta")
+    pagination = meta.get("pagination") if isinstance(meta, dict) else None
+    total = pagination.get("total") if isinstance(pagination, dict) else None
+    included = _by_reference(document.get("included"))
+    rows = [flat_row(row, included) if "attributes" in row else row for row in data]
+    return Page(rows, total if isinstance(total, int) and not isinstance(total, bool) else None)
+
+
+def resource_of(document: Mapping[str, Any], method: str, path: str) -> Row:
+    """Return the one resource of an answer in the flat row shape.
+
+    :raises AltegioResponseError: ``data`` is no object.
+    """
+    from altegio_provider.api.answers import bad_answer
+
+    data = document.get("data") if isinstance(document, dict) else None
+    if not isinstance(data, dict):
+        raise bad_answer(method, path, 200, "`data` is no object")
+    return flat_row(data, _by_reference(document.get("included"))) if "attributes" in data else data
+
+
+def flat_row(resource: Mapping[str, Any], included: Mapping[tuple[str, str], Row]) -> Row:
+    """Flatten a JSON:API resource: its id as a number, its attributes, and the resources it refers to."""
+    attributes = resource.get("attributes")
+    row: Row = {**(attributes if isinstance(attributes, dict) else {}), "id": _number(resource.get("id"))}
+    relationships = resource.get("relationships")
+    for name, relationship in relationships.items() if isinstance(relationships, dict) else ():
+        linked = relationship.get("data") if isinstance(relationship, dict) else None
+        if isinstance(linked, dict):
+            row.setdefault(name, _joined(linked, included))
+        elif isinstance(linked, list):
+            row.setdefault(name, [_joined(one, included) for one in linked])
+    return row
+
+
+def _joined(reference: Any, included: Mapping[tuple[str, str], Row]) -> Any:
+    if not isinstance(reference, dict):
+        return reference
+    key = (str(reference.get("type")), str(reference.get("id")))
+    return included.get(key, {"id": _number(reference.get("id"))})
+
+
+def _by_reference(included: Any) -> dict[tuple[str, str], Row]:
+    resources: Iterable[Any] = included if isinstance(included, list) else ()
+    return {(str(one.get("type")), str(one.get("id"))): flat_row(one, {}) for one in resources if isinstance(one, dict)}
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
