@@ -1,0 +1,123 @@
+"""What makes it a package: entry points, pinned versions, lazy names, and the commands that set it up."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import subprocess
+import sys
+from importlib import import_module, metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import altegio_provider
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+HEAVY = ("airflow", "pandas", "pyarrow", "pydantic", "requests", "fastapi", "sqlalchemy", "orjson")
+
+
+def python(program: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def setup_cfg() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(REPOSITORY / "setup.cfg")
+    return parser
+
+
+def lines_of(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    loaded = json.loads(
+        python("import json, sys, altegio_provider; print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))")
+    )
+    assert not set(HEAVY) & set(loaded)
+
+
+def test_every_public_name_is_there_and_found_by_its_own_module():
+    for name in altegio_provider.__all__:
+        value = getattr(altegio_provider, name)
+        assert name == "__version__" or value.__name__ == name
+    assert dir(altegio_provider) == sorted(altegio_provider.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="AltegioCleint"):
+        altegio_provider.AltegioCleint  # noqa: B018
+
+
+def test_every_entry_point_leads_to_something(setup_cfg):
+    groups = setup_cfg["options.entry_points"]
+    assert {"apache_airflow_provider", "airflow.plugins", "pytest11"} <= set(groups)
+    for group in groups.values():
+        for line in lines_of(group):
+            module, _, attribute = line.partition("=")[2].strip().partition(":")
+            loaded = import_module(module)
+            assert not attribute or callable(getattr(loaded, attribute))
+
+
+def requirements(setup_cfg: configparser.ConfigParser, extra: str) -> list[Requirement]:
+    """The package's own requirements with one of its extras, which may name other extras of the package."""
+    found = [Requirement(line) for line in lines_of(setup_cfg["options.extras_require"][extra])]
+    own = setup_cfg["metadata"]["name"]
+    inner = [r for used in found if used.name == own for e in used.extras for r in requirements(setup_cfg, e)]
+    return [r for r in found if r.name != own] + inner
+
+
+def test_constraints_pin_all_that_the_demo_and_the_tests_install(setup_cfg):
+    pinned = {
+        canonicalize_name(r.name): r.specifier
+        for r in map(Requirement, lines_of((REPOSITORY / "constraints.txt").read_text()))
+    }
+    waiting = [Requirement(line) for line in lines_of(setup_cfg["options"]["install_requires"])]
+    waiting += requirements(setup_cfg, "dev")
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        wanted = waiting.pop()
+        name = canonicalize_name(wanted.name)
+        if (name, frozenset(wanted.extras)) in seen:
+            continue
+        seen.add((name, frozenset(wanted.extras)))
+        assert name in pinned, f"{name} is installed but not pinned: make lock"
+        assert re.fullmatch(r"==[\w.+!]+", str(pinned[name]))
+        installed = metadata.distribution(name)
+        assert pinned[name].contains(installed.version, prereleases=True), f"{name} {installed.version} is installed"
+        for line in installed.requires or []:
+            needed = Requirement(line)
+            # The empty name stands for "without extras".
+            if not needed.marker or any(needed.marker.evaluate({"extra": e}) for e in {"", *wanted.extras}):
+                waiting.append(needed)
+    assert len(seen) > 100
+
+
+@pytest.mark.parametrize("name", ["setup.cfg", "pyproject.toml", "constraints.txt", "Makefile", ".ci/run", "scripts"])
+def test_no_file_that_installs_names_a_host(name):
+    path = REPOSITORY / name
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        if file.is_file():
+            text = file.read_text().replace("http://127.0.0.1", "")
+            assert "://" not in text.replace("redis://...", ""), (
+                f"{file}: where packages come from is the user's choice"
+            )
+
+
+def test_make_help_lists_every_target():
+    makefile = (REPOSITORY / "Makefile").read_text()
+    assert len(makefile.splitlines()) <= 60
+    listed = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert phony
+    assert {line.split()[1] for line in listed.splitlines()} == set(phony[1].split())
+    assert {"help", "setup", "demo", "test", "check", "bench", "sandbox"} <= set(phony[1].split())
