@@ -58,4 +58,6 @@ with_pip() {
         inside pip install --quiet --disable-pip-version-check --editable ".[$extras]"
 }
 with_uv || with_pip || stop "the packages could not be installed; the lines above say why"
+# The build leaves it beside the sources, and Airflow run from here would find every entry point twice.
+rm -rf airflow_provider_altegio.egg-info
 echo "$state" >"$stamp"

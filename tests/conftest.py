@@ -7,10 +7,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+AirflowCommand = Callable[..., str]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -56,10 +59,24 @@ def airflow_home() -> Path:
 
 
 @pytest.fixture(scope="session")
-def airflow_db(airflow_home: Path) -> Path:
+def airflow() -> AirflowCommand:
+    """Run ``airflow ARGUMENTS`` in a process of its own and return what it printed; it must succeed.
+
+    Settings are keyword arguments: ``airflow("dags", "test", "mine", AIRFLOW__CORE__DAGS_FOLDER=folder)``.
+    """
+
+    def run(*arguments: str, **settings: str) -> str:
+        command = [sys.executable, "-m", "airflow", *arguments]
+        env = os.environ | settings
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def airflow_db(airflow_home: Path, airflow: AirflowCommand) -> Path:
     """``AIRFLOW_HOME`` with a migrated SQLite database, for tests that run tasks. Made once, in about five seconds."""
-    done = subprocess.run(
-        [sys.executable, "-m", "airflow", "db", "migrate"], capture_output=True, text=True, check=False, timeout=300
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    airflow("db", "migrate")
     return airflow_home

@@ -1,0 +1,157 @@
+"""What Airflow sees of the package: its data held against Airflow's own schemas, and the real providers manager."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from altegio_provider import __version__
+from altegio_provider.get_provider_info import get_provider_info
+
+# As the design fixes them: other people's connections are written with these names.
+EXTRAS = {
+    "user_token",
+    "location_id",
+    "route_family",
+    "timezone",
+    "requests_per_second",
+    "requests_per_minute",
+    "rate_limit_url",
+    "timeout",
+    "verify",
+}
+
+
+@pytest.fixture
+def info() -> dict[str, Any]:
+    return get_provider_info()
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    """The stricter of Airflow's two schemas, without what belongs to a provider inside Airflow's own repository."""
+    return strict(json.loads(_schema_file("provider.yaml.schema.json").read_text()) | {"required": ["package-name"]})
+
+
+def _schema_file(name: str) -> Path:
+    spec = importlib.util.find_spec("airflow")
+    assert spec
+    assert spec.origin
+    return Path(spec.origin).parent / name
+
+
+def strict(schema: Any) -> Any:
+    """The same schema, refusing every key that it does not describe."""
+    if isinstance(schema, dict):
+        schema = {key: strict(value) for key, value in schema.items()}
+        if isinstance(schema.get("properties"), dict):
+            schema["additionalProperties"] = False
+    return [strict(value) for value in schema] if isinstance(schema, list) else schema
+
+
+def test_it_fits_both_schemas(info, schema):
+    jsonschema.validate(info, schema)
+    jsonschema.validate(info, json.loads(_schema_file("provider_info.schema.json").read_text()))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("hoks",),
+        ("connection-types", 0, "hook-klass-name"),
+        ("connection-types", 0, "conn-fields", "verify", "lable"),
+        ("connection-types", 0, "ui-field-behaviour", "hidden_fields"),
+        ("transfers", 0, "python-modules"),
+    ],
+)
+def test_a_misspelt_key_would_be_noticed(info, schema, path):
+    wrong = deepcopy(info)
+    place: Any = wrong
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = []
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(wrong, schema)
+
+
+def test_the_form_has_every_setting_and_its_defaults_are_valid(info):
+    (connection,) = info["connection-types"]
+    assert set(connection["conn-fields"]) == EXTRAS
+    for field in connection["conn-fields"].values():
+        jsonschema.Draft202012Validator.check_schema(field["schema"])
+        if "default" in field["schema"]:
+            jsonschema.validate(field["schema"]["default"], field["schema"])
+
+
+def test_tokens_are_masked_and_nothing_secret_is_a_default(info):
+    fields = info["connection-types"][0]["conn-fields"]
+    assert [name for name, field in fields.items() if field["schema"].get("format") == "password"] == ["user_token"]
+    assert "default" not in fields["user_token"]["schema"]
+
+
+def test_every_module_it_names_is_there(info):
+    modules = [
+        module
+        for kind in ("hooks", "operators", "sensors", "triggers")
+        for entry in info.get(kind, [])
+        for module in entry["python-modules"]
+    ]
+    modules += [entry["python-module"] for entry in info["transfers"]]
+    for module in modules:
+        importlib.import_module(module)
+
+
+def test_every_module_of_these_kinds_is_named(info, repository):
+    """A hook or operator that Airflow is not told of is missing from its lists."""
+    package = repository / "altegio_provider"
+    for kind in ("hooks", "operators", "sensors", "triggers"):
+        there = {f"altegio_provider.{kind}.{path.stem}" for path in (package / kind).glob("[!_]*.py")}
+        assert {module for entry in info.get(kind, []) for module in entry["python-modules"]} == there
+    there = {f"altegio_provider.transfers.{path.stem}" for path in (package / "transfers").glob("[!_]*.py")}
+    assert {entry["python-module"] for entry in info["transfers"]} == there
+
+
+def test_every_integration_it_refers_to_is_described(info):
+    described = {integration["integration-name"] for integration in info["integrations"]}
+    for kind in ("hooks", "operators", "sensors", "triggers"):
+        assert {entry["integration-name"] for entry in info.get(kind, [])} <= described
+    for transfer in info["transfers"]:
+        assert {transfer["source-integration-name"], transfer["target-integration-name"]} <= described
+
+
+def test_airflow_lists_the_provider(airflow):
+    rows = json.loads(airflow("providers", "list", "--output", "json"))
+    assert [row["version"] for row in rows if row["package_name"] == "airflow-provider-altegio"] == [__version__]
+
+
+def test_airflow_lists_the_hook(airflow):
+    rows = json.loads(airflow("providers", "hooks", "--output", "json"))
+    (row,) = [row for row in rows if row["connection_type"] == "altegio"]
+    assert row["class"] == "altegio_provider.hooks.altegio.AltegioHook"
+    assert row["package"] == "airflow-provider-altegio"
+
+
+def test_the_connection_form_shows_the_fields():
+    program = (
+        "import json\n"
+        "from airflow.providers_manager import ProvidersManager\n"
+        "manager = ProvidersManager()\n"
+        "widgets = {name: [w.field['schema'].get('title'), w.is_sensitive]\n"
+        "           for name, w in manager.connection_form_widgets.items() if '__altegio__' in name}\n"
+        "print(json.dumps([widgets, manager.field_behaviours['altegio']]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    widgets, behaviour = json.loads(done.stdout.splitlines()[-1])
+    assert set(widgets) == {f"extra__altegio__{name}" for name in EXTRAS}
+    assert widgets["extra__altegio__user_token"] == ["User token", True]
+    assert behaviour["relabeling"] == {"host": "Base URL", "password": "Partner token"}
+    assert behaviour["hidden_fields"] == ["login", "port", "schema"]
