@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from copy import deepcopy
@@ -155,3 +156,15 @@ def test_the_connection_form_shows_the_fields():
     assert widgets["extra__altegio__user_token"] == ["User token", True]
     assert behaviour["relabeling"] == {"host": "Base URL", "password": "Partner token"}
     assert behaviour["hidden_fields"] == ["login", "port", "schema"]
+
+
+def test_the_documentation_has_every_field_with_its_default(info, repository):
+    fields = info["connection-types"][0]["conn-fields"]
+    rows = re.findall(
+        r"^\| `(\w+)` \(extra\) \| ([^|]+) \|([^|]*)\|", (repository / "docs/connection.md").read_text(), re.M
+    )
+    documented = {name: (label.strip(), default.strip().strip("`")) for name, label, default in rows}
+    assert documented == {
+        name: (field["label"], str(field["schema"].get("default", "")).replace("True", "true"))
+        for name, field in fields.items()
+    }

@@ -102,7 +102,18 @@ def test_constraints_pin_all_that_the_demo_and_the_tests_install(setup_cfg):
     assert len(seen) > 100
 
 
-@pytest.mark.parametrize("name", ["setup.cfg", "pyproject.toml", "constraints.txt", "Makefile", ".ci/run", "scripts"])
+def test_constraints_pin_what_every_other_extra_asks_for(setup_cfg):
+    pinned = {
+        canonicalize_name(Requirement(line).name) for line in lines_of((REPOSITORY / "constraints.txt").read_text())
+    }
+    for extra in setup_cfg["options.extras_require"]:
+        assert {canonicalize_name(r.name) for r in requirements(setup_cfg, extra)} <= pinned, extra
+    assert {"setuptools", "uv"} <= pinned
+
+
+@pytest.mark.parametrize(
+    "name", ["setup.cfg", "pyproject.toml", "constraints.txt", "Makefile", "Dockerfile", ".ci/run", "scripts"]
+)
 def test_no_file_that_installs_names_a_host(name):
     path = REPOSITORY / name
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
