@@ -18,7 +18,8 @@
         └── AltegioResponseOutcomeUnknownError    (also an AltegioResponseError)
 
 A retry, an Airflow retry policy or an import report looks at the class, never at a number or a text: the API's
-messages are localised. No error holds a token, a phone, an e-mail or a name; see :mod:`~altegio_provider.api.redaction`.
+messages are localised. No error holds a token, a phone, an e-mail or a name
+(:mod:`~altegio_provider.api.redaction`).
 """
 
 from __future__ import annotations

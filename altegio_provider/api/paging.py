@@ -93,6 +93,7 @@ class PageReader:
         self._start_us = start_us
         self._delivered = _RowIds()
         self._longest = 0
+        self._short_pages_lie = False
 
     def read(self, window: Window) -> Iterator[list[Row]]:
         """Yield the rows of the window in lists of about a page, each row once.
@@ -110,9 +111,12 @@ class PageReader:
         for _ in range(_READINGS):
             chain = _Chain(self._delivered.has_all)
             brought_something = False
-            for rows in self._in_steps(window, chain):
-                brought_something = True
-                yield rows
+            try:
+                for rows in self._in_steps(window, chain):
+                    brought_something = True
+                    yield rows
+            finally:
+                self._short_pages_lie |= chain.short_pages_lie
             if not (chain.joined_blindly and brought_something):
                 return
         raise _OutOfStep("pages hold one row each, and no two readings agree")
@@ -142,8 +146,12 @@ class PageReader:
         size = chain.page_size(self._page_size)
         if not ahead.spans:
             ahead.ask(self._span(chain.next_start, size))
-        guesses = chain.pages // _PAGES_PER_GUESS - sum(span.start >= horizon.rows for span in ahead.spans)
-        while chain.pages and len(ahead.spans) < self._concurrency:
+        if chain.may_end or not chain.pages:
+            return
+        guesses = 0
+        if horizon.was_passed:
+            guesses = chain.pages // _PAGES_PER_GUESS - sum(span.start >= horizon.rows for span in ahead.spans)
+        while len(ahead.spans) < self._concurrency:
             last = ahead.spans[-1]
             span = self._span(last.start + min(last.limit, chain.longest) - chain.overlap, size)
             if span.start + span.limit <= last.start + last.limit:
@@ -163,10 +171,10 @@ class PageReader:
         self._longest = max(self._longest, len(rows))
         if fresh := self._fresh(rows):
             yield fresh
-        if len(rows) < self._longest:
+        if len(rows) < self._longest and not (rows and self._short_pages_lie):
             return
         seconds = int((window.end - window.start).total_seconds())
-        if seconds <= 1:
+        if seconds <= 1 or len(rows) < self._longest:
             yield from self._again_and_again(window)
             return
         middle = window.start + timedelta(seconds=seconds // 2)
@@ -174,7 +182,7 @@ class PageReader:
         yield from self._in_slices(Window(middle, window.end))
 
     def _again_and_again(self, window: Window) -> Iterator[list[Row]]:
-        """More events start in one second than fit a page: read it until a whole reading brings nothing new."""
+        """One answer cannot show all of this slice: read it until a whole reading brings nothing new."""
         for _ in range(_READINGS):
             brought_something = False
             position = 0
@@ -209,8 +217,8 @@ class _Chain:
     def __init__(self, all_known: Callable[[list[Row]], bool]) -> None:
         self._all_known = all_known
         self._tail: list[Row] = []
-        self._tail_was_short = False
-        self._short_pages_lie = False
+        self._tail_is_short_of = (False, False)  # what was asked for; what the server can return
+        self._limit_is_capped = False
         self._wanted_overlap = 1
         self._position = 0  # the row number behind the tail's last row, as far as known
         self._stalls = self._ends = 0
@@ -218,6 +226,8 @@ class _Chain:
         self.pages = 0
         #: The longest page seen: the server can return so many rows at once.
         self.longest = 0
+        #: Whether a page shorter than pages can be was followed by more rows.
+        self.short_pages_lie = False
         #: Whether a page was joined by its number alone, for pages of one row cannot overlap.
         self.joined_blindly = False
 
@@ -225,6 +235,11 @@ class _Chain:
     def overlap(self) -> int:
         """How many rows before the end of the chain the next page shall begin."""
         return max(0, min(self._wanted_overlap, self.longest - 1))
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the last page was shorter than pages can be."""
+        return self._tail_is_short_of[1]
 
     @property
     def next_start(self) -> int:
@@ -236,7 +251,8 @@ class _Chain:
 
         (Where pages are numbered, a capped limit moves the page's beginning too.)
         """
-        return self.longest if self._tail_was_short and self.longest else wanted
+        may_be_capped = self._limit_is_capped or self._tail_is_short_of[0]
+        return min(wanted, max(self.longest, 1)) if may_be_capped else wanted
 
     def join(self, span: PageSpan, rows: list[Row], was_guessed: bool) -> _Step:
         """Take in a page.
@@ -246,29 +262,32 @@ class _Chain:
         """
         self.longest = max(self.longest, len(rows))
         is_short = len(rows) < min(self.longest, span.limit)
-        blind = not self._tail or self.overlap == 0
+        blind = not self._tail or (self.overlap == 0 and span.start == self._position)
         link = _Link(len(rows), 0) if blind else _link(self._tail, rows)
         if link is None:
+            if was_guessed and self.may_end:
+                return _Step.APART  # the page before was short, so this one was asked for from too far behind
             self._widen()
             if not was_guessed:
                 self._step_aside(rows)
             return self._stalled(_Step.APART)
         if link.new:
             self.joined_blindly |= blind and bool(self._tail)
-            self._short_pages_lie |= bool(self._tail) and self._tail_was_short
-            self._tail, self._tail_was_short = rows, len(rows) < span.limit
+            self._limit_is_capped |= self._tail_is_short_of[0]
+            self.short_pages_lie |= self._tail_is_short_of[1]
+            self._tail, self._tail_is_short_of = rows, (len(rows) < span.limit, is_short)
             self._position = span.start + len(rows)
             self._stalls = self._ends = 0
             self.pages += 1
             return _Step.NEW
         self._position = span.start + len(rows) + link.missing
         if link.missing or not (is_short or blind):
-            self._tail_was_short = True
+            self._limit_is_capped |= len(rows) < span.limit
             return self._stalled(_Step.OLD)
         self._ends += 1
-        if self._ends >= (_WARY_ENDS if self._short_pages_lie else 1):
+        if self._ends >= (_WARY_ENDS if self.short_pages_lie else 1):
             return _Step.END
-        self._widen()
+        self._wanted_overlap = 1  # the fewer known rows a page begins with, the more a short one still shows
         return _Step.OLD
 
     def _widen(self) -> None:
@@ -281,7 +300,7 @@ class _Chain:
             return
         self._position -= max(1, self.longest // 2)
         if self._position <= 0:
-            self._position, self._tail = 0, []
+            self._position, self._tail, self._tail_is_short_of = 0, [], (False, False)
 
     def _stalled(self, step: _Step) -> _Step:
         self._stalls += 1
@@ -367,6 +386,11 @@ class _Horizon:
         self._rows_read = 0
         #: The guess.
         self.rows = 0.0
+
+    @property
+    def was_passed(self) -> bool:
+        """Whether more rows came than were expected."""
+        return self._rows_read >= self.rows
 
     def move(self, fresh: list[Row], total: int | None) -> None:
         """Take in the new rows of a page, and the total that came with it."""
