@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from fnmatch import fnmatch
 from importlib import import_module, metadata
 from pathlib import Path
 
@@ -67,6 +68,17 @@ def test_every_entry_point_leads_to_something(setup_cfg):
             module, _, attribute = line.partition("=")[2].strip().partition(":")
             loaded = import_module(module)
             assert not attribute or callable(getattr(loaded, attribute))
+
+
+def test_every_file_of_the_package_is_packaged(setup_cfg):
+    """An editable install has them all, so only a user would notice."""
+    patterns = lines_of(setup_cfg["options.package_data"]["*"])
+    package = REPOSITORY / "altegio_provider"
+    for path in package.rglob("*"):
+        if path.is_file() and path.suffix not in (".py", ".pyc"):
+            assert any(fnmatch(path.name, pattern) for pattern in patterns), path
+    for folder in {path.parent for path in package.rglob("*.py")}:
+        assert (folder / "__init__.py").is_file(), f"{folder} is not found as a package"
 
 
 def requirements(setup_cfg: configparser.ConfigParser, extra: str) -> list[Requirement]:
