@@ -46,6 +46,10 @@ class PageSpan(NamedTuple):
     limit: int
 
 
+#: Names the page to ask for: (row number to cover, rows to ask for at the most, begin as close to it as can be).
+SpanOf = Callable[[int, int, bool], PageSpan]
+
+
 class Page(NamedTuple):
     """What one list request brought: its rows, and the total that the server claims (a hint, never believed)."""
 
@@ -79,7 +83,7 @@ class RouteFamily:
     page_size: int
     largest_page: int | None
     lists_the_past: bool
-    span: Callable[[int, int], PageSpan]
+    span: SpanOf
     paging_query: Callable[[PageSpan], Query]
     filter_query: Callable[[ActivityFilter], Query]
     includes: tuple[str, ...] = field(default=())
@@ -110,20 +114,22 @@ class RouteFamily:
         ]
 
 
-def _offset_span(start: int, size: int) -> PageSpan:
+def _offset_span(start: int, size: int, _closely: bool) -> PageSpan:
     return PageSpan(start, size)
 
 
-def _numbered_span(start: int, size: int) -> PageSpan:
-    """Return the page that covers ``start`` and reaches furthest.
+def _numbered_span(start: int, size: int, closely: bool) -> PageSpan:
+    """Return the page that covers ``start`` and reaches furthest, or begins as close to it as can be.
 
     Pages are numbered, so a page can only begin at a multiple of its own size: choosing the size (down to half)
     is what lets one page overlap the one before by a few rows and not by half a page.
     """
-    return max(
-        (PageSpan(start // limit * limit, limit) for limit in range(max(1, size // 2), size + 1)),
-        key=lambda span: (span.start + span.limit, span.limit),
-    )
+    if closely:
+        spans = [PageSpan(start // limit * limit, limit) for limit in range(1, size + 1)]
+        reaching_further = [span for span in spans if span.start + span.limit > start + 1]
+        return max(reaching_further or spans)
+    spans = [PageSpan(start // limit * limit, limit) for limit in range(max(1, size // 2), size + 1)]
+    return max(spans, key=lambda span: (span.start + span.limit, span.limit))
 
 
 def _offset_query(span: PageSpan) -> Query:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from altegio_provider.api.paging import PageReader, Window
-from altegio_provider.api.routes import Page, PageSpan
+from altegio_provider.api.routes import Page, PageSpan, SpanOf
 
 Row = dict[str, Any]
 
@@ -64,9 +64,7 @@ class ChurningList:
     @property
     def steady(self) -> set[int]:
         """The ids that were there, unchanged, from the beginning to now."""
-        return {
-            row["id"] for row in self.rows if row["id"] in self._initial and row["id"] not in self._touched
-        }
+        return {row["id"] for row in self.rows if row["id"] in self._initial and row["id"] not in self._touched}
 
     def page(self, window: Window, span: PageSpan) -> Page:
         with self._lock:
@@ -102,9 +100,7 @@ class ChurningList:
         self.rows.sort(key=ORDERS[self.order])
 
 
-def read_all(
-    server: ChurningList, *, span: Callable[[int, int], PageSpan], page_size: int, concurrency: int = 1
-) -> list[int]:
+def read_all(server: ChurningList, *, span: SpanOf, page_size: int, concurrency: int = 1) -> list[int]:
     reader = PageReader(
         server.page,
         span=span,

@@ -6,11 +6,11 @@ import math
 from collections import Counter
 
 import pytest
-from tests.property.churning_list import ORDERS, ChurningList, read_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from altegio_provider.api.routes import COMPANIES, LOCATIONS
+from tests.property.churning_list import ORDERS, ChurningList, read_all
 
 TOTALS = {
     "right": lambda true, seed: true,
