@@ -1,9 +1,24 @@
-"""Altegio over HTTP: no Airflow, no pandas. Start with :class:`AltegioClient`."""
+"""Altegio over HTTP: no Airflow, no pandas. Start with :class:`AltegioClient`.
+
+Names are looked up when they are first asked for: a DAG that only names an error class does not import ``requests``.
+"""
 
 from __future__ import annotations
 
-from altegio_provider.api.client import DEFAULT_BASE_URL, AltegioClient
-from altegio_provider.api.errors import AltegioError
-from altegio_provider.api.retry import RetryPolicy
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from altegio_provider.api.client import DEFAULT_BASE_URL, AltegioClient
+    from altegio_provider.api.errors import AltegioError
+    from altegio_provider.api.retry import RetryPolicy
 
 __all__ = ["DEFAULT_BASE_URL", "AltegioClient", "AltegioError", "RetryPolicy"]
+
+_HOMES = {"AltegioError": "errors", "RetryPolicy": "retry"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'client')}"), name)

@@ -177,6 +177,7 @@ class AltegioOutcomeUnknownError(AltegioError):
     The API has no idempotency key, so whoever repeats the request may do the thing twice. Look first.
     """
 
+    transient = False
     advice = "It may have taken effect: look before you send it again, for the API does not recognise a repetition."
 
 
