@@ -1,0 +1,1 @@
+"""Hooks: the connection, and the API's operations on it."""

@@ -1,0 +1,252 @@
+"""The hook: a connection of type ``altegio``, the client on it, and pandas DataFrames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from altegio_provider.api.errors import AltegioError, AltegioNotFoundError, AltegioValidationError
+from altegio_provider.compat import BaseHook, mask_secret
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from altegio_provider.api.client import AltegioClient
+    from altegio_provider.hooks.settings import ConnectionSettings
+
+__all__ = ["AltegioHook"]
+
+DtypeBackend = Literal["numpy", "pyarrow"]
+
+
+class AltegioHook(BaseHook):
+    """Talks to Altegio with the tokens and settings of an Airflow connection.
+
+    The client's operations are here under the same names; ``location_id`` may be left out where the connection
+    names a default location. Make a hook when a task runs, not when a DAG is parsed.
+
+    :param altegio_conn_id: the connection; ``docs/connection.md`` describes its fields.
+    """
+
+    conn_name_attr: ClassVar[str] = "altegio_conn_id"
+    default_conn_name: ClassVar[str] = "altegio_default"
+    conn_type: ClassVar[str] = "altegio"
+    hook_name: ClassVar[str] = "Altegio"
+
+    def __init__(self, altegio_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.altegio_conn_id = altegio_conn_id
+        self._client: AltegioClient | None = None
+        self._settings: ConnectionSettings | None = None
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Airflow before 3.2 asks the hook for its form; later ones read it from the provider's data."""
+        from altegio_provider.get_provider_info import get_provider_info
+
+        behaviour = get_provider_info()["connection-types"][0]["ui-field-behaviour"]
+        return {key.replace("-", "_"): value for key, value in behaviour.items()}
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """The form's own fields, for Airflow before 3.2."""
+        from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
+        from flask_babel import lazy_gettext
+        from wtforms import BooleanField, PasswordField, StringField
+
+        from altegio_provider.get_provider_info import get_provider_info
+
+        widgets: dict[str, Any] = {}
+        for name, field in get_provider_info()["connection-types"][0]["conn-fields"].items():
+            label, schema = lazy_gettext(field["label"]), field["schema"]
+            if schema["type"] == "boolean":
+                widgets[name] = BooleanField(label, default=schema.get("default"))
+            elif schema.get("format") == "password":
+                widgets[name] = PasswordField(label, widget=BS3PasswordFieldWidget())
+            else:
+                widgets[name] = StringField(label, widget=BS3TextFieldWidget())
+        return widgets
+
+    @property
+    def settings(self) -> ConnectionSettings:
+        """What the connection says.
+
+        :raises AltegioValidationError: a field of the connection cannot be right.
+        """
+        from altegio_provider.hooks.settings import ConnectionSettings
+
+        if self._settings is None:
+            self._settings = ConnectionSettings.of(self.get_connection(self.altegio_conn_id))
+            mask_secret(self._settings.partner_token)
+            mask_secret(self._settings.user_token)
+        return self._settings
+
+    def get_conn(self) -> AltegioClient:
+        """Return the client, the same one each time.
+
+        :raises AltegioValidationError: a field of the connection cannot be right.
+        """
+        if self._client is None:
+            self._client = self.settings.client()
+        return self._client
+
+    def close(self) -> None:
+        """Close the client's connections; the next call makes new ones."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def location_id(self, location_id: int | str | None = None) -> int:
+        """Return the location to use: the one given, else the connection's default.
+
+        :raises AltegioValidationError: there is neither, or it is no number.
+        """
+        chosen = self.settings.location_id if location_id in (None, "", "None") else location_id
+        if chosen is None:
+            raise AltegioValidationError(
+                f"no location: neither the task nor the connection {self.altegio_conn_id!r} names one.",
+                errors={"location_id": ["give it to the task, or set it in the connection's extra"]},
+                hint="",
+            )
+        try:
+            return int(chosen)
+        except (TypeError, ValueError):
+            raise AltegioValidationError(
+                f"location_id must be a whole number, not {chosen!r}.", errors={"location_id": ["no number"]}, hint=""
+            ) from None
+
+    def list_activities(
+        self, location_id: int | None, date_from: datetime | str, date_to: datetime | str, **options: Any
+    ) -> Iterator[dict[str, Any]]:
+        """Yield activities as flat dicts: :meth:`AltegioClient.list_activities`, with the same options."""
+        return self.get_conn().list_activities(self.location_id(location_id), date_from, date_to, **options)
+
+    def get_event(self, location_id: int | None, event_id: int) -> dict[str, Any]:
+        """Return one event: :meth:`AltegioClient.get_event`."""
+        return self.get_conn().get_event(self.location_id(location_id), event_id)
+
+    def create_event(self, location_id: int | None, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Create an event: :meth:`AltegioClient.create_event`."""
+        return self.get_conn().create_event(self.location_id(location_id), event)
+
+    def update_event(self, location_id: int | None, event_id: int, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace an event: :meth:`AltegioClient.update_event`."""
+        return self.get_conn().update_event(self.location_id(location_id), event_id, event)
+
+    def delete_event(self, location_id: int | None, event_id: int) -> None:
+        """Delete an event: :meth:`AltegioClient.delete_event`."""
+        self.get_conn().delete_event(self.location_id(location_id), event_id)
+
+    def create_event_appointment(
+        self, location_id: int | None, event_id: int, appointment: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Book a client: :meth:`AltegioClient.create_event_appointment`."""
+        return self.get_conn().create_event_appointment(self.location_id(location_id), event_id, appointment)
+
+    def get_activities_df(
+        self,
+        location_id: int | None,
+        date_from: datetime | str,
+        date_to: datetime | str,
+        *,
+        dtype_backend: DtypeBackend = "numpy",
+        **options: Any,
+    ) -> pd.DataFrame:
+        """Return the activities that start in ``[date_from, date_to)`` as one DataFrame.
+
+        It is held in memory whole; for more than some 100,000 rows take :meth:`get_activities_df_by_chunks`.
+
+        :param dtype_backend: ``numpy`` for pandas' classic types (a column with gaps becomes float or object),
+            ``pyarrow`` for types that keep integers, lists and structs as they are.
+        :param options: those of :meth:`AltegioClient.list_activities`.
+        :returns: one row an activity, the columns of ``docs/schema.md``; also when there is no row.
+        """
+        import pyarrow as pa
+
+        batches = list(self._batches(location_id, date_from, date_to, 65_536, options))
+        return _frame(pa.Table.from_batches(batches), dtype_backend)
+
+    def get_activities_df_by_chunks(
+        self,
+        location_id: int | None,
+        date_from: datetime | str,
+        date_to: datetime | str,
+        *,
+        chunksize: int = 10_000,
+        dtype_backend: DtypeBackend = "numpy",
+        **options: Any,
+    ) -> Iterator[pd.DataFrame]:
+        """Yield the same as :meth:`get_activities_df` in DataFrames of ``chunksize`` rows, the last one shorter.
+
+        Only the present chunk is in memory. At least one DataFrame comes, without rows if there are none.
+        """
+        import pyarrow as pa
+
+        if isinstance(chunksize, bool) or not isinstance(chunksize, int) or chunksize < 1:
+            raise AltegioValidationError(
+                f"chunksize must be a whole number of 1 or more, not {chunksize!r}.",
+                errors={"chunksize": ["too small"]},
+            )
+        for batch in self._batches(location_id, date_from, date_to, chunksize, options):
+            yield _frame(pa.Table.from_batches([batch]), dtype_backend)
+
+    def _batches(
+        self,
+        location_id: int | None,
+        date_from: datetime | str,
+        date_to: datetime | str,
+        rows: int,
+        options: Mapping[str, Any],
+    ) -> Iterator[Any]:
+        from altegio_provider.tables.activities import ActivityBatches
+
+        location = self.location_id(location_id)
+        timezone = options.get("timezone") or self.settings.timezone
+        activities = self.get_conn().list_activities(location, date_from, date_to, **options)
+        yield from ActivityBatches(location, timezone).batches(activities, rows)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask for one activity of tomorrow in the default location, and say which family of routes answers.
+
+        Both families are asked (reading only), for the one that a location does not answer under is the commonest
+        mistake.
+        """
+        try:
+            location = self.location_id()
+            answers = {family: self._probe(family, location) for family in ("companies", "locations")}
+        except AltegioError as error:
+            return False, str(error)
+        chosen = self.settings.route_family
+        other = "locations" if chosen == "companies" else "companies"
+        refusal = answers[chosen]
+        beside = "answers too" if answers[other] is None else f"says: {answers[other]}"
+        if refusal is None:
+            return True, f"Location {location} answers under route_family={chosen!r}; {other!r} {beside}"
+        advice = ""
+        if isinstance(refusal, AltegioNotFoundError) and answers[other] is None:
+            advice = f" Set route_family to {other!r}."
+        return False, f"{refusal} Under route_family={other!r} it {beside}.{advice}"
+
+    def _probe(self, route_family: str, location: int) -> AltegioError | None:
+        from datetime import UTC, timedelta
+
+        begin = datetime.now(UTC) + timedelta(days=1)
+        try:
+            with self.settings.with_family(route_family).client() as client:
+                next(client.list_activities(location, begin, begin + timedelta(days=1), page_size=1), None)
+        except AltegioError as error:
+            return error
+        return None
+
+
+def _frame(table: Any, dtype_backend: DtypeBackend) -> pd.DataFrame:
+    if dtype_backend == "pyarrow":
+        import pandas as pd
+
+        return table.to_pandas(types_mapper=pd.ArrowDtype)
+    if dtype_backend != "numpy":
+        raise AltegioValidationError(
+            f"dtype_backend must be 'numpy' or 'pyarrow', not {dtype_backend!r}.", errors={"dtype_backend": ["unknown"]}
+        )
+    return table.to_pandas()

@@ -1,0 +1,1 @@
+"""Rows to Arrow to Parquet: no HTTP, no Airflow."""

@@ -1,0 +1,1 @@
+"""Transfers: from the API into files, and from files into a warehouse."""

@@ -1,0 +1,213 @@
+"""What the extracting operators share: their arguments checked, progress told, summaries handed on.
+
+Imported when a task runs, never when a DAG is parsed.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow as pa
+
+from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.compat import Asset, ObjectStoragePath
+from altegio_provider.times import as_instant, load_zone
+
+if TYPE_CHECKING:
+    from altegio_provider.compat import Context
+    from altegio_provider.hooks.altegio import AltegioHook
+
+__all__ = [
+    "Progress",
+    "Window",
+    "frame_transform",
+    "ids_of",
+    "number_of",
+    "storage_path",
+    "tell_outlets",
+    "window_of",
+]
+
+_PROGRESS_SECONDS = 5.0
+_FRAME_ROWS = 10_000
+
+Batches = Iterable[pa.RecordBatch]
+
+
+class Window(NamedTuple):
+    """A half-open range of UTC instants."""
+
+    start: datetime
+    end: datetime
+
+
+def _wrong(argument: str, text: str, hint: str = "") -> AltegioValidationError:
+    return AltegioValidationError(f"{argument} {text}.", errors={argument: [text]}, hint=hint)
+
+
+def window_of(date_from: datetime | str, date_to: datetime | str, lookback: timedelta, timezone: str) -> Window:
+    """Return the range to read, widened by ``lookback``.
+
+    :raises AltegioValidationError: it is empty or reversed, or an argument cannot be read.
+    """
+    if not isinstance(lookback, timedelta) or lookback < timedelta(0):
+        raise _wrong("lookback", f"must be a timedelta of 0 or more, not {lookback!r}")
+    for argument, value in (("date_from", date_from), ("date_to", date_to)):
+        if value in (None, "", "None"):
+            raise _wrong(
+                argument,
+                "is empty",
+                "A run without a data interval (triggered by hand, or by an asset) has none to fill in: give a range.",
+            )
+    try:
+        zone = load_zone(timezone)
+        start, end = as_instant(date_from, zone, "date_from"), as_instant(date_to, zone, "date_to")
+    except ValueError as error:
+        raise AltegioValidationError(str(error), hint="") from None
+    if start >= end:
+        raise _wrong(
+            "date_from",
+            f"{start.isoformat()} is not before date_to {end.isoformat()}: the range is "
+            + ("empty" if start == end else "reversed"),
+            "On Airflow 3 a plain cron schedule such as '@daily' has a data interval of zero length; schedule the "
+            "DAG with CronDataIntervalTimetable('@daily', timezone='UTC'), or give date_from and date_to.",
+        )
+    return Window(start - lookback, end)
+
+
+def storage_path(output_path: str) -> ObjectStoragePath:
+    """Return the place to write to.
+
+    :raises AltegioValidationError: it is empty, or of a kind that no installed filesystem knows.
+    """
+    if not isinstance(output_path, str) or not output_path.strip():
+        raise _wrong("output_path", "is empty")
+    try:
+        return ObjectStoragePath(output_path)
+    except (ValueError, ImportError) as error:
+        raise _wrong("output_path", f"cannot be opened ({error})") from error
+
+
+def ids_of(argument: str, value: Any) -> list[int] | None:
+    """Read a list of ids, which a template may have turned into text: ``[5, 10]`` or ``5,10``."""
+    if value in (None, "", "None"):
+        return None
+    if isinstance(value, str):
+        value = value.strip().removeprefix("[").removesuffix("]").split(",")
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = [value]
+    try:
+        return [int(part) for part in value if str(part).strip()]
+    except (TypeError, ValueError):
+        raise _wrong(argument, "must be a list of whole numbers such as [5, 10] or '5,10'") from None
+
+
+def number_of(argument: str, value: Any) -> int | None:
+    """Read a whole number, which a template may have turned into text."""
+    if value in (None, "", "None"):
+        return None
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise _wrong(argument, "must be a whole number") from None
+
+
+def frame_transform(transform: Callable[[Any], Any] | str | None) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
+    """Return a function on record batches that applies the user's function on DataFrames, chunk by chunk.
+
+    :raises AltegioValidationError: the import path leads to no function.
+    """
+    if transform is None:
+        return iter
+    if isinstance(transform, str):
+        from importlib import import_module
+
+        module, _, name = transform.rpartition(".")
+        try:
+            transform = getattr(import_module(module), name)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise _wrong("transform", f"{module}.{name} cannot be imported ({type(error).__name__})") from error
+    if not callable(transform):
+        raise _wrong("transform", "is no function")
+    function = transform
+
+    def transformed(batches: Batches) -> Iterator[pa.RecordBatch]:
+        schema: pa.Schema | None = None
+        for table in _chunks(batches):
+            result = _transformed(function, table, schema)
+            schema = result.schema
+            yield from result.combine_chunks().to_batches() or [_empty(schema)]
+
+    return transformed
+
+
+def _empty(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([], schema=schema)
+
+
+def _chunks(batches: Batches) -> Iterator[pa.Table]:
+    gathered: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        gathered.append(batch)
+        rows += batch.num_rows
+        if rows >= _FRAME_ROWS:
+            yield pa.Table.from_batches(gathered)
+            gathered, rows = [], 0
+    if gathered:
+        yield pa.Table.from_batches(gathered)
+
+
+def _transformed(function: Callable[[Any], Any], table: pa.Table, schema: pa.Schema | None) -> pa.Table:
+    import pandas as pd
+
+    frame = function(table.to_pandas(types_mapper=pd.ArrowDtype))
+    if not isinstance(frame, pd.DataFrame):
+        raise _wrong("transform", f"must return a DataFrame, not {type(frame).__name__}")
+    if schema is not None and list(frame.columns) != schema.names:
+        raise _wrong(
+            "transform", f"must keep one schema: the columns were {schema.names} and became {list(frame.columns)}"
+        )
+    try:
+        result = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise _wrong("transform", f"must keep one schema, of types that Parquet has ({error.args[0]})") from error
+    return result.replace_schema_metadata(None)
+
+
+class Progress:
+    """Tells the log, every few seconds at the most, how far the reading is."""
+
+    def __init__(self, hook: AltegioHook, log: Any, clock: Callable[[], float] = time.monotonic) -> None:
+        self._hook = hook
+        self._log = log
+        self._clock = clock
+        self._began = self._told = clock()
+        self._rows = 0
+
+    def report(self, rows: int) -> None:
+        """Count rows, and tell when it is time."""
+        self._rows += rows
+        now = self._clock()
+        if now - self._told < _PROGRESS_SECONDS:
+            return
+        self._told = now
+        seconds = now - self._began
+        requests = self._hook.get_conn().stats.requests
+        per_minute = self._hook.settings.requests_per_minute
+        share = f", {requests / seconds * 60 / per_minute:.0%} of the rate limit" if per_minute else ""
+        self._log.info("%d rows, %d requests, %.0f rows/s%s", self._rows, requests, self._rows / seconds, share)
+
+
+def tell_outlets(context: Context, outlets: Sequence[Any], summary: Mapping[str, Any]) -> None:
+    """Put a summary on the asset event of each outlet."""
+    events = context.get("outlet_events") if context else None
+    if events is None:
+        return
+    for outlet in outlets:
+        if isinstance(outlet, Asset):
+            events[outlet].extra = json.loads(json.dumps(summary))
