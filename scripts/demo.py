@@ -1,0 +1,144 @@
+"""From nothing to Parquet files: the sandbox, Airflow on SQLite, and the daily DAG for a week of three locations.
+
+Run by ``make demo``. Everything it makes is in ``.demo``; nothing else of the machine is touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+DEMO = REPOSITORY / ".demo"
+DATA = DEMO / "data"
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+LOCATIONS = ("1001", "1002", "1003")
+
+console = Console(width=min(Console().width, 110), highlight=False)
+
+
+def main() -> int:
+    began = time.monotonic()
+    shutil.rmtree(DEMO, ignore_errors=True)
+    DATA.mkdir(parents=True)
+    monday = last_monday()
+    with sandbox() as url:
+        environment = airflow_environment(url)
+        step("Airflow: a database of its own (SQLite)")
+        airflow(environment, "db", "migrate")
+        airflow(environment, "pools", "set", "altegio", "4", "Requests to Altegio")
+        step(f"Airflow: the DAG altegio_activities_daily for {monday:%d %B} to {monday + timedelta(6):%d %B %Y}")
+        week = {"date_from": f"{monday:%Y-%m-%d}", "date_to": f"{monday + timedelta(7):%Y-%m-%d}"}
+        airflow(environment, "dags", "test", "altegio_activities_daily", "--conf", json.dumps(week))
+    show(DATA / "activities")
+    console.print(f"\nDone in {time.monotonic() - began:.0f} s. To look further:\n")
+    console.print("  .venv/bin/python -c \"import pandas; print(pandas.read_parquet('.demo/data/activities').info())\"")
+    console.print("  make sandbox     the imitated API, for your own experiments")
+    return 0
+
+
+def last_monday() -> datetime:
+    """The Monday of the last whole week."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - timedelta(days=today.weekday() + 7)
+
+
+def step(text: str) -> None:
+    console.print(f"[bold]▸ {text}[/bold]")
+
+
+@contextlib.contextmanager
+def sandbox() -> Iterator[str]:
+    """Start the imitated API on a free port and return its base URL."""
+    step("The sandbox: an imitation of the Altegio API, on this machine only")
+    command = [sys.executable, "-m", "altegio_provider.sandbox", "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if found := re.search(r"http://\S+", line):
+                console.print(f"  {found[0]}")
+                yield found[0]
+                return
+        raise SystemExit("The sandbox did not start; what it said is above.")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def airflow_environment(url: str) -> dict[str, str]:
+    """Airflow's settings for the demo, in place of whatever this shell has."""
+    connection = {
+        "conn_type": "altegio",
+        "host": url,
+        "password": "sandbox-partner",
+        "extra": {"user_token": "sandbox-user", "timezone": "Europe/Riga"},
+    }
+    kept = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
+    return {
+        **kept,
+        "AIRFLOW_HOME": str(DEMO / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW_CONN_ALTEGIO_DEFAULT": json.dumps(connection),
+        "ALTEGIO_DATA": str(DATA),
+        "ALTEGIO_LOCATIONS": ",".join(LOCATIONS),
+    }
+
+
+def airflow(environment: dict[str, str], *arguments: str) -> None:
+    """Run an Airflow command; its output goes to a file, and is shown where it fails."""
+    log = DEMO / "airflow.log"
+    with log.open("a") as output:
+        command = [sys.executable, "-m", "airflow", *arguments]
+        done = subprocess.run(command, env=environment, cwd=DEMO, stdout=output, stderr=output, check=False)
+    if done.returncode:
+        console.print("\n".join(log.read_text().splitlines()[-40:]), markup=False)
+        raise SystemExit(f"airflow {' '.join(arguments)} failed; the whole output is in {log}")
+
+
+def show(root: Path) -> None:
+    """Print what a person wants to see of the dataset."""
+    import pandas as pd
+
+    frame = pd.read_parquet(root)
+    files = sorted(root.rglob("*.parquet"))
+    step(f"{len(frame)} classes in {len(files)} files")
+    for file in files:
+        console.print(f"  {file.relative_to(REPOSITORY)}  ({file.stat().st_size:,} bytes)", markup=False)
+
+    frame["day"] = frame["starts_at_local"].dt.date
+    counts = frame.pivot_table(index="day", columns="location_id", values="id", aggfunc="count", fill_value=0)
+    table = Table("day", *(f"location {number}" for number in counts.columns), title="Classes by day and location")
+    for day, row in counts.iterrows():
+        table.add_row(f"{day:%a %d %b}", *(str(int(number)) for number in row))
+    console.print(table)
+
+    columns = ["starts_at_local", "location_id", "service_title", "staff_name", "capacity", "records_count"]
+    table = Table(*columns, title="The first rows")
+    for row in frame.sort_values("starts_at")[columns].head(6).itertuples(index=False):
+        table.add_row(*(f"{value:%a %H:%M}" if isinstance(value, datetime) else str(value) for value in row))
+    console.print(table)
+
+    step("Bookings by weekday")
+    bookings = frame.groupby(frame["starts_at_local"].dt.dayofweek)["records_count"].sum()
+    for weekday, number in bookings.items():
+        bar = "█" * round(40 * number / bookings.max())
+        console.print(f"  {DAYS[int(weekday)]:<10} {bar} {int(number)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
