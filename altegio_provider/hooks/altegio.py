@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from altegio_provider.api.client import AltegioClient
-    from altegio_provider.hooks.settings import ConnectionSettings
+    from altegio_provider.connection import ConnectionSettings
 
 __all__ = ["AltegioHook"]
 
@@ -74,7 +74,7 @@ class AltegioHook(BaseHook):
 
         :raises AltegioValidationError: a field of the connection cannot be right.
         """
-        from altegio_provider.hooks.settings import ConnectionSettings
+        from altegio_provider.connection import ConnectionSettings
 
         if self._settings is None:
             self._settings = ConnectionSettings.of(self.get_connection(self.altegio_conn_id))

@@ -104,29 +104,29 @@ class AltegioActivitiesToParquetOperator(BaseOperator):
         """Read, convert and write; see the class."""
         from altegio_provider.tables.activities import ActivityBatches
         from altegio_provider.tables.dataset import ParquetDataset
-        from altegio_provider.transfers import extract
+        from altegio_provider import extraction
 
         hook = AltegioHook(self.altegio_conn_id)
         location_id = hook.location_id(self.location_id)
         timezone = self.timezone or hook.settings.timezone
-        window = extract.window_of(self.date_from, self.date_to, self.lookback, timezone)
-        transform = extract.frame_transform(self.transform)
-        dataset = ParquetDataset(extract.storage_path(self.output_path), location_id)
+        window = extraction.window_of(self.date_from, self.date_to, self.lookback, timezone)
+        transform = extraction.frame_transform(self.transform)
+        dataset = ParquetDataset(extraction.storage_path(self.output_path), location_id)
         try:
             activities = hook.list_activities(
                 location_id,
                 window.start,
                 window.end,
-                staff_ids=extract.ids_of("staff_ids", self.staff_ids),
-                service_ids=extract.ids_of("service_ids", self.service_ids),
-                capacity=extract.number_of("capacity", self.capacity),
+                staff_ids=extraction.ids_of("staff_ids", self.staff_ids),
+                service_ids=extraction.ids_of("service_ids", self.service_ids),
+                capacity=extraction.number_of("capacity", self.capacity),
                 search=self.search or None,
                 page_size=self.page_size,
                 concurrency=self.concurrency,
                 timezone=timezone,
             )
             conversion = ActivityBatches(location_id, timezone)
-            progress = extract.Progress(hook, self.log)
+            progress = extraction.Progress(hook, self.log)
             with dataset.writer(window.start, window.end) as writer:
                 for batch in transform(conversion.batches(activities)):
                     writer.write(batch)
@@ -147,5 +147,5 @@ class AltegioActivitiesToParquetOperator(BaseOperator):
             "location_id": location_id,
         }
         self.log.info("Wrote %(rows)d activities of location %(location_id)d into %(path)s", summary)
-        extract.tell_outlets(context, self.outlets, summary)
+        extraction.tell_outlets(context, self.outlets, summary)
         return summary
