@@ -68,7 +68,7 @@ def sandbox() -> Iterator[str]:
     try:
         assert process.stdout is not None
         for line in process.stdout:
-            if found := re.search(r"http://\S+", line):
+            if found := re.search(r"http\S+", line):
                 console.print(f"  {found[0]}")
                 yield found[0]
                 return

@@ -137,7 +137,7 @@ def test_airflow_lists_the_hook(airflow):
     rows = json.loads(airflow("providers", "hooks", "--output", "json"))
     (row,) = [row for row in rows if row["connection_type"] == "altegio"]
     assert row["class"] == "altegio_provider.hooks.altegio.AltegioHook"
-    assert row["package"] == "airflow-provider-altegio"
+    assert row["package_name"] == "airflow-provider-altegio"
 
 
 def test_the_connection_form_shows_the_fields():
