@@ -1,0 +1,140 @@
+"""The extracting operators' arguments: right or refused with their name, before anything is touched."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.extraction import (
+    Progress,
+    frame_transform,
+    ids_of,
+    number_of,
+    storage_path,
+    window_of,
+)
+
+NO_LOOKBACK = timedelta(0)
+
+
+def test_a_naive_range_is_on_the_locations_clock() -> None:
+    window = window_of("2026-11-20", "2026-11-21", NO_LOOKBACK, "Europe/Riga")
+    assert window.start == datetime(2026, 11, 19, 22, tzinfo=UTC)
+    assert window.end == datetime(2026, 11, 20, 22, tzinfo=UTC)
+
+
+def test_lookback_widens_the_range_backwards_only() -> None:
+    window = window_of("2026-11-20T00:00Z", "2026-11-21T00:00Z", timedelta(days=7), "UTC")
+    assert window == (datetime(2026, 11, 13, tzinfo=UTC), datetime(2026, 11, 21, tzinfo=UTC))
+
+
+def test_an_empty_range_names_the_timetable_that_mends_it() -> None:
+    with pytest.raises(AltegioValidationError, match="CronDataIntervalTimetable") as caught:
+        window_of("2026-11-20T00:00Z", "2026-11-20T00:00Z", NO_LOOKBACK, "UTC")
+    assert "date_from" in caught.value.errors
+
+
+@pytest.mark.parametrize(
+    ("date_from", "date_to", "lookback", "timezone", "argument"),
+    [
+        ("2026-11-21", "2026-11-20", NO_LOOKBACK, "UTC", "date_from"),
+        ("None", "2026-11-20", NO_LOOKBACK, "UTC", "date_from"),
+        ("2026-11-20", None, NO_LOOKBACK, "UTC", "date_to"),
+        ("yesterday", "2026-11-20", NO_LOOKBACK, "UTC", "date_from"),
+        ("2026-11-20", "2026-11-21", timedelta(days=-1), "UTC", "lookback"),
+        ("2026-11-20", "2026-11-21", 7, "UTC", "lookback"),
+        ("2026-11-20", "2026-11-21", NO_LOOKBACK, "Riga", "timezone"),
+    ],
+)
+def test_a_wrong_range_is_refused_with_the_arguments_name(date_from, date_to, lookback, timezone, argument) -> None:
+    with pytest.raises(AltegioValidationError, match=argument):
+        window_of(date_from, date_to, lookback, timezone)
+
+
+@pytest.mark.parametrize(
+    ("value", "ids"),
+    [("5,10", [5, 10]), ("[5, 10]", [5, 10]), ([5, "10"], [5, 10]), (5, [5]), (None, None), ("None", None), ("", None)],
+)
+def test_ids_may_come_from_a_template(value, ids) -> None:
+    assert ids_of("staff_ids", value) == ids
+
+
+@pytest.mark.parametrize("value", ["five", [5, "x"], object(), True])
+def test_ids_that_are_none_are_refused(value) -> None:
+    with pytest.raises(AltegioValidationError, match="staff_ids"):
+        ids_of("staff_ids", value)
+
+
+def test_a_number_may_come_from_a_template() -> None:
+    assert number_of("capacity", "12") == 12
+    with pytest.raises(AltegioValidationError, match="capacity"):
+        number_of("capacity", "a dozen")
+
+
+@pytest.mark.parametrize("path", ["", "  ", "nosuch://bucket/x"])
+def test_a_path_that_leads_nowhere_is_refused(path) -> None:
+    with pytest.raises(AltegioValidationError, match="output_path"):
+        storage_path(path)
+
+
+def batches(*columns: list[int]) -> list[pa.RecordBatch]:
+    return [pa.RecordBatch.from_pydict({"id": column}) for column in columns]
+
+
+def test_a_transform_sees_frames_and_gives_batches() -> None:
+    double = frame_transform(lambda frame: frame.assign(twice=frame["id"] * 2))
+    assert [row for batch in double(batches([1, 2], [3])) for row in batch.to_pylist()] == [
+        {"id": 1, "twice": 2},
+        {"id": 2, "twice": 4},
+        {"id": 3, "twice": 6},
+    ]
+
+
+def test_a_transform_may_drop_every_row_and_keeps_the_schema() -> None:
+    nothing = frame_transform(lambda frame: frame[frame["id"] > 99])
+    (batch,) = nothing(batches([1, 2]))
+    assert batch.num_rows == 0
+    assert batch.schema.names == ["id"]
+
+
+def restless(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame if frame["id"].iloc[0] == 0 else frame.rename(columns={"id": "number"})
+
+
+def test_a_transform_must_keep_one_schema() -> None:
+    rows = list(range(10_000))
+    with pytest.raises(AltegioValidationError, match="one schema"):
+        list(frame_transform(restless)(batches(rows, [row + 1 for row in rows])))
+
+
+def test_a_transform_may_be_named() -> None:
+    named = frame_transform(f"{__name__}.restless")
+    assert [batch.num_rows for batch in named(batches([0]))] == [1]
+
+
+@pytest.mark.parametrize("transform", ["no.such.function", "nothing", 5, lambda frame: None])
+def test_a_transform_that_is_none_is_refused(transform) -> None:
+    with pytest.raises(AltegioValidationError, match="transform"):
+        list(frame_transform(transform)(batches([1])))
+
+
+def test_progress_is_told_every_few_seconds_only(caplog) -> None:
+    now = [0.0]
+    hook = SimpleNamespace(
+        get_conn=lambda: SimpleNamespace(stats=SimpleNamespace(requests=10)),
+        settings=SimpleNamespace(requests_per_minute=200),
+    )
+    progress = Progress(hook, logging.getLogger("test"), clock=lambda: now[0])
+    with caplog.at_level(logging.INFO, "test"):
+        for _ in range(100):
+            now[0] += 0.11
+            progress.report(50)
+    assert len(caplog.messages) == 2
+    assert "rows/s" in caplog.messages[0]
+    assert "of the rate limit" in caplog.messages[0]
