@@ -102,9 +102,9 @@ class AltegioActivitiesToParquetOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, convert and write; see the class."""
+        from altegio_provider import extraction
         from altegio_provider.tables.activities import ActivityBatches
         from altegio_provider.tables.dataset import ParquetDataset
-        from altegio_provider import extraction
 
         hook = AltegioHook(self.altegio_conn_id)
         location_id = hook.location_id(self.location_id)
