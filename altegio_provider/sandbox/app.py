@@ -1,0 +1,120 @@
+"""The operations of both families, as routes of a FastAPI application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+
+from altegio_provider.sandbox import control, faults
+from altegio_provider.sandbox.answers import Broken, Refusal
+from altegio_provider.sandbox.appointments import APPOINTMENT_OPERATIONS
+from altegio_provider.sandbox.events import EVENT_OPERATIONS
+from altegio_provider.sandbox.settings import Call, Operation, Sandbox
+
+__all__ = ["make_app"]
+
+_ACCEPT = "application/vnd.api.v2+json"
+BASE = "/api/v2"
+
+_EVENTS = {"companies": "/companies/{location_id}/activities", "locations": "/locations/{location_id}/events"}
+_BOOK = {"companies": "records", "locations": "appointments"}
+_APPOINTMENT = _EVENTS["locations"] + "/{event_id}/appointments/{appointment_id}"
+
+#: (method, path below the base URL, operation), for each family.
+ROUTES: dict[str, list[tuple[str, str, str]]] = {
+    family: [
+        ("GET", _EVENTS[family], "list_activities"),
+        ("POST", _EVENTS[family], "create_event"),
+        ("GET", _EVENTS[family] + "/{event_id}", "get_event"),
+        ("PUT", _EVENTS[family] + "/{event_id}", "update_event"),
+        ("DELETE", _EVENTS[family] + "/{event_id}", "delete_event"),
+        ("POST", f"{_EVENTS[family]}/{{event_id}}/{_BOOK[family]}", "create_event_appointment"),
+    ]
+    for family in _EVENTS
+}
+ROUTES["locations"] += [
+    ("GET", "/locations/{location_id}/appointments", "list_appointments"),
+    ("PUT", _APPOINTMENT, "update_event_appointment"),
+    ("PATCH", _APPOINTMENT, "reschedule_event_appointment"),
+    ("DELETE", "/locations/{location_id}/appointments/{appointment_id}", "delete_appointment"),
+]
+OPERATIONS: dict[str, Operation] = {**EVENT_OPERATIONS, **APPOINTMENT_OPERATIONS}
+
+
+def make_app(sandbox: Sandbox) -> FastAPI:
+    """Return the application on a sandbox's data."""
+    app = FastAPI(title="Altegio sandbox", docs_url=None, redoc_url=None, openapi_url=None)
+    for family, routes in ROUTES.items():
+        for method, path, name in routes:
+            app.add_api_route(BASE + path, _endpoint(sandbox, family, name), methods=[method], name=f"{family}.{name}")
+    control.add_routes(app, sandbox)
+
+    @app.exception_handler(404)
+    @app.exception_handler(405)
+    async def nothing_here(_request: Request, error: Any) -> Response:
+        return Refusal(error.status_code, "There is no such route").answer()
+
+    return app
+
+
+def _endpoint(sandbox: Sandbox, family: str, name: str) -> Callable[[Request], Awaitable[Response]]:
+    operation = OPERATIONS[name]
+
+    async def endpoint(request: Request) -> Response:
+        number = sandbox.arrived(name)
+        answer = await _answer(request, number)
+        sandbox.answered(f"{family}.{name}", answer.status_code)
+        return answer
+
+    async def _answer(request: Request, number: int) -> Response:
+        address = request.client.host if request.client else ""
+        wait = sandbox.limits.wait(address)
+        if wait > 0:
+            return faults.too_many(wait, sandbox.retry_after)
+        if sandbox.latency_seconds:
+            await asyncio.sleep(sandbox.latency_seconds)
+        location = _number(request.path_params["location_id"])
+        effects = sandbox.faults.for_request(name, location)
+        instead = await faults.before(effects)
+        if instead is not None:
+            return instead
+        try:
+            _check_headers(request, sandbox)
+            call = Call(sandbox, family, request, effects, number, await request.body())
+            if "late_effect" in effects:
+                delay = float(effects["late_effect"].get("seconds", 1))
+                asyncio.get_running_loop().call_later(delay, _quietly, operation, call)
+                return Broken()
+            answer = operation(call)
+        except Refusal as refusal:
+            answer = refusal.answer()
+        return await faults.after(effects, answer)
+
+    return endpoint
+
+
+def _quietly(operation: Operation, call: Call) -> None:
+    try:
+        operation(call)
+    except Refusal:
+        return
+
+
+def _check_headers(request: Request, sandbox: Sandbox) -> None:
+    if request.headers.get("accept") != _ACCEPT:
+        raise Refusal(400, f"The header Accept must be {_ACCEPT}")
+    wanted = f"Bearer {sandbox.partner_token}, User {sandbox.user_token}"
+    if request.headers.get("authorization") != wanted:
+        raise Refusal(401, "The partner token or the user token is missing or wrong")
+    if request.method in ("POST", "PUT", "PATCH"):
+        kind = request.headers.get("content-type", "").split(";")[0].strip()
+        if kind != "application/json":
+            raise Refusal(415, "The body must be application/json")
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None

@@ -1,0 +1,96 @@
+"""Runs the sandbox: in a thread of a test, or for a person until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from altegio_provider.sandbox.answers import TRANSPORTS
+from altegio_provider.sandbox.app import BASE, make_app
+from altegio_provider.sandbox.settings import Sandbox
+
+__all__ = ["SandboxServer", "serve"]
+
+
+class _Protocol(HttpToolsProtocol):
+    """Remembers its connection, so that an answer can break it."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        TRANSPORTS[transport.get_extra_info("peername")[:2]] = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        TRANSPORTS.pop(self.client, None)
+        super().connection_lost(exc)
+
+
+def _server(sandbox: Sandbox) -> uvicorn.Server:
+    config = uvicorn.Config(
+        make_app(sandbox),
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        loop="asyncio",
+        log_level=logging.ERROR,
+        access_log=False,
+        timeout_keep_alive=75,
+    )
+    return uvicorn.Server(config)
+
+
+def _listening_socket(host: str, port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(1024)
+    return listener
+
+
+def serve(sandbox: Sandbox, host: str, port: int, on_ready: Callable[[str], None]) -> None:
+    """Serve until a signal ends it.
+
+    :param port: 0 for a free one.
+    :param on_ready: told of the base URL.
+    """
+    listener = _listening_socket(host, port)
+    on_ready(f"http://{host}:{listener.getsockname()[1]}{BASE}")
+    _server(sandbox).run(sockets=[listener])
+
+
+class SandboxServer:
+    """A sandbox in a thread of its own, on a free port of the loopback. A context manager."""
+
+    def __init__(self, sandbox: Sandbox | None = None) -> None:
+        self.sandbox = sandbox or Sandbox()
+        self._listener = _listening_socket("127.0.0.1", 0)
+        self._server = _server(self.sandbox)
+        self._thread = threading.Thread(target=self._run, name="altegio-sandbox", daemon=True)
+
+    def _run(self) -> None:
+        asyncio.run(self._server.serve(sockets=[self._listener]))
+
+    @property
+    def root(self) -> str:
+        """The server's address, without a path."""
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    @property
+    def url(self) -> str:
+        """The base URL of the imitated API."""
+        return self.root + BASE
+
+    def __enter__(self) -> SandboxServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(10)
+        self._listener.close()

@@ -1,0 +1,154 @@
+"""One running sandbox: its data, its settings, what it has seen; and one call of an operation on it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from altegio_provider.sandbox.answers import Refusal
+from altegio_provider.sandbox.faults import Faults
+from altegio_provider.sandbox.limits import SlidingWindows
+from altegio_provider.sandbox.seed import event_id_day, seeded_state
+from altegio_provider.sandbox.state import Appointment, Event, Location, State
+
+__all__ = ["Call", "Operation", "Sandbox"]
+
+_LOGGED = 100_000
+
+
+@dataclass
+class Sandbox:
+    """The sandbox behind the routes.
+
+    :param per_second: the limit for one address, 0 for none.
+    :param per_minute: the same for the minute.
+    :param retry_after: how a 429 says when to come again: ``seconds``, ``date`` or ``None``.
+    """
+
+    seed: int = 1
+    partner_token: str = "sandbox-partner"  # noqa: S105 - the sandbox's, for everybody to know
+    user_token: str = "sandbox-user"  # noqa: S105
+    per_second: int = 5
+    per_minute: int = 200
+    latency_seconds: float = 0.0
+    retry_after: str | None = "seconds"
+    faults: Faults = field(default_factory=Faults)
+
+    def __post_init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, with the data of the seed and no faults."""
+        self.state: State = seeded_state(self.seed)
+        self.faults = Faults()
+        self.limits = SlidingWindows(self.per_second, self.per_minute)
+        self.arrivals: deque[tuple[float, str]] = deque(maxlen=_LOGGED)
+        self.answers: Counter[tuple[str, int]] = Counter()
+        self.requests = 0
+
+    def arrived(self, name: str) -> int:
+        """Note a request and return its number."""
+        self.requests += 1
+        self.arrivals.append((time.monotonic(), name))
+        return self.requests
+
+    def answered(self, route: str, status: int) -> None:
+        """Note an answer."""
+        self.answers[route, status] += 1
+
+
+@dataclass
+class Call:
+    """One request to an operation."""
+
+    sandbox: Sandbox
+    family: str
+    request: Request
+    effects: dict[str, dict[str, Any]]
+    number: int
+    raw: bytes
+
+    @property
+    def state(self) -> State:
+        return self.sandbox.state
+
+    @property
+    def location(self) -> Location:
+        """The location of the path.
+
+        :raises Refusal: 404 for one that does not exist, 403 for one without a right to it.
+        """
+        location = self.state.locations.get(self._id("location_id"))
+        if location is None:
+            raise Refusal(404, "The location was not found")
+        if location.forbidden:
+            raise Refusal(403, "No right to manage this location")
+        return location
+
+    def event(self, location: Location) -> Event:
+        """The event of the path; a deleted one too."""
+        return self.event_numbered(location, self._id("event_id"))
+
+    def event_numbered(self, location: Location, number: int) -> Event:
+        """An event by its number.
+
+        :raises Refusal: 404 where there is none.
+        """
+        day = event_id_day(number)
+        if day is not None:
+            location.fill(day, day)
+        if number not in location.events:
+            raise Refusal(404, "The event was not found")
+        return location.events[number]
+
+    def appointment(self, location: Location) -> Appointment:
+        """The appointment of the path.
+
+        :raises Refusal: 404 where there is none, or not in the event of the path.
+        """
+        appointment = location.appointments.get(self._id("appointment_id"))
+        wanted = self.request.path_params.get("event_id")
+        if appointment is None or (wanted is not None and str(appointment.event_id) != wanted):
+            raise Refusal(404, "The appointment was not found")
+        return appointment
+
+    def body(self) -> Any:
+        """The JSON body.
+
+        :raises Refusal: it is none.
+        """
+        try:
+            return orjson.loads(self.raw)
+        except orjson.JSONDecodeError:
+            raise Refusal(400, "The body is not JSON") from None
+
+    def values(self, name: str) -> list[str]:
+        """All values of a query parameter."""
+        return self.request.query_params.getlist(name)
+
+    def whole(self, name: str, default: int, least: int, most: int | None = None) -> int:
+        """A whole number of the query.
+
+        :raises Refusal: it is none, or out of bounds.
+        """
+        text = self.request.query_params.get(name)
+        if text is None:
+            return default
+        number = int(text) if text.isascii() and text.isdigit() else -1
+        if number < least or (most is not None and number > most):
+            raise Refusal(422, "The given data was invalid.", {name: [f"must be a whole number from {least}"]})
+        return number
+
+    def _id(self, name: str) -> int:
+        text = self.request.path_params[name]
+        return int(text) if text.isascii() and text.isdigit() else 0
+
+
+Operation = Callable[[Call], Response]

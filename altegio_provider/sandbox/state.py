@@ -1,0 +1,206 @@
+"""What the sandbox holds: locations, events, appointments. No HTTP here."""
+
+from __future__ import annotations
+
+import itertools
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+__all__ = ["Appointment", "Event", "Location", "State"]
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock has no zone
+
+
+@dataclass(eq=False)
+class Event:
+    """A group class."""
+
+    id: int
+    location_id: int
+    staff_id: int
+    service_id: int
+    starts: datetime  # the location's wall clock
+    length: int
+    capacity: int
+    resource_ids: list[int] = field(default_factory=list)
+    label_ids: list[int] = field(default_factory=list)
+    color: str = "#9c27b0"
+    font_color: str = "#ffffff"
+    comment: str | None = ""
+    instructions: str | None = ""
+    stream_link: str | None = ""
+    technical_break: int = 0
+    notified: bool = False
+    created_at: datetime = datetime(2026, 1, 1, 9)  # noqa: DTZ001
+    deleted: bool = False
+    #: Bookings that are there from the beginning: records, and the seats that they take.
+    first_records: int = 0
+    first_seats: int = 0
+    #: Bookings made since, which are there in full.
+    appointments: dict[int, Appointment] = field(default_factory=dict)
+    #: Fields that an answer shall carry in place of, or beside, the true ones; for tests of odd data.
+    patch: dict[str, Any] = field(default_factory=dict)
+    rendered: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def wall_seconds(self) -> int:
+        return int((self.starts - _EPOCH).total_seconds())
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it stands in its location's list."""
+        return self.wall_seconds, self.id
+
+    @property
+    def records(self) -> int:
+        return self.first_records + len(self.appointments)
+
+    @property
+    def seats(self) -> int:
+        return self.first_seats + sum(one.clients_count for one in self.appointments.values())
+
+
+@dataclass(eq=False)
+class Appointment:
+    """A client's seats in an event."""
+
+    id: int
+    location_id: int
+    event_id: int
+    client: dict[str, Any]
+    clients_count: int
+    created: datetime
+    comer: dict[str, Any] | None = None
+    comment: str | None = ""
+    label_ids: list[int] = field(default_factory=list)
+    color: str = ""
+    attendance: int = 0
+    #: When the answer begins to name the client (in practice seconds after the booking).
+    client_known_at: float = 0.0
+    #: False for one that was created without the event that was asked for.
+    has_event: bool = True
+    request_number: int = 0
+
+
+@dataclass(eq=False)
+class Location:
+    """A branch: its catalogue, and its events in the order of their start."""
+
+    id: int
+    title: str
+    timezone: str
+    staff: dict[int, dict[str, Any]] = field(default_factory=dict)
+    services: dict[int, dict[str, Any]] = field(default_factory=dict)
+    resources: dict[int, dict[str, Any]] = field(default_factory=dict)
+    labels: dict[int, dict[str, Any]] = field(default_factory=dict)
+    #: Fills one day with events when it is first looked at; ``None`` for a location that holds what it is given.
+    fill_day: Callable[[Location, date], Iterator[Event]] | None = None
+    forbidden: bool = False
+    events: dict[int, Event] = field(default_factory=dict)
+    appointments: dict[int, Appointment] = field(default_factory=dict)
+    _order: list[tuple[int, int]] = field(default_factory=list)
+    _filled: set[int] = field(default_factory=set)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    def fill(self, first: date, last: date) -> None:
+        """Make sure that the days from ``first`` to ``last`` hold their events."""
+        if self.fill_day is None:
+            return
+        for ordinal in range(first.toordinal(), last.toordinal() + 1):
+            if ordinal not in self._filled:
+                self._filled.add(ordinal)
+                for event in self.fill_day(self, date.fromordinal(ordinal)):
+                    self.add(event)
+
+    def add(self, event: Event) -> None:
+        """Add an event, or list it again after a change of its start."""
+        self.events[event.id] = event
+        if not event.deleted:
+            insort(self._order, event.place)
+
+    def add_many(self, events: list[Event]) -> None:
+        """Add many events at once."""
+        self.events.update((event.id, event) for event in events)
+        self._order = sorted(event.place for event in self.events.values() if not event.deleted)
+
+    def unlist(self, event: Event) -> None:
+        """Take an event out of the list, before it is deleted or moved."""
+        at = bisect_left(self._order, event.place)
+        if at < len(self._order) and self._order[at] == event.place:
+            del self._order[at]
+
+    def delete(self, event: Event) -> None:
+        """Delete an event: it can still be read, and lists leave it out."""
+        self.unlist(event)
+        event.deleted = True
+        event.rendered.clear()
+
+    def listed(self, start: datetime, end: datetime, with_end: bool) -> list[Event]:
+        """The events that start between two moments of the wall clock, in order."""
+        first = bisect_left(self._order, (_seconds(start), 0))
+        last = bisect_left(self._order, (_seconds(end) + (1 if with_end else 0), 0))
+        return [self.events[number] for _, number in self._order[first:last]]
+
+    def timestamp(self, wall: datetime) -> int:
+        """The Unix time of a moment on this location's clock."""
+        return int(wall.replace(tzinfo=self.zone).timestamp())
+
+
+class State:
+    """All of the sandbox's data.
+
+    :param now: the current time; another clock than the system's is for tests.
+    """
+
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.now = now
+        self.locations: dict[int, Location] = {}
+        self._event_ids = itertools.count(900_000_001)
+        self._appointment_ids = itertools.count(600_000_001)
+        self._client_ids = itertools.count(170_000_001)
+        self.clients: dict[str, int] = {}
+
+    def next_event_id(self) -> int:
+        return next(self._event_ids)
+
+    def book(
+        self, location: Location, event: Event, client: dict[str, Any], clients_count: int, **details: Any
+    ) -> Appointment:
+        """Book a client into an event."""
+        appointment = Appointment(
+            id=next(self._appointment_ids),
+            location_id=location.id,
+            event_id=event.id,
+            client={**client, "id": client.get("id") or self._client_id(client)},
+            clients_count=clients_count,
+            created=self.now(),
+            **details,
+        )
+        location.appointments[appointment.id] = appointment
+        event.appointments[appointment.id] = appointment
+        event.rendered.clear()
+        return appointment
+
+    def unbook(self, location: Location, appointment: Appointment) -> None:
+        """Delete an appointment."""
+        del location.appointments[appointment.id]
+        event = location.events[appointment.event_id]
+        event.appointments.pop(appointment.id, None)
+        event.rendered.clear()
+
+    def _client_id(self, client: dict[str, Any]) -> int:
+        key = str(client.get("phone") or client.get("email") or client.get("name"))
+        if key not in self.clients:
+            self.clients[key] = next(self._client_ids)
+        return self.clients[key]
+
+
+def _seconds(wall: datetime) -> int:
+    return int((wall - _EPOCH) / timedelta(seconds=1))
