@@ -3,10 +3,10 @@
 One mapped task per location writes the classes that start in the data interval. Set in the environment:
 
 * ``ALTEGIO_DATA``: where the dataset is, as any ``ObjectStoragePath`` URL (default ``./data``);
-* ``ALTEGIO_LOCATIONS``: the locations' numbers, comma-separated (default: the sandbox's three).
+* ``ALTEGIO_LOCATIONS``: each location's number and time zone (default: the sandbox's three).
 
 The tasks run in the pool ``altegio`` (``airflow pools set altegio 4 "Altegio's API"``). For another range, trigger
-the DAG with ``{"date_from": "2026-11-01", "date_to": "2026-11-08"}``.
+the DAG with ``{"date_from": "2026-11-01", "date_to": "2026-11-08"}``: days on each location's own clock.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from altegio_provider.compat import Asset, CronDataIntervalTimetable, dag, retry
 from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToParquetOperator
 
 DATA = os.environ.get("ALTEGIO_DATA", "data").rstrip("/")
-LOCATIONS = os.environ.get("ALTEGIO_LOCATIONS", "1001,1002,1003")
+LOCATIONS = os.environ.get("ALTEGIO_LOCATIONS", "1001=Europe/Riga,1002=America/New_York,1003=Asia/Tbilisi")
 
 activities = Asset(name="altegio_activities", uri="altegio://activities")
 
@@ -36,8 +36,9 @@ activities = Asset(name="altegio_activities", uri="altegio://activities")
 )
 def altegio_activities_daily() -> None:
     @task
-    def locations() -> list[int]:
-        return [int(number) for number in LOCATIONS.split(",")]
+    def locations() -> list[dict[str, str]]:
+        pairs = (location.split("=") for location in LOCATIONS.split(","))
+        return [{"location_id": number, "timezone": timezone} for number, timezone in pairs]
 
     AltegioActivitiesToParquetOperator.partial(
         task_id="extract",
@@ -46,7 +47,7 @@ def altegio_activities_daily() -> None:
         date_to="{{ params.date_to or data_interval_end }}",
         outlets=[activities],
         pool="altegio",
-    ).expand(location_id=locations())
+    ).expand_kwargs(locations())
 
 
 altegio_activities_daily()

@@ -24,9 +24,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 DEMO = REPOSITORY / ".demo"
 DATA = DEMO / "data"
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-LOCATIONS = ("1001", "1002", "1003")
 
-console = Console(width=min(Console().width, 110), highlight=False)
+console = Console(width=max(100, min(Console().width, 120)), highlight=False)
 
 
 def main() -> int:
@@ -44,8 +43,8 @@ def main() -> int:
         airflow(environment, "dags", "test", "altegio_activities_daily", "--conf", json.dumps(week))
     show(DATA / "activities")
     console.print(f"\nDone in {time.monotonic() - began:.0f} s. To look further:\n")
-    console.print("  .venv/bin/python -c \"import pandas; print(pandas.read_parquet('.demo/data/activities').info())\"")
-    console.print("  make sandbox     the imitated API, for your own experiments")
+    tell("  .venv/bin/python -c \"import pandas; print(pandas.read_parquet('.demo/data/activities').info())\"")
+    tell("  make sandbox     the imitated API, for your own experiments")
     return 0
 
 
@@ -53,6 +52,10 @@ def last_monday() -> datetime:
     """The Monday of the last whole week."""
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return today - timedelta(days=today.weekday() + 7)
+
+
+def tell(text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
 
 
 def step(text: str) -> None:
@@ -84,7 +87,7 @@ def airflow_environment(url: str) -> dict[str, str]:
         "conn_type": "altegio",
         "host": url,
         "password": "sandbox-partner",
-        "extra": {"user_token": "sandbox-user", "timezone": "Europe/Riga"},
+        "extra": {"user_token": "sandbox-user"},
     }
     kept = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
     return {
@@ -95,7 +98,6 @@ def airflow_environment(url: str) -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW_CONN_ALTEGIO_DEFAULT": json.dumps(connection),
         "ALTEGIO_DATA": str(DATA),
-        "ALTEGIO_LOCATIONS": ",".join(LOCATIONS),
     }
 
 
@@ -118,7 +120,7 @@ def show(root: Path) -> None:
     files = sorted(root.rglob("*.parquet"))
     step(f"{len(frame)} classes in {len(files)} files")
     for file in files:
-        console.print(f"  {file.relative_to(REPOSITORY)}  ({file.stat().st_size:,} bytes)", markup=False)
+        tell(f"  {file.relative_to(REPOSITORY)}  ({file.stat().st_size:,} bytes)")
 
     frame["day"] = frame["starts_at_local"].dt.date
     counts = frame.pivot_table(index="day", columns="location_id", values="id", aggfunc="count", fill_value=0)
@@ -127,14 +129,21 @@ def show(root: Path) -> None:
         table.add_row(f"{day:%a %d %b}", *(str(int(number)) for number in row))
     console.print(table)
 
-    columns = ["starts_at_local", "location_id", "service_title", "staff_name", "capacity", "records_count"]
-    table = Table(*columns, title="The first rows")
-    for row in frame.sort_values("starts_at")[columns].head(6).itertuples(index=False):
+    columns = {
+        "starts_at_local": "starts",
+        "location_id": "location",
+        "service_title": "class",
+        "staff_name": "teacher",
+        "capacity": "seats",
+        "records_count": "booked",
+    }
+    table = Table(*columns.values(), title="The first rows")
+    for row in frame.sort_values("starts_at")[list(columns)].head(6).itertuples(index=False):
         table.add_row(*(f"{value:%a %H:%M}" if isinstance(value, datetime) else str(value) for value in row))
     console.print(table)
 
     step("Bookings by weekday")
-    bookings = frame.groupby(frame["starts_at_local"].dt.dayofweek)["records_count"].sum()
+    bookings = frame.groupby(frame["starts_at_local"].dt.day_of_week)["records_count"].sum()
     for weekday, number in bookings.items():
         bar = "█" * round(40 * number / bookings.max())
         console.print(f"  {DAYS[int(weekday)]:<10} {bar} {int(number)}")
