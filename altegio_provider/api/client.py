@@ -79,14 +79,13 @@ class AltegioClient:
             rates = windows_of(requests_per_second, requests_per_minute)
         except ValueError as error:
             raise AltegioValidationError(str(error)) from None
-        retry = retry or RetryPolicy()
         self._now = now
         self._transport = Transport(
             base_url,
             partner_token,
             user_token,
-            limiter=Limiter(open_place_log(base_url, rates, rate_limit_url), rates, sleep=retry.sleep),
-            retry=retry,
+            limiter=Limiter(open_place_log(base_url, rates, rate_limit_url), rates),
+            retry=retry or RetryPolicy(),
             timeout=timeout,
             verify=verify,
         )

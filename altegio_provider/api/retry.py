@@ -39,6 +39,10 @@ def may_repeat(error: BaseException) -> bool:
     return isinstance(error, AltegioError) and error.transient and error.method == "GET"
 
 
+def _sleep(seconds: float) -> None:
+    time.sleep(seconds)
+
+
 @dataclass(frozen=True)
 class RetryPolicy:
     """Bounds of trying again.
@@ -54,7 +58,7 @@ class RetryPolicy:
     attempts: int = 8
     first_wait: float = 0.5
     longest_wait: float = 30.0
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] = _sleep
 
     def call(self, request: Callable[[], T], on_wait: Callable[[AltegioError, float], None]) -> T:
         """Call ``request`` until it succeeds, may not be repeated, or the bounds are reached.
