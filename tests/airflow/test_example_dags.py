@@ -1,0 +1,65 @@
+"""Each example DAG parses lightly, and really runs: through Airflow, against the sandbox."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from altegio_provider.tables.dataset import read_manifest
+
+DAGS = ["altegio_activities_daily"]
+HEAVY = {"pandas", "pyarrow", "requests", "pydantic", "sqlalchemy", "orjson", "pyroaring", "redis", "fastapi"}
+
+
+def modules_after(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sorted(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("name", DAGS)
+def test_parsing_imports_nothing_heavy(repository, name) -> None:
+    """Modules are counted and not seconds, which no noise disturbs."""
+    before = modules_after("from airflow.sdk import DAG, BaseOperator, BaseHook, Asset, dag, task")
+    code = f"import runpy; runpy.run_path({str(repository / 'dags' / f'{name}.py')!r})"
+    added = modules_after(code) - before
+    assert not {module.split(".")[0] for module in added} & (HEAVY - {module.split(".")[0] for module in before})
+    assert len([module for module in added if not module.startswith(("altegio_provider", "airflow"))]) < 10
+
+
+def test_every_dag_file_is_tested_here(repository) -> None:
+    assert sorted(path.stem for path in (repository / "dags").glob("*.py")) == sorted(DAGS)
+
+
+def test_no_dag_has_an_import_error(airflow, airflow_db) -> None:
+    assert airflow("dags", "list-import-errors", "--output", "json").splitlines()[-1] == "[]"
+
+
+def test_the_daily_dag_writes_a_week_of_three_locations(airflow, airflow_db, altegio_sandbox, tmp_path) -> None:
+    airflow("pools", "set", "altegio", "4", "Altegio")
+    conf = {"date_from": "2026-11-09", "date_to": "2026-11-16"}
+    airflow(
+        "dags",
+        "test",
+        "altegio_activities_daily",
+        "--conf",
+        json.dumps(conf),
+        AIRFLOW_CONN_ALTEGIO_DEFAULT=altegio_sandbox.airflow_connection(),
+        ALTEGIO_DATA=str(tmp_path / "my data"),
+    )
+    root = tmp_path / "my data" / "activities"
+    frame = pd.read_parquet(root)
+    assert set(frame["location_id"]) == {1001, 1002, 1003}
+    assert len(frame) == sum(file.rows for file in read_manifest(root))
+    days = frame.groupby("location_id")["starts_at_local"].agg(lambda starts: starts.dt.date.nunique())
+    assert set(days) == {7}
+    zones = dict(zip(frame["location_id"], frame["timezone"], strict=True))
+    assert zones == {1001: "Europe/Riga", 1002: "America/New_York", 1003: "Asia/Tbilisi"}
