@@ -77,9 +77,7 @@ def test_an_hour_of_traffic_keeps_both_windows_and_wastes_none(seed, per_second,
         if went > wanted + oversleep + 1e-6:
             # It waited: a moment earlier, one of the windows was full.
             earlier = went - oversleep - 1e-6
-            assert any(
-                sum(at + rate.seconds > earlier for at in times[-rate.limit :]) >= rate.limit for rate in rates
-            )
+            assert any(sum(at + rate.seconds > earlier for at in times[-rate.limit :]) >= rate.limit for rate in rates)
         times.append(went)
         if chance.random() > busy:
             clock.now += chance.expovariate(per_minute / 60)

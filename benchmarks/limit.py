@@ -1,0 +1,85 @@
+"""At the API's limit: 400 requests against a server that counts both windows, by threads, processes and Redis.
+
+``python -m benchmarks.limit`` takes about seven minutes: the limit is what takes the time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+from altegio_provider.api import AltegioClient
+from benchmarks.servers import sandbox
+
+REQUESTS = 400
+#: 40 bursts of five a second apart, and the same again a minute later: 60 + 39 s, counted as 100.
+LEAST_SECONDS = 100.0
+CASES = {
+    "1 process, 1 thread": (1, 1, None),
+    "1 process, 8 threads": (1, 8, None),
+    "4 processes": (4, 2, None),
+    "4 processes through Redis": (4, 2, "redis://127.0.0.1:6379/0"),
+}
+
+
+def work(url: str, requests: int, threads: int, rate_limit_url: str | None) -> None:
+    """Send so many requests from so many threads."""
+    left = threading.Semaphore(requests)
+    with AltegioClient(url, "sandbox-partner", "sandbox-user", rate_limit_url=rate_limit_url) as client:
+
+        def run() -> None:
+            while left.acquire(blocking=False):
+                client.get_event(1001, 4_342_001)
+
+        workers = [threading.Thread(target=run) for _ in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+
+
+def measure(name: str) -> str:
+    """Run one case and return its line."""
+    processes, threads, rate_limit_url = CASES[name]
+    with sandbox() as url:
+        control = url.replace("/api/v2", "/_sandbox")
+        command = [sys.executable, "-m", "benchmarks.limit", "--worker", url, "--threads", str(threads)]
+        command += ["--requests", str(REQUESTS // processes)]
+        command += ["--redis", rate_limit_url] if rate_limit_url else []
+        workers = [subprocess.Popen(command) for _ in range(processes)]
+        failed = sum(worker.wait() != 0 for worker in workers)
+        with urllib.request.urlopen(f"{control}/stats") as answer:
+            stats = json.load(answer)
+    arrivals = stats["arrivals"]
+    seconds = arrivals[-1] - arrivals[0]
+    ratio = seconds / LEAST_SECONDS
+    return (
+        f"{name:<28} {len(arrivals):>4} requests in {seconds:6.1f} s = {ratio:.3f} of the least (goal 1.03), "
+        f"{stats['limited']} times 429 (goal 0), {failed} failed"
+    )
+
+
+def main() -> None:
+    """Print a line for each case; all run at once, each against a server of its own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--threads", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--requests", type=int, default=REQUESTS, help=argparse.SUPPRESS)
+    parser.add_argument("--redis", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        work(options.worker, options.requests, options.threads, options.redis)
+        return
+    began = time.monotonic()
+    for name in CASES:
+        print(measure(name), flush=True)
+    print(f"{time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
