@@ -33,6 +33,7 @@ def get_provider_info() -> dict[str, Any]:
             },
         ],
         "hooks": [{"integration-name": _ALTEGIO, "python-modules": ["altegio_provider.hooks.altegio"]}],
+        "operators": [{"integration-name": _ALTEGIO, "python-modules": ["altegio_provider.operators.events"]}],
         "transfers": [
             {
                 "source-integration-name": _ALTEGIO,

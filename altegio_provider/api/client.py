@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.api.event_body import checked_event
 from altegio_provider.api.paging import PageReader, Window
 from altegio_provider.api.rate_limit import Limiter, windows_of
 from altegio_provider.api.rate_logs import open_place_log
@@ -194,11 +195,13 @@ class AltegioClient:
 
         Operation: ``POST …/activities`` or ``POST …/events``.
 
-        :param event: the body, in the API's field names; ``date`` on the location's wall clock.
+        :param event: the body, in the API's field names (:func:`~altegio_provider.api.event_body.checked_event`);
+            ``date`` is a datetime or text, a naive one on the location's wall clock.
+        :raises AltegioValidationError: a field cannot be right; nothing was sent.
         :raises AltegioConflictError: the team member or a resource is busy, and ``force`` was not given.
         :raises AltegioOutcomeUnknownError: the answer was lost; look before sending it again.
         """
-        return self._one("create_event", location_id, body=event)
+        return self._one("create_event", location_id, body=self.event_body(event))
 
     def update_event(self, location_id: int, event_id: int, event: Mapping[str, Any]) -> Row:
         """Replace an event whole and return it.
@@ -207,7 +210,8 @@ class AltegioClient:
 
         :param event: every field, in the API's names; what is left out is not kept.
         """
-        return self._one("update_event", location_id, body=event, event_id=event_id)
+        body = self.event_body(event, is_replacement=True)
+        return self._one("update_event", location_id, body=body, event_id=event_id)
 
     def delete_event(self, location_id: int, event_id: int) -> None:
         """Delete an event (softly: it can still be read, and lists leave it out).
@@ -225,6 +229,14 @@ class AltegioClient:
         :raises AltegioOutcomeUnknownError: the answer was lost; look before sending it again.
         """
         return self._one("create_event_appointment", location_id, body=appointment, event_id=event_id)
+
+    def event_body(self, event: Mapping[str, Any], *, is_replacement: bool = False) -> dict[str, Any]:
+        """Return what is sent for an event, checked by the rules of the family in use.
+
+        :raises AltegioValidationError: a field cannot be right; ``errors`` names each.
+        """
+        zone = _zone_of(self.timezone)
+        return checked_event(event, zone, is_strict=self._family.is_strict, is_replacement=is_replacement)
 
     def _one(self, operation: str, location_id: int, *, body: Mapping[str, Any] | None = None, **ids: int) -> Row:
         method, path, document = self._call(operation, location_id, body=body, **ids)

@@ -76,6 +76,7 @@ class RouteFamily:
     :param page_size: rows a page, where the caller does not say.
     :param largest_page: the most that a page may be asked for, where it is known.
     :param lists_the_past: whether a list may begin before now.
+    :param is_strict: whether it holds bodies to the stricter rules: no unknown keys, lengths of whole five minutes.
     """
 
     name: str
@@ -83,6 +84,7 @@ class RouteFamily:
     page_size: int
     largest_page: int | None
     lists_the_past: bool
+    is_strict: bool
     span: SpanOf
     paging_query: Callable[[PageSpan], Query]
     filter_query: Callable[[ActivityFilter], Query]
@@ -187,6 +189,7 @@ COMPANIES = RouteFamily(
     page_size=100,
     largest_page=None,
     lists_the_past=True,
+    is_strict=False,
     span=_offset_span,
     paging_query=_offset_query,
     filter_query=_joined_filters,
@@ -205,6 +208,7 @@ LOCATIONS = RouteFamily(
     page_size=250,
     largest_page=250,
     lists_the_past=False,
+    is_strict=True,
     span=_numbered_span,
     paging_query=_numbered_query,
     filter_query=_repeated_filters,

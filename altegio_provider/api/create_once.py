@@ -1,0 +1,73 @@
+"""Creates an event once, though the API has no idempotency key and answers get lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from altegio_provider.api.errors import AltegioConflictError, AltegioOutcomeUnknownError, AltegioValidationError
+from altegio_provider.times import as_instant, load_zone
+
+if TYPE_CHECKING:
+    from altegio_provider.api.client import AltegioClient
+
+__all__ = ["create_event_once"]
+
+#: A lost request may take effect late; so long it is waited before anybody concludes that it did not.
+_SETTLE_SECONDS = 20.0
+_ATTEMPTS = 3
+
+
+def create_event_once(
+    client: AltegioClient,
+    location_id: int,
+    event: Mapping[str, Any],
+    *,
+    settle_seconds: float = _SETTLE_SECONDS,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, Any]:
+    """Create an event; when the answer is lost, look for it before sending it again.
+
+    It is looked for by team member, service and start, after a time to settle. What is found was made by the lost
+    request: events of that kind that were there before are known, because they are listed before the first attempt
+    where ``force`` would let a second one stand beside them. (Without ``force`` the API refuses it with a 409.)
+
+    :raises AltegioOutcomeUnknownError: it cannot be found out: the list failed, or several came at once.
+    :raises AltegioError: what else the request ended in.
+    """
+    body = client.event_body(event)
+    before = {row["id"] for row in _alike(client, location_id, body)} if body.get("force") else set()
+    lost: AltegioOutcomeUnknownError | None = None
+    for _ in range(_ATTEMPTS):
+        try:
+            return client.create_event(location_id, body)
+        except AltegioConflictError:
+            if lost is None:
+                raise  # else the lost request came through after all, and is what is in the way
+        except AltegioOutcomeUnknownError as error:
+            lost = error
+            sleep(settle_seconds)
+        try:
+            found = [row for row in _alike(client, location_id, body) if row["id"] not in before]
+        except AltegioValidationError:
+            break  # a past start under `locations`: no list shows it
+        if len(found) == 1:
+            return found[0]
+        if found:
+            break
+    raise lost
+
+
+def _alike(client: AltegioClient, location_id: int, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    start = as_instant(body["date"], load_zone(client.timezone))
+    return list(
+        client.list_activities(
+            location_id,
+            start,
+            start + timedelta(seconds=1),
+            staff_ids=[body["staff_id"]],
+            service_ids=[body["service_id"]],
+        )
+    )

@@ -1,0 +1,1 @@
+"""Operators: single calls, and batches of them."""

@@ -1,0 +1,181 @@
+"""Single calls on events, in both families, against the sandbox."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from altegio_provider.api import AltegioClient, RetryPolicy
+from altegio_provider.api.create_once import create_event_once
+from altegio_provider.api.errors import (
+    AltegioConflictError,
+    AltegioNotFoundError,
+    AltegioOutcomeUnknownError,
+    AltegioValidationError,
+)
+from altegio_provider.operators.events import (
+    AltegioCreateEventAppointmentOperator,
+    AltegioCreateEventOperator,
+    AltegioDeleteEventOperator,
+    AltegioGetEventOperator,
+    AltegioUpdateEventOperator,
+)
+
+LOCATION = 77
+START = (datetime.now(UTC) + timedelta(days=20)).replace(hour=15, minute=0, second=0, microsecond=0)
+EVENT = {
+    "staff_id": 1,
+    "service_id": 2,
+    "date": START,
+    "length": 3600,
+    "capacity": 10,
+    "comment": "Bring a towel",
+    "color": "#9C27B0",
+}
+
+
+@pytest.fixture(params=["companies", "locations"])
+def family(request, altegio_sandbox, monkeypatch):
+    altegio_sandbox.add_location(
+        LOCATION, timezone="Europe/Riga", staff=[{"id": 1, "name": "A"}, {"id": 3, "name": "B"}], services=[{"id": 2}]
+    )
+    connection = altegio_sandbox.airflow_connection(
+        timezone="Europe/Riga", route_family=request.param, location_id=LOCATION
+    )
+    monkeypatch.setenv("AIRFLOW_CONN_ALTEGIO_DEFAULT", connection)
+    return request.param
+
+
+@pytest.fixture
+def client(family, altegio_sandbox):
+    with AltegioClient(
+        altegio_sandbox.url,
+        "sandbox-partner",
+        "sandbox-user",
+        route_family=family,
+        timezone="Europe/Riga",
+        requests_per_second=0,
+        requests_per_minute=0,
+        retry=RetryPolicy(sleep=lambda seconds: None),
+    ) as client:
+        yield client
+
+
+def run(kind, **arguments):
+    return kind(task_id="call", **arguments).execute({})
+
+
+def live_events(sandbox):
+    return [event for event in sandbox.truth(LOCATION)["events"] if not event["deleted"]]
+
+
+def test_an_event_lives_from_creation_to_deletion(family, altegio_sandbox) -> None:
+    created = run(AltegioCreateEventOperator, event=EVENT)
+    (event,) = live_events(altegio_sandbox)
+    assert event["timestamp"] == START.timestamp()
+    assert run(AltegioGetEventOperator, event_id=str(created["id"]))["capacity"] == 10
+    labels = {} if family == "companies" else {"label_ids": [], "resource_instance_ids": []}
+    run(AltegioUpdateEventOperator, event_id=created["id"], changes={"capacity": 12, **labels})
+    (event,) = live_events(altegio_sandbox)
+    assert (event["capacity"], event["staff_id"], event["timestamp"]) == (12, 1, START.timestamp())
+    assert run(AltegioDeleteEventOperator, event_id=created["id"]) == {"id": created["id"], "deleted": True}
+    assert live_events(altegio_sandbox) == []
+    assert run(AltegioDeleteEventOperator, event_id=created["id"]) == {"id": created["id"], "deleted": False}
+    with pytest.raises(AltegioNotFoundError):
+        run(AltegioDeleteEventOperator, event_id=created["id"], missing_ok=False)
+
+
+def test_a_naive_date_is_the_locations_wall_clock(family, altegio_sandbox) -> None:
+    run(AltegioCreateEventOperator, event=EVENT, date=f"{START:%Y-%m-%d} 18:00")
+    (event,) = live_events(altegio_sandbox)
+    assert event["date"].endswith("18:00:00")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("staff_id", 0),
+        ("service_id", "yoga"),
+        ("date", "soon"),
+        ("length", None),
+        ("capacity", 0),
+        ("technical_break_duration", 100),
+        ("technical_break_duration", 3600),
+        ("comment", "x" * 256),
+        ("instructions", "x" * 501),
+        ("color", "red"),
+        ("label_ids", [0]),
+        ("force", "yes"),
+        ("colour", "#ffffff"),
+    ],
+)
+def test_a_wrong_field_is_named_before_anything_is_sent(family, altegio_sandbox, field, value) -> None:
+    with pytest.raises(AltegioValidationError) as caught:
+        run(AltegioCreateEventOperator, event={**EVENT, field: value})
+    assert field in caught.value.errors
+    assert altegio_sandbox.stats()["requests"] == 0
+
+
+def test_every_wrong_field_is_named_at_once(family) -> None:
+    with pytest.raises(AltegioValidationError) as caught:
+        run(AltegioCreateEventOperator, event={"comment": 5})
+    assert {"staff_id", "service_id", "date", "length", "capacity", "comment"} <= set(caught.value.errors)
+
+
+def test_a_busy_teacher_is_a_conflict_that_names_force(family, altegio_sandbox) -> None:
+    run(AltegioCreateEventOperator, event=EVENT)
+    with pytest.raises(AltegioConflictError, match="force"):
+        run(AltegioCreateEventOperator, event=EVENT)
+    run(AltegioCreateEventOperator, event=EVENT, force=True)
+    assert len(live_events(altegio_sandbox)) == 2
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("effect", ["lose_answer_after", "lose_answer_before", "status_after", "cut_json", "html"])
+def test_a_lost_answer_makes_one_event_and_not_two(client, altegio_sandbox, effect, force) -> None:
+    altegio_sandbox.fault(effect, route="create_event", times=1)
+    row = create_event_once(client, LOCATION, {**EVENT, "force": force}, sleep=lambda seconds: None)
+    (event,) = live_events(altegio_sandbox)
+    assert row["id"] == event["id"]
+
+
+def test_an_event_that_comes_late_is_not_made_twice(client, altegio_sandbox) -> None:
+    altegio_sandbox.fault("lose_answer_before", route="create_event", times=1)
+
+    def somebody_else_makes_it(seconds: float) -> None:
+        altegio_sandbox.add_events(
+            LOCATION, [{"date": f"{START.astimezone().replace(tzinfo=None):%Y-%m-%d %H:%M:%S}", "staff_id": 3}]
+        )
+
+    create_event_once(client, LOCATION, EVENT, sleep=somebody_else_makes_it)
+    assert len([event for event in live_events(altegio_sandbox) if event["staff_id"] == 1]) == 1
+
+
+def test_what_cannot_be_found_out_stays_unknown(client, altegio_sandbox) -> None:
+    altegio_sandbox.fault("lose_answer_before", route="create_event")
+    with pytest.raises(AltegioOutcomeUnknownError):
+        create_event_once(client, LOCATION, EVENT, sleep=lambda seconds: None)
+
+
+def test_an_update_that_would_drop_labels_says_so(client, family, altegio_sandbox) -> None:
+    if family == "companies":
+        pytest.skip("its answers show labels and resources")
+    created = run(AltegioCreateEventOperator, event=EVENT)
+    with pytest.raises(AltegioValidationError, match="label_ids"):
+        run(AltegioUpdateEventOperator, event_id=created["id"], changes={"capacity": 5})
+
+
+def test_one_client_is_booked(family, altegio_sandbox) -> None:
+    created = run(AltegioCreateEventOperator, event=EVENT)
+    client = {"name": "Test", "phone": "+37120000001", "email": "t@example.com", "surname": "T", "gender": 0}
+    if family == "locations":
+        nothing = dict.fromkeys(("id", "patronymic", "birthday", "agreements", "custom_field_values"))
+        client = {**client, **nothing, "phone": "37120000001"}
+    record = run(
+        AltegioCreateEventAppointmentOperator,
+        event_id=created["id"],
+        appointment={"client": client, "clients_count": 2},
+    )
+    (appointment,) = altegio_sandbox.truth(LOCATION)["appointments"]
+    assert record == {"id": appointment["id"], "event_id": created["id"], "clients_count": 2}
