@@ -57,6 +57,7 @@ def create_event_once(
             return found[0]
         if found:
             break
+    assert lost is not None  # noqa: S101 - the loop ends early only when an answer was lost
     raise lost
 
 
