@@ -1,83 +1,64 @@
 """Flat activity rows to Arrow record batches: whatever comes, nothing is lost and nothing stops.
 
 A page is turned column by column. A column whose values all have the type that it expects is made in one go; only
-one that has not is looked at value by value. What has no column, or does not fit its own, goes into ``extra`` under
-the name that the API gave it.
+one that has not is looked at value by value. What has no column, or does not fit its own, goes into ``extra``, at
+the place in the row where the API had it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-import orjson
 import pyarrow as pa
 
-from altegio_provider.tables.schema import ACTIVITY_COLUMNS, ACTIVITY_SCHEMA
-from altegio_provider.tables.values import fits, lossless
-from altegio_provider.times import LocationClock, load_zone
+from altegio_provider.tables.arrays import array_of, constant
+from altegio_provider.tables.leftovers import Leftovers
+from altegio_provider.tables.moments import Moments, Read
+from altegio_provider.tables.schema import ACTIVITY_COLUMNS, ACTIVITY_SCHEMA, Column
+from altegio_provider.tables.values import MISFIT, lossless
+from altegio_provider.times import load_zone
 
 __all__ = ["ActivityBatches"]
 
 Row = Mapping[str, Any]
+Path = tuple[str, ...]
 
-#: Rows turned at once where the caller does not say: dicts are large, Arrow is not.
+#: Rows turned at once: dicts are large, Arrow is not.
 _ROWS = 1_000
-
-#: Fields that say over again what a column holds; they go to ``extra`` only where they say something else.
-_ECHOES = {
-    "company_id": "location_id",
-    "salon_id": "location_id",
-    "master_id": "staff_id",
-    "staff.id": "staff_id",
-    "staff.company_id": "location_id",
-    "service.id": "service_id",
-    "service.category.id": "service_category_id",
-    "service.category.category_id": "service_category_id",
-}
+_NONE = type(None)
+_EMPTY: Row = {}
+_COLUMNS = {column.name: column for column in ACTIVITY_COLUMNS}
+_MADE = {"location_id", "timezone", "starts_at", "starts_at_local", "extra", "extracted_at"}
+_UNKNOWN_REMEMBERED = 100
 
 
-class _Branch:
-    """A nested object: which of its keys have a column, and which have an object of their own."""
-
-    def __init__(self) -> None:
-        self.leaves: dict[str, str] = {}  # key -> the column it fills, or its own path where it fills none
-        self.branches: dict[str, _Branch] = {}
-        self._unknown: dict[tuple[str, ...], tuple[str, ...]] = {}
-
-    def unknown(self, value: Row) -> tuple[str, ...]:
-        """The keys without a column; most rows have the same keys, so the answer is remembered by them."""
-        keys = tuple(value)
-        try:
-            return self._unknown[keys]
-        except KeyError:
-            unknown = tuple(key for key in keys if key not in self.leaves and key not in self.branches)
-            if len(self._unknown) < 1000:
-                self._unknown[keys] = unknown
-            return unknown
+def _known_keys() -> dict[Path, set[str]]:
+    """For each object of a row, the keys that have a column or hold an object that has some."""
+    known: dict[Path, set[str]] = {}
+    for column in ACTIVITY_COLUMNS:
+        for path in column.paths:
+            for depth in range(len(path)):
+                known.setdefault(path[:depth], set()).add(path[depth])
+    return dict(sorted(known.items(), key=lambda item: len(item[0])))
 
 
-def _tree() -> _Branch:
-    root = _Branch()
-    filled = {column.source: column.name for column in ACTIVITY_COLUMNS if column.source}
-    for source, column in {**filled, **{echo: echo for echo in _ECHOES}}.items():
-        *path, leaf = source.split(".")
-        branch = root
-        for name in path:
-            branch = branch.branches.setdefault(name, _Branch())
-        branch.leaves[leaf] = column
-    return root
+#: The objects of a row, each after the one that it is in.
+_KNOWN = _known_keys()
 
 
 class ActivityBatches:
     """Turns the activities of one location into record batches, and counts what did not fit.
 
+    The counters are of all rows so far.
+
     :param location_id: the location that was asked.
     :param timezone: its IANA time zone.
-    :param extracted_at: when the reading began; default: now.
+    :param extracted_at: when the reading began, aware; default: now.
+    :raises ValueError: there is no such time zone.
     """
 
     schema = ACTIVITY_SCHEMA
@@ -85,17 +66,25 @@ class ActivityBatches:
     def __init__(self, location_id: int, timezone: str, extracted_at: datetime | None = None) -> None:
         self._location_id = location_id
         self._timezone = timezone
-        self._clock = LocationClock(load_zone(timezone))
-        self._extracted_at = extracted_at or datetime.now(UTC)
-        self._root = _tree()
+        self._moments = Moments(load_zone(timezone))
+        self._extracted_us = round((extracted_at or datetime.now(UTC)).timestamp() * 1_000_000)
         self.rows = 0
-        #: For each column, how many values did not fit and went to ``extra``.
+        #: Rows whose ``id`` is missing or no whole number: they cannot be told apart by it.
+        self.rows_without_id = 0
+        #: For each column or object, how many values did not fit and went to ``extra``.
         self.misfits: Counter[str] = Counter()
+        #: Fields that the schema does not know, with how many rows had them; the first hundred names are kept.
+        self.unknown_fields: Counter[str] = Counter()
 
     @property
     def start_disagreements(self) -> int:
         """Rows whose ``timestamp`` was not the moment that ``date`` names in the time zone."""
-        return self._clock.disagreements
+        return self._moments.clock.disagreements
+
+    @property
+    def rows_without_start(self) -> int:
+        """Rows that do not say when they start."""
+        return self._moments.clock.unknown
 
     def batches(self, rows: Iterable[Row], rows_per_batch: int = _ROWS) -> Iterator[pa.RecordBatch]:
         """Yield record batches of so many rows, the last one shorter; at least one, if empty."""
@@ -115,39 +104,48 @@ class ActivityBatches:
 
     def batch(self, rows: Sequence[Row]) -> pa.RecordBatch:
         """Return one record batch of these rows, of the activities' schema."""
-        extras: list[dict[str, Any] | None] = [None] * len(rows)
-        values: dict[str, list[Any]] = {}
-        self._gather(self._root, rows, (), extras, values)
-        self._check_echoes(values, extras)
-        starts = [self._clock.start_of(row) for row in rows]
-        count = len(rows)
-        computed = {
-            "location_id": pa.repeat(pa.scalar(self._location_id, pa.int64()), count),
-            "starts_at": pa.array([start and start.instant_us for start in starts], pa.timestamp("us", tz="UTC")),
-            "starts_at_local": pa.array([start and start.wall_us for start in starts], pa.timestamp("us")),
-            "timezone": pa.repeat(pa.scalar(self._timezone, pa.string()), count),
-            "is_deleted": pa.repeat(pa.scalar(False), count),
-            "extracted_at": pa.repeat(pa.scalar(self._extracted_at, pa.timestamp("us", tz="UTC")), count),
-        }
-        arrays: list[Any] = []
+        page = _Page(rows, self.misfits, self.unknown_fields)
+        arrays = self._made(page)
         for column in ACTIVITY_COLUMNS:
-            if column.name == "extra":
-                arrays.append(None)
-            elif column.name in computed:
-                arrays.append(computed[column.name])
-            else:
-                arrays.append(self._array(column.name, column.type, column.source, values[column.name], extras))
-        texts = [None if extra is None else orjson.dumps(extra).decode() for extra in extras]
-        arrays[ACTIVITY_SCHEMA.get_field_index("extra")] = pa.array(texts, pa.string())
-        self.rows += count
-        return pa.RecordBatch.from_arrays(arrays, schema=ACTIVITY_SCHEMA)
+            if column.name == "created_at":
+                arrays[column.name] = page.moments(column, self._moments.created)
+            elif column.name == "schedule_till":
+                arrays[column.name] = page.moments(column, self._moments.schedule_till)
+            elif column.name not in _MADE:
+                arrays[column.name] = page.column(column)
+        if arrays["is_deleted"].null_count:
+            flags = [bool(flag) for flag in arrays["is_deleted"].to_pylist()]
+            arrays["is_deleted"] = array_of(pa.bool_(), flags) or arrays["is_deleted"]
+        arrays["extra"] = array_of(pa.string(), page.leftovers.texts())
+        self.rows += len(rows)
+        self.rows_without_id += arrays["id"].null_count
+        return pa.RecordBatch.from_arrays([arrays[name] for name in ACTIVITY_SCHEMA.names], schema=ACTIVITY_SCHEMA)
+
+    def _made(self, page: _Page) -> dict[str, pa.Array]:
+        """The columns that are no field's own."""
+        count = len(page.rows)
+        starts = self._moments.starts(page.rows)
+        for number, field in starts.untold:
+            page.leftovers.put(number, (field,), page.rows[number][field])
+        location = _COLUMNS["location_id"]
+        return {
+            "location_id": page.column(location, [self._location_id] * count),
+            "timezone": constant(pa.string(), self._timezone, count),
+            "starts_at": array_of(_COLUMNS["starts_at"].type, starts.instants),
+            "starts_at_local": array_of(_COLUMNS["starts_at_local"].type, starts.walls),
+            "extracted_at": constant(_COLUMNS["extracted_at"].type, self._extracted_us, count),
+        }
 
     def warn(self, log: Any) -> None:
-        """Tell a logger, once, what did not add up."""
+        """Tell a logger, once, what did not add up. It names fields and columns, never a value."""
         for column, times in self.misfits.items():
             log.warning(
                 "%d of %d rows: the value of %s did not fit its column and stands in `extra`", times, self.rows, column
             )
+        if self.unknown_fields:
+            log.info("Fields without a column, which stand in `extra`: %s", ", ".join(sorted(self.unknown_fields)))
+        if self.rows_without_id:
+            log.warning("%d of %d rows have no `id` that is a number", self.rows_without_id, self.rows)
         if self.start_disagreements:
             log.warning(
                 "%d of %d rows: `timestamp` is not the moment that `date` names in %s; `date` was taken. "
@@ -156,69 +154,115 @@ class ActivityBatches:
                 self.rows,
                 self._timezone,
             )
-        if self._clock.unknown:
-            log.warning("%d of %d rows do not say when they start", self._clock.unknown, self.rows)
-
-    def _gather(
-        self,
-        branch: _Branch,
-        objects: Sequence[Row | None],
-        path: tuple[str, ...],
-        extras: list[dict[str, Any] | None],
-        values: dict[str, list[Any]],
-    ) -> None:
-        """Collect each column's values, and put what has no column aside."""
-        for number, value in enumerate(objects):
-            if value:
-                for key in branch.unknown(value):
-                    _put(extras, number, (*path, key), value[key])
-        empty: Row = {}
-        present = [value or empty for value in objects]
-        for key, column in branch.leaves.items():
-            values[column] = [value.get(key) for value in present]
-        for key, nested in branch.branches.items():
-            children = [value.get(key) for value in present]
-            if not _OBJECTS.issuperset(map(type, children)):
-                for number, child in enumerate(children):
-                    if child is not None and not isinstance(child, dict):
-                        _put(extras, number, (*path, key), child)
-                        self.misfits[".".join((*path, key))] += 1
-                        children[number] = None
-            self._gather(nested, children, (*path, key), extras, values)
-
-    def _array(
-        self, name: str, kind: pa.DataType, source: str, values: list[Any], extras: list[dict[str, Any] | None]
-    ) -> pa.Array:
-        if not fits(kind, values):
-            for number, value in enumerate(values):
-                if value is None:
-                    continue
-                values[number], is_whole = lossless(kind, value)
-                if not is_whole:
-                    _put(extras, number, tuple(source.split(".")), value)
-                    self.misfits[name] += 1
-        return pa.array(values, kind, from_pandas=False)
-
-    def _check_echoes(self, values: dict[str, list[Any]], extras: list[dict[str, Any] | None]) -> None:
-        for echo, column in _ECHOES.items():
-            said = values.pop(echo)
-            meant = values[column] if column in values else [self._location_id] * len(said)
-            if said != meant:
-                for number, value in enumerate(said):
-                    if value is not None and value != meant[number]:
-                        _put(extras, number, tuple(echo.split(".")), value)
+        if self.rows_without_start:
+            log.warning("%d of %d rows do not say when they start", self.rows_without_start, self.rows)
 
 
-_OBJECTS = frozenset({dict, type(None)})
+class _Page:
+    """The rows of one batch while they are turned: their nested objects, and what is left of them."""
 
+    def __init__(self, rows: Sequence[Row], misfits: Counter[str], unknown_fields: Counter[str]) -> None:
+        self.rows = rows
+        self.leftovers = Leftovers(len(rows))
+        self._misfits = misfits
+        self._unknown_fields = unknown_fields
+        self._objects: dict[Path, Sequence[Row]] = {(): rows}
+        for path, known in _KNOWN.items():
+            if path:
+                self._objects[path] = self._members(path)
+            objects = self._objects[path]
+            if not set().union(*objects) <= known:
+                self._set_aside(path, objects, known)
 
-def _put(extras: list[dict[str, Any] | None], number: int, path: tuple[str, ...], value: Any) -> None:
-    extra = extras[number]
-    if extra is None:
-        extra = extras[number] = {}
-    for name in path[:-1]:
-        extra = extra.setdefault(name, {})
-    extra[path[-1]] = value
+    def column(self, column: Column, values: list[Any] | None = None) -> pa.Array:
+        """Read a column from its fields; ``values`` are ours, which the fields only echo."""
+        paths = list(column.paths)
+        if values is None:
+            path = paths.pop(0)
+            values = [holder.get(path[-1]) for holder in self._objects[path[:-1]]]
+            array = array_of(column.type, values)
+            if array is None:
+                values = self._fitted(column, path, values)
+                array = array_of(column.type, values)
+        else:
+            array = array_of(column.type, values)
+        for path in paths:
+            if self._fill(column, path, values):
+                array = array_of(column.type, values)
+        return array
+
+    def moments(self, column: Column, read: Callable[[list[Any]], Read]) -> pa.Array:
+        """Read a column of moments from its one field."""
+        ((field,),) = column.paths
+        moments, untold, misfits = read([row.get(field) for row in self.rows])
+        for number in untold:
+            self.leftovers.put(number, (field,), self.rows[number][field])
+        if misfits:
+            self._misfits[column.name] += len(misfits)
+        return array_of(column.type, moments)
+
+    def _members(self, path: Path) -> list[Row]:
+        """The objects that the rows have at a path; an empty one where there is none."""
+        members: list[Any] = [holder.get(path[-1]) for holder in self._objects[path[:-1]]]
+        types = set(map(type, members))
+        if types == {dict}:
+            return members
+        for number, member in enumerate(members):
+            if type(member) is not dict:
+                members[number] = _EMPTY
+                if member is not None and member != []:  # PHP writes an empty object as an empty list
+                    self.leftovers.put(number, path, member)
+                    self._misfits[".".join(path)] += 1
+        return members
+
+    def _set_aside(self, path: Path, objects: Sequence[Row], known: set[str]) -> None:
+        for number, holder in enumerate(objects):
+            for key in holder.keys() - known:
+                self.leftovers.put(number, (*path, key), holder[key])
+                field = ".".join((*path, key))
+                if field in self._unknown_fields or len(self._unknown_fields) < _UNKNOWN_REMEMBERED:
+                    self._unknown_fields[field] += 1
+
+    def _fitted(self, column: Column, path: Path, values: Sequence[Any]) -> list[Any]:
+        """The values as the column's type has them; what cannot be so is null and left over."""
+        fitted: list[Any] = []
+        for number, value in enumerate(values):
+            made = lossless(column.type, value)
+            if made is MISFIT:
+                self._misfits[column.name] += 1
+                self.leftovers.put(number, path, value)
+                made = None
+            elif pa.types.is_list(column.type) and made is not None:
+                self._set_items_aside(column.type.value_type, number, path, value)
+            fitted.append(made)
+        return fitted
+
+    def _set_items_aside(self, kind: pa.StructType, number: int, path: Path, items: Sequence[Row]) -> None:
+        """Keep what the items of a list have beyond their fields: a list of as many objects of the rest."""
+        known = {kind.field(place).name for place in range(kind.num_fields)}
+        rest = [{key: item[key] for key in item if key not in known} for item in items]
+        if any(rest):
+            self.leftovers.put(number, path, rest)
+
+    def _fill(self, column: Column, path: Path, values: list[Any]) -> bool:
+        """Let a further field fill a column where it is empty; where it says something else, it is left over."""
+        said = [holder.get(path[-1]) for holder in self._objects[path[:-1]]]
+        types = set(map(type, said))
+        if types == {_NONE} or (types == set(map(type, values)) and said == values):
+            return False
+        has_filled = False
+        for number, value in enumerate(said):
+            made = lossless(column.type, value)
+            if made is None or (made is not MISFIT and made == values[number]):
+                continue
+            if made is not MISFIT and values[number] is None:
+                values[number] = made
+                has_filled = True
+                continue
+            self.leftovers.put(number, path, value)
+            if made is MISFIT:
+                self._misfits[column.name] += 1
+        return has_filled
 
 
 def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:

@@ -1,0 +1,76 @@
+"""What of each row is in no column, and its JSON text."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import orjson
+
+__all__ = ["Leftovers", "json_text"]
+
+
+class Leftovers:
+    """Keeps what the rows of one page have left, each value at the place where it came.
+
+    :param count: how many rows the page has.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._rows: dict[int, dict[str, Any]] = {}
+        self._count = count
+
+    def put(self, number: int, path: tuple[str, ...], value: Any) -> None:
+        """Keep a value of a row; the path leads to it through the row's objects."""
+        place = self._rows.setdefault(number, {})
+        for name in path[:-1]:
+            place = place.setdefault(name, {})
+        place[path[-1]] = value
+
+    def texts(self) -> list[str | None]:
+        """The JSON text of each row's leftovers; ``None`` where there is nothing left."""
+        texts: list[str | None] = [None] * self._count
+        for number, row in self._rows.items():
+            texts[number] = json_text(row)
+        return texts
+
+
+def json_text(value: Any) -> str:
+    """Write any JSON value, and what Python's parsers take for one, as text that every JSON parser reads.
+
+    Not-a-number and the infinities, which JSON does not have, become the texts ``"NaN"``, ``"Infinity"`` and
+    ``"-Infinity"``; whole numbers keep all their digits; half a surrogate pair stays as its escape.
+    """
+    try:
+        text = orjson.dumps(value)
+    except TypeError:
+        return _patient_text(value)
+    # orjson writes what is no number as null.
+    return _patient_text(value) if b"null" in text else text.decode()
+
+
+def _patient_text(value: Any) -> str:
+    """The same for any depth and any number: it keeps a stack of its own, where the quick ones would run out."""
+    parts: list[str] = []
+    # What is still to be written, the last one first: either a text as it stands, or a value.
+    stack: list[tuple[bool, Any]] = [(False, value)]
+    while stack:
+        is_text, item = stack.pop()
+        if is_text:
+            parts.append(item)
+        elif isinstance(item, dict):
+            stack.append((True, "}"))
+            for place, (key, member) in reversed(list(enumerate(item.items()))):
+                stack += [(False, member), (True, f"{',' if place else ''}{json.dumps(key)}:")]
+            parts.append("{")
+        elif isinstance(item, list):
+            stack.append((True, "]"))
+            for place, member in reversed(list(enumerate(item))):
+                stack += [(False, member), (True, "," if place else "")]
+            parts.append("[")
+        elif isinstance(item, float) and not math.isfinite(item):
+            parts.append('"NaN"' if math.isnan(item) else '"Infinity"' if item > 0 else '"-Infinity"')
+        else:
+            parts.append(json.dumps(item))
+    return "".join(parts)
