@@ -13,7 +13,7 @@ from altegio_provider.sandbox import control, faults
 from altegio_provider.sandbox.answers import Broken, Refusal
 from altegio_provider.sandbox.appointments import APPOINTMENT_OPERATIONS
 from altegio_provider.sandbox.events import EVENT_OPERATIONS
-from altegio_provider.sandbox.settings import Call, Operation, Sandbox
+from altegio_provider.sandbox.settings import Call, Operation, Sandbox, whole_number
 
 __all__ = ["make_app"]
 
@@ -56,7 +56,9 @@ def make_app(sandbox: Sandbox) -> FastAPI:
     @app.exception_handler(404)
     @app.exception_handler(405)
     async def nothing_here(_request: Request, error: Any) -> Response:
-        return Refusal(error.status_code, "There is no such route").answer()
+        answer = Refusal(error.status_code, "There is no such route").answer()
+        answer.headers.update(getattr(error, "headers", None) or {})  # which methods a 405 allows
+        return answer
 
     return app
 
@@ -77,7 +79,7 @@ def _endpoint(sandbox: Sandbox, family: str, name: str) -> Callable[[Request], A
             return faults.too_many(wait, sandbox.retry_after)
         if sandbox.latency_seconds:
             await asyncio.sleep(sandbox.latency_seconds)
-        location = _number(request.path_params["location_id"])
+        location = whole_number(request.path_params["location_id"])
         effects = sandbox.faults.for_request(name, location)
         instead = await faults.before(effects)
         if instead is not None:
@@ -114,7 +116,3 @@ def _check_headers(request: Request, sandbox: Sandbox) -> None:
         kind = request.headers.get("content-type", "").split(";")[0].strip()
         if kind != "application/json":
             raise Refusal(415, "The body must be application/json")
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None

@@ -17,7 +17,6 @@ from altegio_provider.sandbox.state import Appointment, Event, Location
 __all__ = ["APPOINTMENT_OPERATIONS"]
 
 _INVALID = "The given data was invalid."
-_MOMENT = "%Y-%m-%dT%H:%M:%S"
 _INCLUDES = {"client", "staff", "services", "labels", "comer"}
 
 
@@ -98,7 +97,7 @@ def _bounds(texts: list[str | None]) -> tuple[datetime, datetime]:
     if not all(texts):
         raise Refusal(422, _INVALID, {"filter[date_intersect_from]": ["both bounds or neither"]})
     try:
-        first, last = (datetime.strptime(text or "", _MOMENT) for text in texts)  # noqa: DTZ007 - a wall clock
+        first, last = (render.wall(text or "", "T") for text in texts)
     except ValueError:
         raise Refusal(
             422, _INVALID, {"filter[date_intersect_from]": ["must be written as YYYY-MM-DDTHH:MM:SS"]}

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from altegio_provider.sandbox import render
 from altegio_provider.sandbox.answers import Refusal, data, json_answer
 from altegio_provider.sandbox.rules import check_event
-from altegio_provider.sandbox.settings import Call, Operation
+from altegio_provider.sandbox.settings import Call, Operation, whole_number
 from altegio_provider.sandbox.state import Event, Location
 
 __all__ = ["EVENT_OPERATIONS"]
@@ -75,17 +75,18 @@ def _range(call: Call, location: Location) -> tuple[datetime, datetime]:
 def _matching(call: Call, location: Location, start: datetime, end: datetime) -> list[Event]:
     events = location.listed(start, end, "inclusive_to" in call.effects)
     staff, services = _ids(call, "master_ids"), _ids(call, "service_ids")
-    capacity = call.request.query_params.get("filter[capacity]")
+    least = None
+    if "filter[capacity]" in call.request.query_params:
+        least = call.whole("filter[capacity]", 0, 0)
     search = call.request.query_params.get("search", "").lower() if call.family == "companies" else ""
-    if not (staff or services or capacity or search):
+    if not (staff or services or search) and least is None:
         return events
-    least = int(capacity) if capacity and capacity.isdigit() else 0
     return [
         event
         for event in events
         if (not staff or event.staff_id in staff)
         and (not services or event.service_id in services)
-        and (not capacity or _has_capacity(call, event, least))
+        and (least is None or _has_capacity(call, event, least))
         and (not search or search in str((location.services.get(event.service_id) or {}).get("title", "")).lower())
     ]
 
@@ -99,10 +100,10 @@ def _ids(call: Call, name: str) -> set[int]:
     if call.family == "companies":
         # As the portal's example sends it: one value with commas. Of repeated keys only the last one counts.
         values = values[-1].split(",") if values else []
-    try:
-        return {int(value) for value in values}
-    except ValueError:
-        raise Refusal(422, _INVALID, {f"filter[{name}]": ["must be whole numbers"]}) from None
+    ids = {whole_number(value) for value in values}
+    if None in ids:
+        raise Refusal(422, _INVALID, {f"filter[{name}]": ["must be whole numbers"]})
+    return {number for number in ids if number is not None}
 
 
 def _ordered(call: Call, events: list[Event]) -> list[Event]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,8 @@ __all__ = [
 ]
 
 DATE = "%Y-%m-%d %H:%M:%S"
+# Hours to 23: newer versions of Python read 24:00 as well.
+_WALL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}")
 
 
 def activity(location: Location, event: Event) -> dict[str, Any]:
@@ -218,9 +221,16 @@ def _patched(row: dict[str, Any], event: Event) -> dict[str, Any]:
     return row
 
 
-def wall(text: str) -> datetime:
+def wall(text: str, separator: str = " ") -> datetime:
     """Read a wall-clock time as filters and bodies write it.
+
+    :param separator: between date and time.
 
     :raises ValueError: it is written otherwise.
     """
-    return datetime.strptime(text, DATE)  # noqa: DTZ007 - a wall clock has no zone
+    if not _WALL.fullmatch(text) or text[10] != separator:
+        raise ValueError("a time is written as YYYY-MM-DD HH:MM:SS")
+    moment = datetime.fromisoformat(text)
+    if not 2000 <= moment.year < 2100:
+        raise ValueError("a time lies between 2000 and 2099")
+    return moment

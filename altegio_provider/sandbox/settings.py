@@ -18,7 +18,7 @@ from altegio_provider.sandbox.limits import SlidingWindows
 from altegio_provider.sandbox.seed import event_id_day, seeded_state
 from altegio_provider.sandbox.state import Appointment, Event, Location, State
 
-__all__ = ["Call", "Operation", "Sandbox"]
+__all__ = ["Call", "Operation", "Sandbox", "whole_number"]
 
 _LOGGED = 100_000
 
@@ -141,14 +141,20 @@ class Call:
         text = self.request.query_params.get(name)
         if text is None:
             return default
-        number = int(text) if text.isascii() and text.isdigit() else -1
+        number = whole_number(text)
+        if number is None:
+            number = -1
         if number < least or (most is not None and number > most):
             raise Refusal(422, "The given data was invalid.", {name: [f"must be a whole number from {least}"]})
         return number
 
     def _id(self, name: str) -> int:
-        text = self.request.path_params[name]
-        return int(text) if text.isascii() and text.isdigit() else 0
+        return whole_number(self.request.path_params[name]) or 0
+
+
+def whole_number(text: str) -> int | None:
+    """A number as paths and queries write it; nothing for any other text, and for one that no id can have."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 Operation = Callable[[Call], Response]
