@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from starlette.responses import Response
@@ -89,8 +89,13 @@ def _matching(call: Call, location: Location) -> list[Appointment]:
     bounds = [query.get(f"filter[date_intersect_{end}]") for end in ("from", "to")]
     if any(bounds):
         first, last = _bounds(bounds)
-        found = [one for one in found if first <= location.events[one.event_id].starts < last]
+        found = [one for one in found if _goes_on(location.events[one.event_id], first, last)]
     return found
+
+
+def _goes_on(event: Event, first: datetime, last: datetime) -> bool:
+    """Whether it takes place in a part of this time."""
+    return event.starts < last and first < event.starts + timedelta(seconds=event.length)
 
 
 def _bounds(texts: list[str | None]) -> tuple[datetime, datetime]:
@@ -138,11 +143,12 @@ def reschedule_event_appointment(call: Call) -> Response:
     if target.deleted:
         raise Refusal(404, "The event was deleted")
     wanted = body.get("clients_count", appointment.clients_count)
-    if target.id != appointment.event_id:
-        _check_seats(target, wanted)
+    is_inside = appointment.has_event and target.id == appointment.event_id
+    _check_seats(target, wanted - (appointment.clients_count if is_inside else 0))
     source = location.events[appointment.event_id]
     source.appointments.pop(appointment.id, None)
     appointment.event_id, appointment.clients_count = target.id, wanted
+    appointment.has_event = True
     if not body.get("with_comer", True):
         appointment.comer = None
     target.appointments[appointment.id] = appointment

@@ -256,6 +256,13 @@ def _check_catalogue(location: Location, body: dict[str, Any]) -> None:
         raise Refusal(404, "The team member was not found")
     if location.services and body["service_id"] not in location.services:
         raise Refusal(404, "The service was not found")
+    errors = {
+        name: [f"there is no {number}" for number in body[name] if number not in known]
+        for name, known in (("resource_instance_ids", location.resources), ("label_ids", location.labels))
+        if known and not known.keys() >= set(body[name])
+    }
+    if errors:
+        raise Refusal(422, _INVALID, errors)
 
 
 def _check_busy(location: Location, event: Event, body: dict[str, Any]) -> None:

@@ -17,8 +17,10 @@ Check = Callable[[Any], bool]
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 _LOWER_COLOR = re.compile(r"#[0-9a-f]{6}")
 _PLAIN_COLOR = re.compile(r"[0-9a-f]{6}")
-_PLUS_PHONE = re.compile(r"\+\d{9,15}")
-_DIGIT_PHONE = re.compile(r"\d{9,15}")
+_PLUS_PHONE = re.compile(r"\+[0-9]{9,15}")
+_DIGIT_PHONE = re.compile(r"[0-9]{9,15}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_AGREEMENTS = {"is_newsletter_allowed", "is_personal_data_processing_allowed"}
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
@@ -55,7 +57,7 @@ def _is_wall(value: Any) -> bool:
 
 def _is_birthday(value: Any) -> bool:
     try:
-        return isinstance(value, str) and (value == "" or date.fromisoformat(value) is not None)
+        return isinstance(value, str) and _DAY.fullmatch(value) is not None and bool(date.fromisoformat(value))
     except ValueError:
         return False
 
@@ -79,6 +81,8 @@ def check_event(body: Any, family: str, is_replacement: bool) -> Errors:
     pause = body.get("technical_break_duration")
     if pause is not None and not (_is_int(0, 3600)(pause) and pause % 300 == 0):
         errors["technical_break_duration"] = ["must be null or a multiple of 300, and 3600 at the most"]
+    if pause and not errors.keys() & {"technical_break_duration", "length"} and pause > body["length"]:
+        errors["technical_break_duration"] = ["is a part of the length and cannot be longer"]
     nullable = _or_null if is_replacement else (lambda check: check)
     _allow(errors, body, "comment", nullable(_is_text(255)), "must be text of 255 characters at the most")
     _allow(errors, body, "instructions", nullable(_is_text(500)), "must be text of 500 characters at the most")
@@ -106,6 +110,7 @@ def check_booking(body: Any, family: str) -> Errors:
         _allow(errors, body, "is_trial_service", _is_bool, "must be true or false")
     else:
         _allow(errors, body, "labels", _is_ids, "must be an array of whole numbers")
+    _allow(errors, body, "client_id", _is_int(1), "must be a whole number of 1 or more")
     _allow(errors, body, "comer_id", _or_null(_is_int(0)), "must be a whole number or null")
     comer = body.get("comer")
     if comer is not None and not (isinstance(comer, dict) and _is_text()(comer.get("name"))):
@@ -123,7 +128,7 @@ def _check_client(errors: Errors, client: dict[str, Any]) -> None:
     _allow(errors, client, "id", _or_null(_is_int(1)), "must be a whole number", where)
     _allow(errors, client, "patronymic", _or_null(_is_text()), "must be text", where)
     _allow(errors, client, "birthday", _or_null(_is_birthday), "must be written as YYYY-MM-DD", where)
-    _allow(errors, client, "agreements", _or_null(lambda v: isinstance(v, list)), "must be an array", where)
+    _allow(errors, client, "agreements", _or_null(_is_agreements_list), "must be an array of agreements", where)
     _allow(errors, client, "custom_field_values", _or_null(_is_fields), "must be an array of code and value", where)
 
 
@@ -138,7 +143,7 @@ def _check_strict_client(errors: Errors, client: dict[str, Any]) -> None:
     _require(errors, client, "gender", _or_null(_is_int(0, 2)), "must be 0, 1, 2 or null", where)
     _require(errors, client, "patronymic", _or_null(_is_text()), "must be text or null", where)
     _require(errors, client, "birthday", _or_null(_is_birthday), "must be written as YYYY-MM-DD, or null", where)
-    _require(errors, client, "agreements", _or_null(lambda v: isinstance(v, dict)), "must be an object or null", where)
+    _require(errors, client, "agreements", _or_null(_is_agreements), "must be an object or null", where)
     _require(errors, client, "custom_field_values", _or_null(_is_fields), "must be an array or null", where)
     _refuse_unknown(
         errors,
@@ -159,6 +164,14 @@ def _check_strict_client(errors: Errors, client: dict[str, Any]) -> None:
         },
         where,
     )
+
+
+def _is_agreements(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == _AGREEMENTS and all(map(_is_bool, value.values()))
+
+
+def _is_agreements_list(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_agreements, value))
 
 
 def _is_fields(value: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sandbox.wire import between, event_body
+from tests.sandbox.wire import between, booking_body, event_body
 
 COMPANIES = "/companies/1001/activities"
 
@@ -39,3 +39,56 @@ def test_a_length_no_clock_can_add(call, family):
 
 def test_a_405_says_what_is_allowed(call):
     assert call("PATCH", COMPANIES).headers["allow"]
+
+
+def test_a_break_is_part_of_the_length(call, family):
+    body = event_body(length=300, technical_break_duration=600)
+    answer = call("POST", family.events(), body)
+    assert (answer.status, set(answer.errors)) == (422, {"technical_break_duration"})
+
+
+@pytest.mark.parametrize("field", ["label_ids", "resource_instance_ids"])
+def test_a_label_or_room_that_is_not_there(call, family, field):
+    answer = call("POST", family.events(), event_body(**{field: [77]}))
+    assert (answer.status, set(answer.errors)) == (422, {field})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("phone", "٣٧١٢٠٠٠٠٠٠١"), ("birthday", "20000101"), ("birthday", "2000-W01-1"), ("birthday", "")],
+)
+def test_what_python_reads_but_the_api_does_not(call, family, altegio_sandbox, field, value):
+    event_id = altegio_sandbox.add_events(1001, [{"date": "2040-05-01 10:00:00"}])[0]
+    if field == "phone" and family.name == "companies":
+        value = "+" + value
+    answer = call("POST", family.bookings(event_id), booking_body(family.name, **{field: value}))
+    assert (answer.status, set(answer.errors)) == (422, {f"client.{field}"})
+
+
+@pytest.mark.parametrize("agreements", [{}, {"is_newsletter_allowed": True}, {"is_newsletter_allowed": 1}])
+def test_both_agreements_are_demanded(call, family, altegio_sandbox, agreements):
+    event_id = altegio_sandbox.add_events(1001, [{"date": "2040-05-01 10:00:00"}])[0]
+    given = [agreements] if family.name == "companies" else agreements
+    answer = call("POST", family.bookings(event_id), booking_body(family.name, agreements=given))
+    assert (answer.status, set(answer.errors)) == (422, {"client.agreements"})
+
+
+def test_moving_a_booking_into_its_own_class_takes_no_seat_that_is_not_there(call, altegio_sandbox):
+    event_id = altegio_sandbox.add_events(1001, [{"date": "2040-05-01 10:00:00", "capacity": 3}])[0]
+    path = f"/locations/1001/events/{event_id}/appointments"
+    record = call("POST", path, booking_body("locations")).json["data"]["id"]
+    for wanted, status in ((4, 422), (3, 200)):
+        body = {"reschedule_activity_id": event_id, "clients_count": wanted}
+        assert call("PATCH", f"{path}/{record}", body).status == status
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "there"),
+    [("09:00", "10:00", 0), ("09:00", "10:01", 1), ("10:30", "10:40", 1), ("10:59", "12:00", 1), ("11:00", "12:00", 0)],
+)
+def test_appointments_that_take_place_in_a_part_of_the_time(call, altegio_sandbox, start, end, there):
+    event_id = altegio_sandbox.add_events(1001, [{"date": "2040-05-01 10:00:00", "length": 3600}])[0]
+    call("POST", f"/locations/1001/events/{event_id}/appointments", booking_body("locations"))
+    bounds = {"from": f"2040-05-01T{start}:00", "to": f"2040-05-01T{end}:00"}
+    query = {f"filter[date_intersect_{name}]": value for name, value in bounds.items()}
+    assert len(call("GET", "/locations/1001/appointments", query=query).json["data"]) == there
