@@ -9,7 +9,9 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-__all__ = ["Broken", "Refusal", "data", "error_body", "json_answer"]
+__all__ = ["INVALID", "Broken", "Refusal", "data", "error_body", "json_answer"]
+
+INVALID = "The given data was invalid."
 
 #: The connections by the client's address, so that an answer can break the one it belongs to.
 TRANSPORTS: dict[Any, asyncio.Transport] = {}

@@ -9,14 +9,13 @@ from typing import Any
 from starlette.responses import Response
 
 from altegio_provider.sandbox import render
-from altegio_provider.sandbox.answers import Refusal, data, json_answer
+from altegio_provider.sandbox.answers import INVALID, Refusal, data, json_answer
 from altegio_provider.sandbox.rules import check_booking, check_move, check_update
 from altegio_provider.sandbox.settings import Call, Operation
 from altegio_provider.sandbox.state import Appointment, Event, Location
 
 __all__ = ["APPOINTMENT_OPERATIONS"]
 
-_INVALID = "The given data was invalid."
 _INCLUDES = {"client", "staff", "services", "labels", "comer"}
 
 
@@ -29,7 +28,7 @@ def create_event_appointment(call: Call) -> Response:
     body = call.body()
     errors = check_booking(body, call.family)
     if errors:
-        raise Refusal(422, _INVALID, errors)
+        raise Refusal(422, INVALID, errors)
     _check_seats(event, body["clients_count"])
     known_at = 0.0
     if "late_client_id" in call.effects:
@@ -53,7 +52,7 @@ def create_event_appointment(call: Call) -> Response:
 def _check_seats(event: Event, wanted: int) -> None:
     free = event.capacity - event.seats
     if wanted > free:
-        raise Refusal(422, _INVALID, {"clients_count": [f"only {max(0, free)} places are free"]})
+        raise Refusal(422, INVALID, {"clients_count": [f"only {max(0, free)} places are free"]})
 
 
 def list_appointments(call: Call) -> Response:
@@ -65,7 +64,7 @@ def list_appointments(call: Call) -> Response:
     first = (page - 1) * limit
     include = tuple(name for name in call.values("include") if name)
     if set(include) - _INCLUDES:
-        raise Refusal(422, _INVALID, {"include": ["cannot be included"]})
+        raise Refusal(422, INVALID, {"include": ["cannot be included"]})
     rows: list[dict[str, Any]] = []
     included: dict[tuple[str, str], dict[str, Any]] = {}
     for appointment in matching[first : first + limit]:
@@ -100,15 +99,15 @@ def _goes_on(event: Event, first: datetime, last: datetime) -> bool:
 
 def _bounds(texts: list[str | None]) -> tuple[datetime, datetime]:
     if not all(texts):
-        raise Refusal(422, _INVALID, {"filter[date_intersect_from]": ["both bounds or neither"]})
+        raise Refusal(422, INVALID, {"filter[date_intersect_from]": ["both bounds or neither"]})
     try:
         first, last = (render.wall(text or "", "T") for text in texts)
     except ValueError:
         raise Refusal(
-            422, _INVALID, {"filter[date_intersect_from]": ["must be written as YYYY-MM-DDTHH:MM:SS"]}
+            422, INVALID, {"filter[date_intersect_from]": ["must be written as YYYY-MM-DDTHH:MM:SS"]}
         ) from None
     if last <= first:
-        raise Refusal(422, _INVALID, {"filter[date_intersect_to]": ["must be later than from"]})
+        raise Refusal(422, INVALID, {"filter[date_intersect_to]": ["must be later than from"]})
     return first, last
 
 
@@ -119,7 +118,7 @@ def update_event_appointment(call: Call) -> Response:
     body = call.body()
     errors = check_update(body)
     if errors:
-        raise Refusal(422, _INVALID, errors)
+        raise Refusal(422, INVALID, errors)
     event = location.events[appointment.event_id]
     if "clients_count" in body:
         _check_seats(event, body["clients_count"] - appointment.clients_count)
@@ -138,7 +137,7 @@ def reschedule_event_appointment(call: Call) -> Response:
     body = call.body()
     errors = check_move(body)
     if errors:
-        raise Refusal(422, _INVALID, errors)
+        raise Refusal(422, INVALID, errors)
     target = call.event_numbered(location, body["reschedule_activity_id"])
     if target.deleted:
         raise Refusal(404, "The event was deleted")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 import orjson
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.responses import Response
 
 from altegio_provider.sandbox.answers import json_answer
 from altegio_provider.sandbox.faults import Rule
+from altegio_provider.sandbox.limits import busiest
 from altegio_provider.sandbox.seed import explicit_event
 from altegio_provider.sandbox.settings import Sandbox
 from altegio_provider.sandbox.state import Location
@@ -21,48 +23,74 @@ _SETTINGS = {"per_second", "per_minute", "latency_seconds", "retry_after", "seed
 
 
 def add_routes(app: FastAPI, sandbox: Sandbox) -> None:
-    """Add the control plane to an application."""
+    """Add the control plane to an application.
 
-    @app.get(PREFIX + "/stats")
+    It has no authentication, so it answers nobody but this machine, wherever the server listens.
+    """
+    router = APIRouter(prefix=PREFIX, dependencies=[Depends(_loopback_alone)])
+    _add_settings(router, sandbox)
+    _add_data(router, sandbox)
+    app.include_router(router)
+
+    @app.exception_handler(_Mistake)
+    async def mistake(_request: Request, error: _Mistake) -> Response:
+        return json_answer({"message": error.message}, error.status)
+
+
+class _Mistake(Exception):
+    """A request to the control plane that it cannot do."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+def _add_settings(router: APIRouter, sandbox: Sandbox) -> None:
+    @router.get("/stats")
     async def stats() -> Response:
         return json_answer(
             {
                 "requests": sandbox.requests,
                 "answers": [{"route": r, "status": s, "times": n} for (r, s), n in sandbox.answers.items()],
                 "limited": sum(times for (_, status), times in sandbox.answers.items() if status == 429),
-                "arrivals": [at for at, _ in sandbox.arrivals],
+                "arrivals": (arrivals := [at for at, _ in sandbox.arrivals]),
+                "busiest_second": busiest(arrivals, 1.0),
+                "busiest_minute": busiest(arrivals, 60.0),
             }
         )
 
-    @app.post(PREFIX + "/reset")
+    @router.post("/reset")
     async def reset(request: Request) -> Response:
-        settings = orjson.loads(await request.body() or b"{}")
+        settings = await _json(request, dict, b"{}")
         unknown = settings.keys() - _SETTINGS
         if unknown:
-            return _wrong(f"unknown settings: {', '.join(sorted(unknown))}")
+            raise _Mistake(400, f"unknown settings: {', '.join(sorted(unknown))}")
         for name, value in settings.items():
             setattr(sandbox, name, value)
         sandbox.reset()
         return json_answer({})
 
-    @app.post(PREFIX + "/faults")
+    @router.post("/faults")
     async def add_faults(request: Request) -> Response:
-        given = orjson.loads(await request.body())
+        given = await _json(request, dict | list)
         try:
             rules = [Rule.of(one) for one in (given if isinstance(given, list) else [given])]
-        except (ValueError, TypeError) as error:
-            return _wrong(str(error))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise _Mistake(400, str(error)) from None
         sandbox.faults.rules += rules
         return json_answer({"rules": len(sandbox.faults.rules)})
 
-    @app.delete(PREFIX + "/faults")
+    @router.delete("/faults")
     async def clear_faults() -> Response:
         sandbox.faults.rules.clear()
         return json_answer({})
 
-    @app.post(PREFIX + "/locations")
+
+def _add_data(router: APIRouter, sandbox: Sandbox) -> None:
+    @router.post("/locations")
     async def add_location(request: Request) -> Response:
-        given = orjson.loads(await request.body())
+        given = await _json(request, dict)
         location = Location(
             int(given["id"]),
             given.get("title", f"Location {given['id']}"),
@@ -74,25 +102,27 @@ def add_routes(app: FastAPI, sandbox: Sandbox) -> None:
         sandbox.state.locations[location.id] = location
         return json_answer({})
 
-    @app.post(PREFIX + "/events")
+    @router.post("/events")
     async def add_events(request: Request) -> Response:
-        rows = orjson.loads(await request.body())
         by_location: dict[int, list[Any]] = {}
-        for row in rows:
-            by_location.setdefault(int(row["location_id"]), []).append(explicit_event(sandbox.state, row))
+        for row in await _json(request, list):
+            location = _location(sandbox, row["location_id"])
+            by_location.setdefault(location.id, []).append(explicit_event(sandbox.state, row))
         for location_id, events in by_location.items():
             sandbox.state.locations[location_id].add_many(events)
         return json_answer({"ids": [event.id for events in by_location.values() for event in events]})
 
-    @app.delete(PREFIX + "/events/{location_id}/{event_id}")
+    @router.delete("/events/{location_id}/{event_id}")
     async def delete_event(location_id: int, event_id: int) -> Response:
-        location = sandbox.state.locations[location_id]
+        location = _location(sandbox, location_id)
+        if event_id not in location.events:
+            raise _Mistake(404, f"there is no event {event_id}")
         location.delete(location.events[event_id])
         return json_answer({})
 
-    @app.get(PREFIX + "/truth/{location_id}")
+    @router.get("/truth/{location_id}")
     async def truth(location_id: int) -> Response:
-        location = sandbox.state.locations[location_id]
+        location = _location(sandbox, location_id)
         events = [
             {
                 "id": event.id,
@@ -104,6 +134,8 @@ def add_routes(app: FastAPI, sandbox: Sandbox) -> None:
                 "seats": event.seats,
                 "records": event.records,
                 "deleted": event.deleted,
+                "created_by": event.created_by,
+                "deleted_by": event.deleted_by,
             }
             for event in location.events.values()
         ]
@@ -121,5 +153,24 @@ def add_routes(app: FastAPI, sandbox: Sandbox) -> None:
         return json_answer({"events": events, "appointments": appointments})
 
 
-def _wrong(message: str) -> Response:
-    return json_answer({"message": message}, 400)
+async def _json(request: Request, kind: Any, default: bytes = b"") -> Any:
+    try:
+        given = orjson.loads(await request.body() or default)
+    except orjson.JSONDecodeError:
+        raise _Mistake(400, "the body is not JSON") from None
+    if not isinstance(given, kind):
+        raise _Mistake(400, "the body is another kind of JSON than this route takes")
+    return given
+
+
+def _location(sandbox: Sandbox, number: Any) -> Location:
+    location = sandbox.state.locations.get(int(number))
+    if location is None:
+        raise _Mistake(404, f"there is no location {number}")
+    return location
+
+
+def _loopback_alone(request: Request) -> None:
+    address = request.client.host if request.client else ""
+    if not address or not ip_address(address.removeprefix("::ffff:")).is_loopback:
+        raise _Mistake(403, "the control plane answers this machine alone")

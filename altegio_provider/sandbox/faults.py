@@ -50,6 +50,23 @@ _INSIDE = {
     "inclusive_to",
 }
 EFFECTS = _BEFORE | _AFTER | _INSIDE
+_STATUS = {"status", "message", "errors", "body", "retry_after", "seconds"}
+#: The parameters of the effects that have any.
+_PARAMETERS: dict[str, set[str]] = {
+    "status": _STATUS,
+    "status_after": _STATUS,
+    "hang": {"seconds"},
+    "redirect": {"url", "status"},
+    "late_effect": {"seconds"},
+    "cap_limit": {"limit"},
+    "short_page": {"rows"},
+    "meta": {"form", "by"},
+    "order": {"by"},
+    "churn": {"inserts", "deletes"},
+    "dates": {"form"},
+    "wrong_offset": {"offset"},
+    "late_client_id": {"seconds"},
+}
 
 
 @dataclass
@@ -72,12 +89,15 @@ class Rule:
     def of(cls, given: dict[str, Any]) -> Rule:
         """Make a rule from JSON; keys that are not a rule's own are the effect's parameters.
 
-        :raises ValueError: there is no such effect.
+        :raises ValueError: there is no such effect, or it has no such parameter.
         """
         own = {"effect", "route", "location", "every", "nth", "probability", "times", "seed"}
         if given.get("effect") not in EFFECTS:
             raise ValueError(f"unknown effect {given.get('effect')!r}; there are {', '.join(sorted(EFFECTS))}")
         params = {name: value for name, value in given.items() if name not in own}
+        unknown = params.keys() - _PARAMETERS.get(given["effect"], set())
+        if unknown:
+            raise ValueError(f"{given['effect']} has no parameter {', '.join(sorted(unknown))}")
         rule = cls(params=params, **{name: value for name, value in given.items() if name in own})
         rule._random = random.Random(rule.seed)  # noqa: S311 - chance, not secrets
         return rule

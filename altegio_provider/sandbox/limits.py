@@ -6,7 +6,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable
 
-__all__ = ["SlidingWindows"]
+__all__ = ["SlidingWindows", "busiest"]
 
 
 class SlidingWindows:
@@ -37,3 +37,13 @@ class SlidingWindows:
         if wait == 0.0:
             arrivals.append(now)
         return wait
+
+
+def busiest(arrivals: list[float], seconds: float) -> int:
+    """The most arrivals in any window of so many seconds, half-open as the limit's own."""
+    most = first = 0
+    for last, at in enumerate(arrivals):
+        while arrivals[first] <= at - seconds:
+            first += 1
+        most = max(most, last - first + 1)
+    return most

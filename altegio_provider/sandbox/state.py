@@ -37,6 +37,9 @@ class Event:
     notified: bool = False
     created_at: datetime = datetime(2026, 1, 1, 9)  # noqa: DTZ001
     deleted: bool = False
+    #: The numbers of the requests at which it came and went; 0 for none.
+    created_by: int = 0
+    deleted_by: int = 0
     #: Bookings that are there from the beginning: records, and the seats that they take.
     first_records: int = 0
     first_seats: int = 0
@@ -136,8 +139,9 @@ class Location:
         if at < len(self._order) and self._order[at] == event.place:
             del self._order[at]
 
-    def delete(self, event: Event) -> None:
+    def delete(self, event: Event, request_number: int = 0) -> None:
         """Delete an event: it can still be read, and lists leave it out."""
+        event.deleted_by = request_number
         self.unlist(event)
         event.deleted = True
         event.rendered.clear()

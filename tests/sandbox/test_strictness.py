@@ -92,3 +92,10 @@ def test_appointments_that_take_place_in_a_part_of_the_time(call, altegio_sandbo
     bounds = {"from": f"2040-05-01T{start}:00", "to": f"2040-05-01T{end}:00"}
     query = {f"filter[date_intersect_{name}]": value for name, value in bounds.items()}
     assert len(call("GET", "/locations/1001/appointments", query=query).json["data"]) == there
+
+
+def test_what_cannot_be_included(call, altegio_sandbox):
+    event_id = altegio_sandbox.add_events(1001, [{"date": "2040-05-01 10:00:00"}])[0]
+    day = between("2040-05-01 00:00:00", "2040-05-02 00:00:00")
+    assert call("GET", f"/locations/1001/events/{event_id}", query={"include": "weather"}).status == 422
+    assert call("GET", "/locations/1001/events", query=[*day, ("include", "weather")]).status == 422
