@@ -13,9 +13,6 @@ __all__ = ["INVALID", "Broken", "Refusal", "data", "error_body", "json_answer"]
 
 INVALID = "The given data was invalid."
 
-#: The connections by the client's address, so that an answer can break the one it belongs to.
-TRANSPORTS: dict[Any, asyncio.Transport] = {}
-
 
 def json_answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """An answer with a JSON body."""
@@ -77,7 +74,8 @@ class Broken(Response):
         self._length = length
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        transport = TRANSPORTS.get(tuple(scope["client"] or ()))
+        # The server's protocol puts it there. Without it the server itself notices that the answer is not whole.
+        transport: asyncio.Transport | None = scope.get("state", {}).get("transport")
         if self._whole is not None and self._length is not None:
             headers = list(self._whole.raw_headers)
             await send({"type": "http.response.start", "status": self._whole.status_code, "headers": headers})

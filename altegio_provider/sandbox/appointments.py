@@ -10,12 +10,16 @@ from starlette.responses import Response
 
 from altegio_provider.sandbox import render
 from altegio_provider.sandbox.answers import INVALID, Refusal, data, json_answer
+from altegio_provider.sandbox.bookings import unfold
 from altegio_provider.sandbox.rules import check_booking, check_move, check_update
-from altegio_provider.sandbox.settings import Call, Operation
+from altegio_provider.sandbox.settings import Call, Operation, whole_number
 from altegio_provider.sandbox.state import Appointment, Event, Location
 
 __all__ = ["APPOINTMENT_OPERATIONS"]
 
+_LONGEST = timedelta(days=1)  # how long before a range a class may begin and still go on in it
+_EARLIEST = datetime(2000, 1, 2)  # noqa: DTZ001 - a wall clock has no zone
+_BEFORE, _AFTER = timedelta(days=60), timedelta(days=30)
 _INCLUDES = {"client", "staff", "services", "labels", "comer"}
 
 
@@ -79,15 +83,28 @@ def list_appointments(call: Call) -> Response:
 
 def _matching(call: Call, location: Location) -> list[Appointment]:
     query = call.request.query_params
-    found = sorted(location.appointments.values(), key=lambda appointment: appointment.id)
+    bounds = [query.get(f"filter[date_intersect_{end}]") for end in ("from", "to")]
+    now = call.state.now()
+    here = now.astimezone(location.zone).replace(tzinfo=None)
+    # Without bounds, what made classes have is shown of about three months alone: there are twenty years of it.
+    first, last = _bounds(bounds) if any(bounds) else (here - _BEFORE, here + _AFTER)
     event_id, client_id = query.get("filter[activity_id]"), query.get("filter[client_id]")
     if event_id is not None:
-        found = [one for one in found if str(one.event_id) == event_id and one.has_event]
+        try:
+            event = call.event_numbered(location, whole_number(event_id) or 0)
+        except Refusal:
+            return []
+        unfold(location, event, now)
+        found = [one for one in event.appointments.values() if one.has_event]
+    else:
+        location.fill(max(first - _LONGEST, _EARLIEST).date(), last.date())
+        for event in location.listed(max(first - _LONGEST, _EARLIEST), last, with_end=False):
+            unfold(location, event, now)
+        found = list(location.appointments.values())
+    found.sort(key=lambda appointment: appointment.id)
     if client_id is not None:
         found = [one for one in found if str(one.client["id"]) == client_id]
-    bounds = [query.get(f"filter[date_intersect_{end}]") for end in ("from", "to")]
     if any(bounds):
-        first, last = _bounds(bounds)
         found = [one for one in found if _goes_on(location.events[one.event_id], first, last)]
     return found
 

@@ -149,6 +149,7 @@ def _add_data(router: APIRouter, sandbox: Sandbox) -> None:
                 "has_event": one.has_event,
             }
             for one in location.appointments.values()
+            if one.request_number
         ]
         return json_answer({"events": events, "appointments": appointments})
 

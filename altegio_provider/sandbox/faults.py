@@ -148,7 +148,10 @@ def too_many(seconds: float, form: str | None) -> Response:
 async def before(effects: dict[str, dict[str, Any]]) -> Response | None:
     """What comes instead of an answer, before anything took effect."""
     if "hang" in effects:
-        await asyncio.sleep(float(effects["hang"].get("seconds", 60)))
+        try:
+            await asyncio.sleep(float(effects["hang"].get("seconds", 60)))
+        except asyncio.CancelledError:  # the server ends
+            return Broken()
     if "lose_answer_before" in effects:
         return Broken()
     if "redirect" in effects:

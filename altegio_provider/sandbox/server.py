@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import threading
@@ -10,25 +11,22 @@ from collections.abc import Callable
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from altegio_provider.sandbox.answers import TRANSPORTS
 from altegio_provider.sandbox.app import BASE, make_app
 from altegio_provider.sandbox.settings import Sandbox
 
 __all__ = ["SandboxServer", "serve"]
 
 
-class _Protocol(HttpToolsProtocol):
-    """Remembers its connection, so that an answer can break it."""
+class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # httptools where it is installed, else h11
+    """Gives each request its connection, so that an answer can break it."""
+
+    app_state: dict[str, Any]
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        TRANSPORTS[transport.get_extra_info("peername")[:2]] = transport
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        TRANSPORTS.pop(self.client, None)
-        super().connection_lost(exc)
+        self.app_state = {**self.app_state, "transport": transport}
 
 
 def _server(sandbox: Sandbox) -> uvicorn.Server:
@@ -61,7 +59,8 @@ def serve(sandbox: Sandbox, host: str, port: int, on_ready: Callable[[str], None
     """
     listener = _listening_socket(host, port)
     on_ready(f"http://{host}:{listener.getsockname()[1]}{BASE}")
-    _server(sandbox).run(sockets=[listener])
+    with contextlib.suppress(KeyboardInterrupt):  # which the server raises again once it has ended
+        _server(sandbox).run(sockets=[listener])
 
 
 class SandboxServer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from altegio_provider.sandbox.answers import Refusal
+from altegio_provider.sandbox.bookings import event_of_booking, unfold
 from altegio_provider.sandbox.faults import Faults
 from altegio_provider.sandbox.limits import SlidingWindows
 from altegio_provider.sandbox.seed import event_id_day, seeded_state
@@ -113,7 +115,11 @@ class Call:
 
         :raises Refusal: 404 where there is none, or not in the event of the path.
         """
-        appointment = location.appointments.get(self._id("appointment_id"))
+        number = self._id("appointment_id")
+        if number not in location.appointments and (event_id := event_of_booking(number)):
+            with suppress(Refusal):
+                unfold(location, self.event_numbered(location, event_id), self.state.now())
+        appointment = location.appointments.get(number)
         wanted = self.request.path_params.get("event_id")
         if appointment is None or (wanted is not None and str(appointment.event_id) != wanted):
             raise Refusal(404, "The appointment was not found")

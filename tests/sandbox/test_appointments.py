@@ -178,7 +178,7 @@ def test_a_deleted_appointment_gives_its_seat_back(call, booked, event_id, alteg
     path = f"{LIST}/{booked.rsplit('/', 1)[1]}"
     assert (call("DELETE", path).status, seats(altegio_sandbox, event_id)) == (204, 0)
     assert call("DELETE", path).status == 404
-    assert call("GET", LIST).json["data"] == []
+    assert call("GET", LIST, query={"filter[activity_id]": event_id}).json["data"] == []
 
 
 def test_companies_has_no_appointment_calls(call, event_id):

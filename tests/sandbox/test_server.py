@@ -13,11 +13,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from altegio_provider.sandbox.faults import Rule
 from altegio_provider.sandbox.server import SandboxServer
 from tests.sandbox.wire import HEADERS, between
 
 
-def test_the_command_says_where_it_listens_and_ends_quietly(repository):
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_says_where_it_listens_and_ends_quietly(repository, end):
     command = [sys.executable, "-m", "altegio_provider.sandbox", "--port", "0", "--no-limits", "--seed", "3"]
     process = subprocess.Popen(command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -30,7 +32,7 @@ def test_the_command_says_where_it_listens_and_ends_quietly(repository):
         assert connection.getresponse().status == 404
         connection.close()
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(end)
         _, errors = process.communicate(timeout=10)
     assert errors == ""
 
@@ -64,3 +66,46 @@ def test_the_fixture_gives_an_airflow_connection(altegio_sandbox):
     connection = json.loads(altegio_sandbox.airflow_connection(timezone="Europe/Riga"))
     assert connection["host"] == altegio_sandbox.url
     assert connection["extra"]["timezone"] == "Europe/Riga"
+
+
+@pytest.mark.parametrize("protocol", ["h11", "httptools"])
+def test_answers_break_under_either_parser(protocol):
+    """Airflow brings httptools; a plain uvicorn, as on Airflow 2, has h11."""
+    program = f"""
+import sys
+if "{protocol}" == "h11":
+    sys.modules["httptools"] = None
+from http.client import HTTPConnection, RemoteDisconnected, IncompleteRead
+from urllib.parse import urlsplit
+from altegio_provider.sandbox.pytest_plugin import RunningSandbox
+from altegio_provider.sandbox.faults import Rule
+from altegio_provider.sandbox.server import SandboxServer
+with SandboxServer() as server:
+    running = RunningSandbox(server)
+    address = urlsplit(running.url)
+    running.reset(per_second=0, per_minute=0)
+    lost = (RemoteDisconnected, ConnectionResetError)
+    for effect, expected in (("lose_answer_after", lost), ("truncate", IncompleteRead)):
+        running.fault(effect, times=1)
+        connection = HTTPConnection(address.hostname, address.port, timeout=5)
+        connection.request("GET", address.path + "/locations/1/events")
+        try:
+            connection.getresponse().read()
+        except expected:
+            print("broken")
+        connection.close()
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("broken\nbroken\n", "")
+
+
+def test_a_hanging_answer_does_not_hold_up_the_end(capfd):
+    with SandboxServer() as server:
+        server.sandbox.faults.rules.append(Rule.of({"effect": "hang", "seconds": 600}))
+        address = urlsplit(server.url)
+        connection = HTTPConnection(address.hostname, address.port, timeout=0.2)
+        connection.request("GET", f"{address.path}/locations/1001/events", headers=HEADERS)
+        with pytest.raises(TimeoutError):
+            connection.getresponse()
+        connection.close()
+    assert capfd.readouterr() == ("", "")
