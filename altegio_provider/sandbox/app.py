@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -89,8 +90,9 @@ def _endpoint(sandbox: Sandbox, family: str, name: str) -> Callable[[Request], A
             call = Call(sandbox, family, request, effects, number, await request.body())
             if "late_effect" in effects:
                 delay = float(effects["late_effect"].get("seconds", 1))
-                asyncio.get_running_loop().call_later(delay, _quietly, operation, call)
+                sandbox.clock.later(delay, partial(_quietly, operation, call))
                 return Broken()
+            sandbox.clock.settle()
             answer = operation(call)
         except Refusal as refusal:
             answer = refusal.answer()

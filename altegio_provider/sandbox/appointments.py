@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -36,7 +35,7 @@ def create_event_appointment(call: Call) -> Response:
     _check_seats(event, body["clients_count"])
     known_at = 0.0
     if "late_client_id" in call.effects:
-        known_at = time.time() + float(call.effects["late_client_id"].get("seconds", 5))
+        known_at = call.sandbox.clock.time() + float(call.effects["late_client_id"].get("seconds", 5))
     appointment = call.state.book(
         location,
         event,
@@ -50,7 +49,7 @@ def create_event_appointment(call: Call) -> Response:
         request_number=call.number,
     )
     status = 200 if call.family == "companies" else 201
-    return json_answer(data(render.record_resource(appointment, location, time.time())), status)
+    return json_answer(data(render.record_resource(appointment, location, call.sandbox.clock.time())), status)
 
 
 def _check_seats(event: Event, wanted: int) -> None:
@@ -73,7 +72,7 @@ def list_appointments(call: Call) -> Response:
     included: dict[tuple[str, str], dict[str, Any]] = {}
     for appointment in matching[first : first + limit]:
         row, referred = render.appointment_resource(
-            appointment, location, time.time(), include, "mask_phones" in call.effects
+            appointment, location, call.sandbox.clock.time(), include, "mask_phones" in call.effects
         )
         rows.append(row)
         included.update(((one["type"], one["id"]), one) for one in referred)
@@ -144,7 +143,7 @@ def update_event_appointment(call: Call) -> Response:
     appointment.label_ids = body.get("label_ids", appointment.label_ids)
     appointment.color = body.get("color") or appointment.color
     event.rendered.clear()
-    return json_answer(data(render.record_resource(appointment, location, time.time())))
+    return json_answer(data(render.record_resource(appointment, location, call.sandbox.clock.time())))
 
 
 def reschedule_event_appointment(call: Call) -> Response:
@@ -170,7 +169,7 @@ def reschedule_event_appointment(call: Call) -> Response:
     target.appointments[appointment.id] = appointment
     source.rendered.clear()
     target.rendered.clear()
-    return json_answer(data(render.record_resource(appointment, location, time.time())))
+    return json_answer(data(render.record_resource(appointment, location, call.sandbox.clock.time())))
 
 
 def delete_appointment(call: Call) -> Response:

@@ -27,7 +27,11 @@ def add_routes(app: FastAPI, sandbox: Sandbox) -> None:
 
     It has no authentication, so it answers nobody but this machine, wherever the server listens.
     """
-    router = APIRouter(prefix=PREFIX, dependencies=[Depends(_loopback_alone)])
+
+    async def settle() -> None:
+        sandbox.clock.settle()
+
+    router = APIRouter(prefix=PREFIX, dependencies=[Depends(_loopback_alone), Depends(settle)])
     _add_settings(router, sandbox)
     _add_data(router, sandbox)
     app.include_router(router)
@@ -55,6 +59,7 @@ def _add_settings(router: APIRouter, sandbox: Sandbox) -> None:
                 "answers": [{"route": r, "status": s, "times": n} for (r, s), n in sandbox.answers.items()],
                 "limited": sum(times for (_, status), times in sandbox.answers.items() if status == 429),
                 "arrivals": (arrivals := [at for at, _ in sandbox.arrivals]),
+                "pending": sandbox.clock.pending,
                 "busiest_second": busiest(arrivals, 1.0),
                 "busiest_minute": busiest(arrivals, 60.0),
             }
@@ -70,6 +75,16 @@ def _add_settings(router: APIRouter, sandbox: Sandbox) -> None:
             setattr(sandbox, name, value)
         sandbox.reset()
         return json_answer({})
+
+    @router.post("/clock")
+    async def advance(request: Request) -> Response:
+        given = await _json(request, dict)
+        seconds = given.get("advance_seconds")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
+            raise _Mistake(400, "advance_seconds must be a number of 0 or more")
+        sandbox.clock.advance(seconds)
+        sandbox.clock.settle()
+        return json_answer({"now": sandbox.clock.now().isoformat()})
 
     @router.post("/faults")
     async def add_faults(request: Request) -> Response:

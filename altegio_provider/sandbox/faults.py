@@ -66,6 +66,8 @@ _PARAMETERS: dict[str, set[str]] = {
     "dates": {"form"},
     "wrong_offset": {"offset"},
     "late_client_id": {"seconds"},
+    "success_false": {"before"},
+    "hidden_errors": {"before"},
 }
 
 
@@ -158,7 +160,16 @@ async def before(effects: dict[str, dict[str, Any]]) -> Response | None:
         return RedirectResponse(effects["redirect"]["url"], int(effects["redirect"].get("status", 302)))
     if "status" in effects:
         return _refused(effects["status"])
+    for effect, body in _BAD_BODIES.items():
+        if effects.get(effect, {}).get("before"):
+            return json_answer(body)
     return None
+
+
+_BAD_BODIES = {
+    "success_false": {"success": False, "data": None, "meta": {"message": "No success"}},
+    "hidden_errors": data({"errors": {"client": ["was not booked"]}}),
+}
 
 
 def _refused(params: dict[str, Any]) -> Response:
@@ -185,9 +196,9 @@ async def after(effects: dict[str, dict[str, Any]], answer: Response) -> Respons
     if "html" in effects:
         return Response("<html><body>Please log in</body></html>", answer.status_code, media_type="text/html")
     if "success_false" in effects:
-        return json_answer({"success": False, "data": None, "meta": {"message": "No success"}}, answer.status_code)
+        return json_answer(_BAD_BODIES["success_false"], answer.status_code)
     if "hidden_errors" in effects:
-        return json_answer(data({"errors": {"client": ["was not booked"]}}), 200)
+        return json_answer(_BAD_BODIES["hidden_errors"])
     if "accepted" in effects:
         return Response(b"", 202)
     return answer

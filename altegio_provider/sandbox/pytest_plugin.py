@@ -70,6 +70,10 @@ class RunningSandbox:
         """Begin anew; ``per_second``, ``per_minute``, ``latency_seconds``, ``retry_after`` and ``seed`` may be set."""
         self._call("POST", "/reset", settings)
 
+    def advance(self, seconds: float) -> None:
+        """Let so many seconds pass at once: for limits, for late effects, for a client's number that comes late."""
+        self._call("POST", "/clock", {"advance_seconds": seconds})
+
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         from http.client import HTTPConnection
         from urllib.parse import urlsplit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +14,7 @@ from starlette.responses import Response
 
 from altegio_provider.sandbox.answers import Refusal
 from altegio_provider.sandbox.bookings import event_of_booking, unfold
+from altegio_provider.sandbox.clock import Clock
 from altegio_provider.sandbox.faults import Faults
 from altegio_provider.sandbox.limits import SlidingWindows
 from altegio_provider.sandbox.seed import event_id_day, seeded_state
@@ -48,9 +48,10 @@ class Sandbox:
 
     def reset(self) -> None:
         """Begin anew, with the data of the seed and no faults."""
-        self.state: State = seeded_state(self.seed)
+        self.clock = Clock()
+        self.state: State = seeded_state(self.seed, State(self.clock.now))
         self.faults = Faults()
-        self.limits = SlidingWindows(self.per_second, self.per_minute)
+        self.limits = SlidingWindows(self.per_second, self.per_minute, self.clock.monotonic)
         self.arrivals: deque[tuple[float, str]] = deque(maxlen=_LOGGED)
         self.answers: Counter[tuple[str, int]] = Counter()
         self.requests = 0
@@ -58,7 +59,7 @@ class Sandbox:
     def arrived(self, name: str) -> int:
         """Note a request and return its number."""
         self.requests += 1
-        self.arrivals.append((time.monotonic(), name))
+        self.arrivals.append((self.clock.monotonic(), name))
         return self.requests
 
     def answered(self, route: str, status: int) -> None:
