@@ -34,17 +34,28 @@ def list_activities(call: Call) -> Response:
     limit = min(limit, int(call.effects.get("cap_limit", {}).get("limit", limit)))
     first = asked if call.family == "companies" else (call.whole("page", 1, 1) - 1) * limit
     location.fill(start.date() - timedelta(days=1), end.date() + timedelta(days=1))
-    events = _matching(call, location, start, end)
     if "churn" in call.effects:
-        _churn(call, location, events, first, start, end)
-        events = _matching(call, location, start, end)
-    events = _ordered(call, events)
-    page = events[first : first + limit]
+        _churn(call, location, _matching(call, location, start, end), first, start, end)
+    if _is_plain(call):
+        # The usual case touches the rows of the page alone, however many there are.
+        begin, behind = location.span(start, end, "inclusive_to" in call.effects)
+        total = behind - begin
+        page = location.numbered(begin + first, min(behind, begin + first + limit))
+    else:
+        events = _ordered(call, _matching(call, location, start, end))
+        total = len(events)
+        page = events[first : first + limit]
     if "short_page" in call.effects and len(page) > 1:
         page = page[: max(1, int(call.effects["short_page"].get("rows", len(page) // 2)))]
     if call.family == "companies":
-        return _flat_page(call, location, page, len(events), limit, first)
+        return _flat_page(call, location, page, total, limit, first)
     return _resource_page(call, location, page)
+
+
+def _is_plain(call: Call) -> bool:
+    """Whether all rows of the range are wanted, in their usual order."""
+    filters = ("filter[master_ids][]", "filter[service_ids][]", "filter[capacity]", "search")
+    return "order" not in call.effects and not any(name in call.request.query_params for name in filters)
 
 
 def _range(call: Call, location: Location) -> tuple[datetime, datetime]:

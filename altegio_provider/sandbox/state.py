@@ -148,8 +148,16 @@ class Location:
 
     def listed(self, start: datetime, end: datetime, with_end: bool) -> list[Event]:
         """The events that start between two moments of the wall clock, in order."""
+        first, last = self.span(start, end, with_end)
+        return self.numbered(first, last)
+
+    def span(self, start: datetime, end: datetime, with_end: bool) -> tuple[int, int]:
+        """Where in the list the events between two moments begin and end."""
         first = bisect_left(self._order, (_seconds(start), 0))
-        last = bisect_left(self._order, (_seconds(end) + (1 if with_end else 0), 0))
+        return first, max(first, bisect_left(self._order, (_seconds(end) + (1 if with_end else 0), 0)))
+
+    def numbered(self, first: int, last: int) -> list[Event]:
+        """The events at these places of the list."""
         return [self.events[number] for _, number in self._order[first:last]]
 
     def timestamp(self, wall: datetime) -> int:

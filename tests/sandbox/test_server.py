@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -109,3 +110,15 @@ def test_a_hanging_answer_does_not_hold_up_the_end(capfd):
             connection.getresponse()
         connection.close()
     assert capfd.readouterr() == ("", "")
+
+
+def test_small_answers_are_not_held_back(altegio_sandbox):
+    """Nagle's algorithm would wait for the caller's delayed acknowledgement, 40 ms for each answer."""
+    address = urlsplit(altegio_sandbox.url)
+    connection = HTTPConnection(address.hostname, address.port, timeout=10)
+    began = time.monotonic()
+    for _ in range(50):
+        connection.request("GET", f"{address.path}/locations/1/events", headers=HEADERS)
+        connection.getresponse().read()
+    connection.close()
+    assert time.monotonic() - began < 1.0  # 2 s when each one waits
