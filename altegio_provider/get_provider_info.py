@@ -12,6 +12,7 @@ __all__ = ["get_provider_info"]
 
 _ALTEGIO = "Altegio"
 _PARQUET = "Apache Parquet"
+_SQL = "SQL warehouses"
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -31,6 +32,11 @@ def get_provider_info() -> dict[str, Any]:
                 "external-doc-url": "https://parquet.apache.org/",
                 "tags": ["software"],
             },
+            {
+                "integration-name": _SQL,
+                "external-doc-url": "https://arrow.apache.org/adbc/",
+                "tags": ["software"],
+            },
         ],
         "hooks": [{"integration-name": _ALTEGIO, "python-modules": ["altegio_provider.hooks.altegio"]}],
         "operators": [{"integration-name": _ALTEGIO, "python-modules": ["altegio_provider.operators.events"]}],
@@ -39,7 +45,12 @@ def get_provider_info() -> dict[str, Any]:
                 "source-integration-name": _ALTEGIO,
                 "target-integration-name": _PARQUET,
                 "python-module": "altegio_provider.transfers.altegio_to_parquet",
-            }
+            },
+            {
+                "source-integration-name": _PARQUET,
+                "target-integration-name": _SQL,
+                "python-module": "altegio_provider.transfers.parquet_to_sql",
+            },
         ],
         "connection-types": [_connection_type()],
     }

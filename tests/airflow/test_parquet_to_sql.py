@@ -1,0 +1,186 @@
+"""Loading the dataset into DuckDB and PostgreSQL: all of it or nothing, once, and once again the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+
+from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.loading import open_warehouse
+from altegio_provider.tables.activities import ActivityBatches
+from altegio_provider.tables.dataset import ParquetDataset
+from altegio_provider.transfers.parquet_to_sql import ParquetToSqlOperator
+
+pytest.importorskip("duckdb")
+DAY = datetime(2026, 11, 10, tzinfo=UTC)
+
+
+def write(root, day=DAY, rows=5, location_id=1001, **fields):
+    """Write a day of activities and return the files."""
+    events = [
+        {
+            "id": 1000 * day.day + number,
+            "date": f"{day + timedelta(hours=number):%Y-%m-%d %H:%M:%S}",
+            "capacity": 10,
+            "labels": [{"id": 1, "title": "new"}],
+            **fields,
+        }
+        for number in range(rows)
+    ]
+    with ParquetDataset(root, location_id).writer(day, day + timedelta(days=1)) as writer:
+        for batch in ActivityBatches(location_id, "UTC").batches(events):
+            writer.write(batch)
+    return writer.result.files
+
+
+def postgres_answers() -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", 5432)) == 0
+
+
+@pytest.fixture(params=["duckdb", "postgres"])
+def warehouse(request, tmp_path, monkeypatch):
+    """A connection id, and a function that asks it."""
+    if request.param == "duckdb":
+        connection = {"conn_type": "duckdb", "host": str(tmp_path / "warehouse.duckdb")}
+    else:
+        pytest.importorskip("adbc_driver_postgresql")
+        if not postgres_answers():
+            if os.environ.get("ALTEGIO_REQUIRE_SERVICES"):
+                pytest.fail("PostgreSQL does not answer at 127.0.0.1:5432, and ALTEGIO_REQUIRE_SERVICES is set")
+            pytest.skip("PostgreSQL does not answer at 127.0.0.1:5432")
+        uri = os.environ.get("ALTEGIO_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/test")
+        connection = {"conn_type": "adbc", "extra": {"dialect": "postgresql", "db_kwargs": {"uri": uri}}}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
+    table = f"activities_{uuid.uuid4().hex[:10]}"
+
+    def ask(sql: str) -> list[tuple]:
+        with open_warehouse("warehouse") as opened:
+            if request.param == "duckdb":
+                return opened._connection.execute(sql).fetchall()
+            with opened._connection.cursor() as cursor:
+                cursor.execute(sql)
+                return cursor.fetchall()
+
+    yield table, ask
+    with open_warehouse("warehouse") as opened, opened.transaction():
+        opened.run(f"DROP TABLE IF EXISTS {table}")
+
+
+def load(source_path, table, **arguments):
+    operator = ParquetToSqlOperator(
+        task_id="load", source_path=source_path, table=table, conn_id="warehouse", **arguments
+    )
+    return operator.execute({})
+
+
+def test_a_dataset_is_loaded_once_however_often(warehouse, tmp_path) -> None:
+    table, ask = warehouse
+    write(tmp_path)
+    write(tmp_path, DAY + timedelta(days=1), rows=3)
+    for _ in range(2):
+        assert load(str(tmp_path), table) == {"table": table, "rows": 8, "files": 2}
+        assert ask(f"SELECT count(*), count(DISTINCT id), CAST(sum(capacity) AS BIGINT) FROM {table}") == [(8, 8, 80)]
+
+
+def test_an_upsert_replaces_the_same_keys(warehouse, tmp_path) -> None:
+    table, ask = warehouse
+    write(tmp_path)
+    load(str(tmp_path), table)
+    write(tmp_path, rows=2, capacity=99)
+    load(str(tmp_path), table)
+    assert ask(f"SELECT capacity, count(*) FROM {table} GROUP BY 1 ORDER BY 1") == [(10, 3), (99, 2)]
+
+
+def test_replacing_a_range_drops_what_is_gone(warehouse, tmp_path) -> None:
+    table, ask = warehouse
+    write(tmp_path)
+    write(tmp_path, DAY + timedelta(days=1), rows=3)
+    write(tmp_path, location_id=1002)
+    load(str(tmp_path), table)
+    (file,) = write(tmp_path, rows=2)
+    load(file, table, mode="replace_range")
+    assert ask(f"SELECT location_id, count(*) FROM {table} GROUP BY 1 ORDER BY 1") == [(1001, 5), (1002, 5)]
+
+
+def test_appending_appends(warehouse, tmp_path) -> None:
+    table, ask = warehouse
+    files = write(tmp_path)
+    for _ in range(2):
+        load({"files": files, "rows": 5}, table, mode="append")
+    assert ask(f"SELECT count(*) FROM {table}") == [(10,)]
+
+
+def frame(**columns) -> pa.RecordBatchReader:
+    table = pa.table(columns)
+    return pa.RecordBatchReader.from_batches(table.schema, table.to_batches())
+
+
+def put(reader, table, **arguments) -> int:
+    from altegio_provider.warehouse import load
+
+    with open_warehouse("warehouse") as opened:
+        return load(opened, reader, table, **{"mode": "upsert", "key": ("id",), **arguments})
+
+
+def test_a_new_column_is_added(warehouse) -> None:
+    table, ask = warehouse
+    put(frame(id=[1]), table)
+    put(frame(id=[2], price=[1.5]), table)
+    assert ask(f"SELECT id, price FROM {table} ORDER BY id") == [(1, None), (2, 1.5)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "key", "text"),
+    [
+        ({"id": [2, 3], "price": ["free", "free"]}, ("id",), "price"),
+        ({"id": [2, 2], "price": [1.0, 2.0]}, ("id",), "not unique"),
+        ({"number": [2]}, ("id",), "no column id"),
+    ],
+)
+def test_what_does_not_fit_is_refused_whole(warehouse, columns, key, text) -> None:
+    table, ask = warehouse
+    put(frame(id=[1], price=[1.0]), table)
+    with pytest.raises(ValueError, match=text):
+        put(frame(**columns), table, key=key)
+    assert ask(f"SELECT id, price FROM {table}") == [(1, 1.0)]
+    put(frame(id=[4], price=[4.0]), table)
+
+
+def test_a_load_that_breaks_in_the_middle_leaves_the_table(warehouse) -> None:
+    table, ask = warehouse
+    put(frame(id=[1]), table)
+
+    def breaking():
+        yield pa.record_batch({"id": [2]})
+        raise OSError("the disk is gone")
+
+    with pytest.raises(Exception, match=r"disk|Invalid|Error"):
+        put(pa.RecordBatchReader.from_batches(pa.schema([("id", pa.int64())]), breaking()), table)
+    assert ask(f"SELECT id FROM {table}") == [(1,)]
+
+
+@pytest.mark.parametrize("source_path", ["", "/nowhere", "/nowhere/x.parquet", {"files": []}])
+def test_a_source_that_is_none_is_refused(warehouse, source_path) -> None:
+    table, _ = warehouse
+    with pytest.raises(AltegioValidationError):
+        load(source_path, table)
+
+
+def test_a_mode_that_is_none_is_refused(warehouse, tmp_path) -> None:
+    with pytest.raises(AltegioValidationError, match="mode"):
+        load(str(tmp_path), warehouse[0], mode="merge")
+
+
+def test_a_connection_that_takes_no_arrow_is_refused(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "mysql", "host": "127.0.0.1"}))
+    write(tmp_path)
+    with pytest.raises(AltegioValidationError, match="duckdb"):
+        load(str(tmp_path), "activities")
