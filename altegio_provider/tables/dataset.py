@@ -235,7 +235,7 @@ class ParquetDataset:
             with self._folder.open(entry["name"]) as source:
                 parquet = pq.ParquetFile(source)
                 target = FileWriter(staged)
-                target.write(parquet.schema_arrow.remove_metadata().empty_table().to_batches()[0])
+                target.write(pa.RecordBatch.from_pylist([], schema=parquet.schema_arrow.remove_metadata()))
                 for batch in parquet.iter_batches():
                     starts = batch.column("starts_at")
                     mask = pc.and_(pc.greater_equal(starts, part.start), pc.less(starts, part.end))
