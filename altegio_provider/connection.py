@@ -10,6 +10,7 @@ from altegio_provider.api.errors import AltegioValidationError
 
 if TYPE_CHECKING:
     from altegio_provider.api.client import AltegioClient
+    from altegio_provider.api.retry import RetryPolicy
     from altegio_provider.compat import Connection
 
 __all__ = ["ConnectionSettings"]
@@ -55,8 +56,11 @@ class ConnectionSettings:
             verify=fields.verify(),
         )
 
-    def client(self) -> AltegioClient:
-        """Return a client with these settings."""
+    def client(self, *, retry: RetryPolicy | None = None) -> AltegioClient:
+        """Return a client with these settings.
+
+        :param retry: the bounds of trying again, where they are not the client's own.
+        """
         from altegio_provider.api.client import AltegioClient
 
         return AltegioClient(
@@ -70,6 +74,7 @@ class ConnectionSettings:
             rate_limit_url=self.rate_limit_url,
             timeout=self.timeout,
             verify=self.verify,
+            retry=retry,
         )
 
     def with_family(self, route_family: str) -> ConnectionSettings:

@@ -9,7 +9,7 @@ It uses the standard library alone, so that every ring may import it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -28,6 +28,11 @@ _EPOCH_NAIVE = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock has no zone
 _EPOCH_ORDINAL = _EPOCH_NAIVE.toordinal()
 _SECOND_US = 1_000_000
 _DAY_SECONDS = 86_400
+# Years are written with four digits, and every zone's clock must be able to show a range's ends.
+_EARLIEST = datetime(1000, 1, 2, tzinfo=UTC)
+_LATEST = datetime(9999, 12, 31, tzinfo=UTC)
+#: No clock on earth is further from UTC.
+_LONGEST_OFFSET = timedelta(days=1)
 # Changes of a zone's offset are never longer than a few hours, so looking this far finds the one that matters.
 _TRANSITION_REACH = timedelta(hours=3)
 
@@ -62,9 +67,9 @@ def as_instant(value: datetime | str, zone: ZoneInfo, argument: str = "date") ->
     """Turn what a user gave into an aware UTC ``datetime``.
 
     :param value: a ``datetime``, or ISO 8601 text; a naive one is taken as the wall clock of ``zone`` (the first
-        of the two moments where the clock is turned back).
+        of the two moments where the clock is turned back, unless its ``fold`` says the second).
     :param argument: the argument's name, for the error's text.
-    :raises ValueError: the text is no date and time.
+    :raises ValueError: the text is no date and time, or one so far away that no zone's clock can show it.
     """
     if isinstance(value, str):
         try:
@@ -77,7 +82,13 @@ def as_instant(value: datetime | str, zone: ZoneInfo, argument: str = "date") ->
         raise ValueError(f"{argument} must be a datetime or ISO 8601 text, not {type(value).__name__}")
     if value.tzinfo is None:
         value = value.replace(tzinfo=zone)
-    return value.astimezone(UTC)
+    try:
+        instant = value.astimezone(UTC)
+    except OverflowError:
+        instant = None
+    if instant is None or not _EARLIEST <= instant <= _LATEST:
+        raise ValueError(f"{argument} {value.isoformat()} is too far away: use one between the years 1000 and 9999")
+    return instant
 
 
 def wall_text(instant: datetime, zone: ZoneInfo) -> str:
@@ -154,16 +165,28 @@ class LocationClock:
             return EventStart(wall_us - offset * _SECOND_US, wall_us)
         return self._on_day_of_change(row, wall, wall_seconds, wall_us, timestamp)
 
+    def all_surely_start_in(self, rows: Sequence[Mapping[str, Any]], start: datetime, end: datetime) -> bool:
+        """Whether it can be seen at a glance that all rows start in ``[start, end)``, a day away from its ends.
+
+        :returns: ``False`` says nothing: ask :meth:`start_of`.
+        """
+        try:
+            walls = [datetime.fromisoformat(row["date"]).replace(tzinfo=None) for row in rows]
+            first, behind = (moment.astimezone(UTC).replace(tzinfo=None) for moment in (start, end))
+            return first + _LONGEST_OFFSET <= min(walls) and max(walls) < behind - _LONGEST_OFFSET
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return False
+
     def _from_timestamp(self, timestamp: int | None) -> EventStart | None:
         if timestamp is None:
             self.unknown += 1
             return None
         try:
-            instant = datetime.fromtimestamp(timestamp, UTC)
+            offset = _offset(datetime.fromtimestamp(timestamp, UTC).astimezone(self.zone))
         except (ValueError, OverflowError, OSError):
             self.unknown += 1
             return None
-        return EventStart(timestamp * _SECOND_US, (timestamp + _offset(instant.astimezone(self.zone))) * _SECOND_US)
+        return EventStart(timestamp * _SECOND_US, (timestamp + offset) * _SECOND_US)
 
     def _on_day_of_change(
         self, row: Mapping[str, Any], wall: datetime, wall_seconds: int, wall_us: int, timestamp: int | None
@@ -223,6 +246,6 @@ def _unix_seconds(value: Any) -> int | None:
         return None
     if isinstance(value, int | float):
         return int(value) if value == value and abs(value) < 1e12 else None
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 12:
         return int(value)
     return None

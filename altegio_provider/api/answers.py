@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -31,6 +32,8 @@ from altegio_provider.api.redaction import redact
 
 __all__ = ["bad_answer", "no_answer", "read_answer", "retry_after_seconds"]
 
+#: Bytes of a body that are looked at for an error's text.
+_LEGIBLE = 4096
 _AUTH_ADVICE = {
     401: (
         "Check the partner token (the connection's password) and the user token; "
@@ -65,10 +68,13 @@ def no_answer(method: str, path: str, reason: str) -> AltegioConnectionError:
     return kind(f"no answer: {reason}.", method=method, path=path)
 
 
-def bad_answer(method: str, path: str, status: int | None, reason: str, text: str = "") -> AltegioResponseError:
-    """Return the error for an answer that cannot be read or contradicts itself."""
+def bad_answer(method: str, path: str, status: int | None, reason: str, **said: Any) -> AltegioResponseError:
+    """Return the error for an answer that cannot be read or contradicts itself.
+
+    :param said: the ``message``, ``errors`` and ``body`` of it, redacted, as far as there are any.
+    """
     kind = AltegioResponseError if method == "GET" else AltegioResponseOutcomeUnknownError
-    return kind(f"the answer is no valid answer: {reason}.", method=method, path=path, status=status, body=text)
+    return kind(f"the answer is no valid answer: {reason}.", method=method, path=path, status=status, **said)
 
 
 def _document(method: str, path: str, status: int, body: bytes, secrets: tuple[str, ...]) -> Any:
@@ -79,15 +85,14 @@ def _document(method: str, path: str, status: int, body: bytes, secrets: tuple[s
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        text = redact(body[:4096].decode("utf-8", "replace"), secrets)
-        kind = "HTML" if text.lstrip()[:1] == "<" else "cut off or no JSON"
-        raise bad_answer(method, path, status, f"its body is {kind}", text) from error
+        kind = "HTML" if body.lstrip()[:1] == b"<" else "cut off or no JSON"
+        raise bad_answer(method, path, status, f"its body is {kind}", body=_beginning(body, secrets)) from error
     if not isinstance(document, dict):
         raise bad_answer(method, path, status, f"a JSON {type(document).__name__} came where an object belongs")
     hidden = document.get("data")
     if document.get("success") is False:
         message, errors = _complaint(document, secrets)
-        raise bad_answer(method, path, status, _with_words('it says "success": false', message, errors))
+        raise bad_answer(method, path, status, 'it says "success": false', message=message, errors=errors)
     if method != "GET" and isinstance(hidden, dict) and hidden.get("errors"):
         message, errors = _complaint({"errors": hidden["errors"]}, secrets)
         raise AltegioValidationError(
@@ -104,16 +109,20 @@ def _document(method: str, path: str, status: int, body: bytes, secrets: tuple[s
 def _refusal(
     method: str, path: str, status: int, headers: Mapping[str, str], body: bytes, secrets: tuple[str, ...]
 ) -> AltegioError:
-    text = redact(body[:4096].decode("utf-8", "replace"), secrets)
     try:
-        message, errors = _complaint(orjson.loads(body), secrets)
+        document = orjson.loads(body)
     except orjson.JSONDecodeError:
-        message, errors = None, {}
+        document, text = None, _beginning(body, secrets)
+    else:
+        # Written anew it has no escapes, in which a name or a token could hide.
+        text = _beginning(orjson.dumps(document), secrets)
+    message, errors = _complaint(document, secrets)
     details: dict[str, Any] = {
         "method": method,
         "path": path,
         "status": status,
         "message": message,
+        "errors": errors,
         "body": text,
     }
     if status in _AUTH_ADVICE:
@@ -129,8 +138,12 @@ def _refusal(
         kind = AltegioServerError if method == "GET" else AltegioServerOutcomeUnknownError
         return kind(f"the server failed (HTTP {status}).", **details)
     if 400 <= status < 500 and status != 408:
-        return AltegioValidationError(f"refused (HTTP {status}).", errors=errors, **details)
-    return bad_answer(method, path, status, f"HTTP {status} was not expected", text)
+        return AltegioValidationError(f"refused (HTTP {status}).", **details)
+    return bad_answer(method, path, status, f"HTTP {status} was not expected", body=text)
+
+
+def _beginning(body: bytes, secrets: tuple[str, ...]) -> str:
+    return redact(body[:_LEGIBLE].decode("utf-8", "replace"), secrets)
 
 
 def retry_after_seconds(value: str | None, now: float) -> float | None:
@@ -145,16 +158,11 @@ def retry_after_seconds(value: str | None, now: float) -> float | None:
         seconds = float(value)
     except ValueError:
         try:
-            seconds = parsedate_to_datetime(value).timestamp() - now
+            moment = parsedate_to_datetime(value)
+            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
         except (ValueError, TypeError):
             return None
     return max(0.0, seconds) if seconds == seconds and seconds != float("inf") else None
-
-
-def _with_words(summary: str, message: str | None, errors: Mapping[str, list[str]]) -> str:
-    words = [message] if message else []
-    words += [f"{field}: {'; '.join(texts)}" for field, texts in errors.items()]
-    return f"{summary} ({'; '.join(words)})" if words else summary
 
 
 def _complaint(document: Any, secrets: tuple[str, ...]) -> tuple[str | None, dict[str, list[str]]]:
@@ -170,7 +178,7 @@ def _complaint(document: Any, secrets: tuple[str, ...]) -> tuple[str | None, dic
         complaints = {field: text for field, text in complaints.items() if field not in ("message", "code")}
     errors: dict[str, list[str]] = {}
     for field, text in _pairs(complaints):
-        errors.setdefault(field, []).append(redact(text, secrets))
+        errors.setdefault(redact(field, secrets), []).append(redact(text, secrets))
     return (redact(message, secrets) if isinstance(message, str) else None), errors
 
 

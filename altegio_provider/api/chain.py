@@ -49,6 +49,7 @@ class Chain:
         self._position = 0  # the row number behind the tail's last row, as far as known
         self._stalls = 0
         self._is_probing_end = self._is_confirming_end = False
+        self._is_whole = self._was_empty_behind = False
         #: Pages that brought new rows.
         self.pages = 0
         #: The longest page seen: the server can return so many rows at once.
@@ -96,7 +97,11 @@ class Chain:
         """
         if self._is_confirming_end:
             self._is_confirming_end = False
-            return self._stalled(Step.APART) if rows else Step.END
+            if rows:
+                return self._stalled(Step.APART)
+            self._was_empty_behind = self._is_whole
+            return Step.OLD if self._is_whole else Step.END
+        was_empty_behind, self._was_empty_behind = self._was_empty_behind, False
         self.longest = max(self.longest, len(rows))
         self._most_asked = max(self._most_asked, span.limit)
         is_short = len(rows) < min(self.longest, span.limit)
@@ -120,7 +125,9 @@ class Chain:
             self.pages += 1
             return Step.NEW
         self._position = span.start + len(rows) + link.missing
-        if link.missing or not (is_short or blind):
+        # The first page begins at the first row even where `limit` is capped.
+        self._is_whole = bool(rows) and span.start == 0 and len(rows) < span.limit
+        if link.missing or not (is_short or blind or self._is_whole):
             self._limit_is_capped |= len(rows) < span.limit
             return self._stalled(Step.OLD)
         if not self._is_probing_end and len(rows) > 1:
@@ -129,6 +136,8 @@ class Chain:
         is_size_known = self.longest == self._most_asked
         if not self.short_pages_lie and (is_size_known or len(rows) == 1):
             return Step.END
+        if was_empty_behind and rows == self._tail:
+            return Step.END  # all of them stood in front when nothing was behind
         # This one may be short in the same way; whether there is a row of that number cannot be.
         self._is_confirming_end = True
         return Step.OLD

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from altegio_provider.api.errors import AltegioConflictError, AltegioOutcomeUnknownError, AltegioValidationError
+from altegio_provider.api.errors import AltegioConflictError, AltegioError, AltegioOutcomeUnknownError
+from altegio_provider.api.retry import wait
 from altegio_provider.times import as_instant, load_zone
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def create_event_once(
     event: Mapping[str, Any],
     *,
     settle_seconds: float = _SETTLE_SECONDS,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = wait,
 ) -> dict[str, Any]:
     """Create an event; when the answer is lost, look for it before sending it again.
 
@@ -51,8 +51,8 @@ def create_event_once(
             sleep(settle_seconds)
         try:
             found = [row for row in _alike(client, location_id, body) if row["id"] not in before]
-        except AltegioValidationError:
-            break  # a past start under `locations`: no list shows it
+        except AltegioError as error:
+            raise lost or error from error  # a past start under `locations`, for one: no list shows it
         if len(found) == 1:
             return found[0]
         if found:

@@ -25,7 +25,7 @@ messages are localised. No error holds a token, a phone, an e-mail or a name
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "AltegioAuthError",
@@ -53,6 +53,7 @@ class AltegioError(Exception):
     :param path: the request's path below the base URL, without the query.
     :param status: the answer's HTTP status, where there was an answer.
     :param message: what the API said, redacted.
+    :param errors: for each field or argument, what is wrong with it, as far as that was said; redacted.
     :param body: the beginning of the answer's body, redacted and capped.
     :param hint: what to do about it; each class has a default.
     """
@@ -70,6 +71,7 @@ class AltegioError(Exception):
         path: str | None = None,
         status: int | None = None,
         message: str | None = None,
+        errors: Mapping[str, Sequence[str]] | None = None,
         body: str | None = None,
         hint: str | None = None,
     ) -> None:
@@ -79,6 +81,7 @@ class AltegioError(Exception):
         self.path = path
         self.status = status
         self.message = message
+        self.errors: dict[str, list[str]] = {field: list(texts) for field, texts in (errors or {}).items()}
         self.body = body
         self.hint = self.advice if hint is None else hint
         #: How many times the request was tried, where it was retried.
@@ -92,25 +95,13 @@ class AltegioError(Exception):
         return f"{request}{self.summary}{said}{self._details()}{tried}{advice}"
 
     def _details(self) -> str:
-        return ""
+        return "".join(f" {field}: {'; '.join(texts)}." for field, texts in self.errors.items())
 
 
 class AltegioValidationError(AltegioError, ValueError):
-    """The request cannot be right: the API refused it (400, 422), or it was stopped before it was sent.
-
-    :param errors: for each field or argument, what is wrong with it.
-    """
+    """The request cannot be right: the API refused it (400, 422), or it was stopped before it was sent."""
 
     advice = "Mend the named fields; sending the same again cannot help."
-
-    def __init__(
-        self, summary: str, *, errors: Mapping[str, Sequence[str]] | None = None, **details: str | int | None
-    ) -> None:
-        super().__init__(summary, **details)  # type: ignore[arg-type]
-        self.errors: dict[str, list[str]] = {field: list(texts) for field, texts in (errors or {}).items()}
-
-    def _details(self) -> str:
-        return "".join(f" {field}: {'; '.join(texts)}." for field, texts in self.errors.items())
 
 
 class AltegioAuthError(AltegioError):
@@ -141,9 +132,13 @@ class AltegioRateLimitError(AltegioError):
     )
     transient = True
 
-    def __init__(self, summary: str, *, retry_after: float | None = None, **details: str | int | None) -> None:
-        super().__init__(summary, **details)  # type: ignore[arg-type]
+    def __init__(self, summary: str, *, retry_after: float | None = None, **details: Any) -> None:
+        super().__init__(summary, **details)
         self.retry_after = retry_after
+
+    def _details(self) -> str:
+        asked = "" if self.retry_after is None else f" It asks to wait {self.retry_after:.0f} s."
+        return super()._details() + asked
 
 
 class AltegioServerError(AltegioError):

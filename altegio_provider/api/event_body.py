@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.api.fields import is_ids, is_text, is_whole
 from altegio_provider.times import parse_datetime
 
 __all__ = ["checked_event", "replacement_of"]
@@ -18,16 +19,15 @@ _STEP = 300
 _LONGEST_BREAK = 3_600
 
 
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+_whole = is_whole(1)
 
 
 def _ids(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_whole, value))
+    return isinstance(value, list) and is_ids(value)
 
 
 def _text(most: int | None) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and (most is None or len(value) <= most)
+    return lambda value: is_text(value) and (most is None or len(value) <= most)
 
 
 def _technical_break(value: Any) -> bool:
@@ -104,12 +104,12 @@ def _check_date(body: dict[str, Any], zone: ZoneInfo, errors: dict[str, list[str
         moment = parse_datetime(value) if isinstance(value, str) else value
         if not isinstance(moment, datetime):
             raise ValueError
-    except ValueError:
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(zone)
+    except (ValueError, OverflowError):
         errors["date"] = [f"must be {_FIELDS['date'].rule}"]
         return
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(zone)
-    body["date"] = f"{moment:%Y-%m-%d %H:%M:%S}"
+    body["date"] = moment.replace(tzinfo=None).isoformat(" ", "seconds")
 
 
 def _check_length(body: Mapping[str, Any], is_strict: bool, errors: dict[str, list[str]]) -> None:

@@ -17,7 +17,8 @@ or not at all. Reading ends, or fails with an error that says why.
 
 Where the order turns out not to be stable, or rows go faster than overlapping can follow, the range is cut by time
 until each slice comes in one answer, which needs no order at all. Pages of a single row cannot overlap: then the
-whole is read again until a reading brings nothing new.
+whole is read again until a reading brings nothing new. So is a list that has no range of time to cut, unless its
+pages join when that is begun anew.
 
 **What it costs**, for n rows and pages of p: ``(n - 1) / (p - 1)`` requests and one for the end, where plain paging
 takes ``n / p`` (1 % more at p = 100). Under churn, one more for each anchor that is missed. Pages are asked for
@@ -31,11 +32,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from altegio_provider.api.chain import Chain, OutOfStep, RowIds, Step
-from altegio_provider.api.errors import AltegioResponseError
+from altegio_provider.api.errors import AltegioNotFoundError, AltegioResponseError, AltegioValidationError
 from altegio_provider.api.prefetch import Prefetcher
 from altegio_provider.api.routes import Page, PageSpan, Row, SpanOf
 
@@ -45,6 +47,14 @@ log = logging.getLogger(__name__)
 
 #: Whole readings that may each still bring something new, where only agreement proves completeness.
 _READINGS = 6
+#: How often joining the pages of a list that cannot be cut is begun anew.
+_RESTARTS = 3
+#: A row number that no list has.
+_FAR = 10_000_000
+#: How often a page may bring the rows of the page before, where none should.
+_REPEATS = 8
+#: The asked range is wider than the window where the clock is turned back, never by as much as this.
+_FARTHEST_US = 4 * 3600 * 1_000_000
 #: Where the end of the list cannot be guessed, one page in so many may be asked for in vain.
 _PAGES_PER_GUESS = 16
 
@@ -59,7 +69,7 @@ class Window(NamedTuple):
 class PageReader:
     """Reads one window of a list, page by page.
 
-    :param fetch: brings a page of a window; called in threads.
+    :param fetch: brings a page of a window, or of the whole list for ``None``; called in threads.
     :param span: the page that a server of this family can be asked for, which covers a row number.
     :param page_size: rows to ask for in one request.
     :param concurrency: requests that may be under way at once.
@@ -68,7 +78,7 @@ class PageReader:
 
     def __init__(
         self,
-        fetch: Callable[[Window, PageSpan], Page],
+        fetch: Callable[[Window | None, PageSpan], Page],
         *,
         span: SpanOf,
         page_size: int,
@@ -84,19 +94,20 @@ class PageReader:
         self._longest = 0
         self._short_pages_lie = False
 
-    def read(self, window: Window) -> Iterator[list[Row]]:
+    def read(self, window: Window | None) -> Iterator[list[Row]]:
         """Yield the rows of the window in lists of about a page, each row once.
 
+        :param window: the range of time; ``None`` for a list without one.
         :raises AltegioError: what a request ended in.
         :raises AltegioResponseError: the rows change faster than they can be read.
         """
         try:
             yield from self._until_agreed(window)
         except OutOfStep as reason:
-            log.warning("Reading the range in slices of time: %s", reason)
-            yield from self._in_slices(window)
+            log.warning("Reading the %s: %s", "list again" if window is None else "range in slices of time", reason)
+            yield from (self._over_again() if window is None else self._in_slices(window))
 
-    def _until_agreed(self, window: Window) -> Iterator[list[Row]]:
+    def _until_agreed(self, window: Window | None) -> Iterator[list[Row]]:
         for _ in range(_READINGS):
             chain = Chain(self._delivered.has_all)
             brought_something = False
@@ -110,14 +121,20 @@ class PageReader:
                 return
         raise OutOfStep("pages hold one row each, and no two readings agree")
 
-    def _in_steps(self, window: Window, chain: Chain) -> Iterator[list[Row]]:
+    def _in_steps(self, window: Window | None, chain: Chain) -> Iterator[list[Row]]:
         """Read the window once, each page overlapping the one before."""
         horizon = _Horizon(window, self._start_us)
+        first: tuple[PageSpan, Page] | None = None
         with Prefetcher(lambda span: self._fetch(window, span), self._concurrency) as ahead:
             while True:
                 was_guessed = bool(ahead.spans)
                 self._look_ahead(ahead, chain, horizon)
                 span, page = ahead.take()
+                first = first or (span, page)
+                if span.start > 0 and page.rows == first[1].rows and self._has_no_pages(window, page.rows):
+                    if len(page.rows) != first[0].limit:
+                        return
+                    raise OutOfStep("the server answers every page with the same rows")
                 step = chain.join(span, page.rows, was_guessed)
                 self._longest = max(self._longest, chain.longest)
                 if step is Step.END:
@@ -154,9 +171,26 @@ class PageReader:
     def _fresh(self, rows: list[Row]) -> list[Row]:
         return [row for row in rows if self._delivered.add(row)]
 
-    def _in_slices(self, window: Window) -> Iterator[list[Row]]:
-        """Halve the window until each slice comes in one answer."""
+    def _has_no_pages(self, window: Window | None, rows: list[Row]) -> bool:
+        """Whether the server answers with these rows wherever a page begins: then one answer is all there is."""
+        if not rows:
+            return False
+        try:
+            return self._fetch(window, self._span(_FAR, self._page_size, False)).rows == rows
+        except (AltegioValidationError, AltegioNotFoundError):
+            return False
+
+    def _in_slices(self, window: Window, of: list[Row] | None = None) -> Iterator[list[Row]]:
+        """Halve the window until each slice comes in one answer.
+
+        :param of: the rows of the window that this is a half of.
+        """
         rows = self._fetch(window, self._span(0, self._page_size, False)).rows
+        if rows and rows == of and self._are_far_from(window, rows):
+            raise AltegioResponseError(
+                "the server answers every range of time with the same rows.",
+                hint="It does not filter as the API does: check the `host` of the connection.",
+            )
         self._longest = max(self._longest, len(rows))
         if fresh := self._fresh(rows):
             yield fresh
@@ -168,21 +202,42 @@ class PageReader:
             if agreed:
                 return
         if seconds <= 1:
-            raise AltegioResponseError(
-                f"the list of {window.start:%Y-%m-%d %H:%M:%S} UTC changes faster than it can be read.",
-                hint="Try again when fewer rows are created or deleted.",
-            )
+            raise _too_fast(f"the list of {window.start:%Y-%m-%d %H:%M:%S} UTC")
         middle = window.start + timedelta(seconds=seconds // 2)
-        yield from self._in_slices(Window(window.start, middle))
-        yield from self._in_slices(Window(middle, window.end))
+        yield from self._in_slices(Window(window.start, middle), rows)
+        yield from self._in_slices(Window(middle, window.end), rows)
 
-    def _again_and_again(self, window: Window) -> Generator[list[Row], None, bool]:
-        """One answer cannot show all of this slice: read it until a whole reading brings nothing new."""
+    def _are_far_from(self, window: Window, rows: list[Row]) -> bool:
+        from_us, behind_us = _microseconds(window)
+        starts = [start for row in rows if (start := self._start_us(row)) is not None]
+        return len(starts) == len(rows) and not any(
+            from_us - _FARTHEST_US <= start < behind_us + _FARTHEST_US for start in starts
+        )
+
+    def _over_again(self) -> Iterator[list[Row]]:
+        """A list that cannot be cut: join its pages once more, or read it until a reading brings nothing new."""
+        for _ in range(_RESTARTS):
+            with suppress(OutOfStep):
+                yield from self._until_agreed(None)
+                return
+        if not (yield from self._again_and_again(None)):
+            raise _too_fast("the list")
+
+    def _again_and_again(self, window: Window | None) -> Generator[list[Row], None, bool]:
+        """One answer cannot show all of this: read it until a whole reading brings nothing new."""
         size = 1 if self._short_pages_lie else self._longest
         for _ in range(_READINGS):
             brought_something = False
-            position = 0
+            position = repeats = 0
+            before: list[Row] = []
             while rows := self._fetch(window, PageSpan(position, size)).rows:
+                repeats = repeats + 1 if rows == before else 0
+                if repeats > _REPEATS:
+                    raise AltegioResponseError(
+                        "the server answers every page with the same rows.",
+                        hint="It has no pages as the API has: ask for larger ones, or check the connection's `host`.",
+                    )
+                before = rows
                 if fresh := self._fresh(rows):
                     brought_something = True
                     yield fresh
@@ -192,12 +247,21 @@ class PageReader:
         return False
 
 
+def _microseconds(window: Window) -> tuple[int, int]:
+    return round(window.start.timestamp() * 1e6), round(window.end.timestamp() * 1e6)
+
+
+def _too_fast(what: str) -> AltegioResponseError:
+    return AltegioResponseError(
+        f"{what} changes faster than it can be read.", hint="Try again when fewer rows are created or deleted."
+    )
+
+
 class _Horizon:
     """How many rows the window seems to hold: a guess that steers prefetching and nothing else."""
 
-    def __init__(self, window: Window, start_us: Callable[[Row], int | None]) -> None:
-        self._from_us = round(window.start.timestamp() * 1e6)
-        self._length_us = (window.end - window.start) / timedelta(microseconds=1)
+    def __init__(self, window: Window | None, start_us: Callable[[Row], int | None]) -> None:
+        self._window = window
         self._start_us = start_us
         self._rows_read = 0
         #: The guess.
@@ -215,5 +279,8 @@ class _Horizon:
             self.rows = total
             return
         last_us = self._start_us(fresh[-1]) if fresh else None
-        if last_us is not None and last_us > self._from_us:
-            self.rows = self._rows_read * self._length_us / (last_us - self._from_us)
+        if self._window is None or last_us is None:
+            return
+        from_us, behind_us = _microseconds(self._window)
+        if last_us > from_us:
+            self.rows = self._rows_read * (behind_us - from_us) / (last_us - from_us)

@@ -235,7 +235,7 @@ class RedisPlaceLog:
         try:
             # redis-py's own retry on a broken connection would take a place twice; it is the safe side.
             self._redis: Any = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=10)
-        except ValueError as error:
+        except (ValueError, AttributeError) as error:
             raise AltegioValidationError(
                 "rate_limit_url is not a URL of Redis.",
                 errors={"rate_limit_url": ["use redis://host:6379/0, rediss://… or unix://…"]},

@@ -20,7 +20,7 @@ from altegio_provider.api.errors import (
     AltegioRateLimitError,
 )
 
-__all__ = ["RetryPolicy", "may_repeat"]
+__all__ = ["RetryPolicy", "may_repeat", "wait"]
 
 T = TypeVar("T")
 
@@ -39,7 +39,8 @@ def may_repeat(error: BaseException) -> bool:
     return isinstance(error, AltegioError) and error.transient and error.method == "GET"
 
 
-def _sleep(seconds: float) -> None:
+def wait(seconds: float) -> None:
+    """Wait: where nobody gives another way to."""
     time.sleep(seconds)
 
 
@@ -51,6 +52,8 @@ class RetryPolicy:
     :param attempts: how often a request is sent at the most.
     :param first_wait: seconds before the second attempt; doubled for each further one, plus a random part.
     :param longest_wait: seconds between two attempts at the most, unless the server asks for more.
+    :param longest_asked: seconds that a server is obeyed at the most when it asks to wait (``Retry-After``); its own
+        limits are a second's and a minute's.
     :param sleep: how to wait; a function that does not is the switch that turns waiting off in tests.
     """
 
@@ -58,7 +61,8 @@ class RetryPolicy:
     attempts: int = 8
     first_wait: float = 0.5
     longest_wait: float = 30.0
-    sleep: Callable[[float], None] = _sleep
+    longest_asked: float = 120.0
+    sleep: Callable[[float], None] = wait
 
     def call(self, request: Callable[[], T], on_wait: Callable[[AltegioError, float], None]) -> T:
         """Call ``request`` until it succeeds, may not be repeated, or the bounds are reached.
@@ -71,7 +75,7 @@ class RetryPolicy:
 
         def wait_seconds(state: tenacity.RetryCallState) -> float:
             error = _error_of(state)
-            asked = error.retry_after if isinstance(error, AltegioRateLimitError) else None
+            asked = self.asked_seconds(error) if isinstance(error, AltegioRateLimitError) else None
             return backoff(state) if asked is None else asked + jitter(state)
 
         def before_sleep(state: tenacity.RetryCallState) -> None:
@@ -92,6 +96,10 @@ class RetryPolicy:
         except AltegioError as error:
             error.attempts = attempts.statistics.get("attempt_number", 1)
             raise
+
+    def asked_seconds(self, error: AltegioRateLimitError) -> float | None:
+        """Return how long to wait because the server asked for it, or ``None`` where it did not."""
+        return None if error.retry_after is None else min(error.retry_after, self.longest_asked)
 
 
 def _error_of(state: tenacity.RetryCallState) -> BaseException | None:

@@ -1,21 +1,17 @@
-"""The two families of routes as data, and the one row shape that both become.
+"""The two families of routes as data.
 
 The same service answers under ``/companies/…/activities`` and ``/locations/…/events``. What differs between them
-stands in this module and in :mod:`~altegio_provider.api.bodies`: paths, filters, paging and the form of an answer.
-Nothing outside knows which family is in use.
-
-The row shape is the flat one of ``companies``: a dict with ``id`` (int), the event's own fields, and ``staff``,
-``service``, ``labels`` and ``resource_instances`` nested in it. A JSON:API resource of ``locations`` is flattened to
-it, its ``included`` resources joined.
+stands in this module, :mod:`~altegio_provider.api.appointment_body` and :mod:`~altegio_provider.api.rows`: paths,
+filters, paging, bodies and the form of an answer. Nothing outside knows which family is in use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from altegio_provider.api.errors import AltegioResponseError, AltegioValidationError
+from altegio_provider.api.errors import AltegioValidationError
 
 __all__ = [
     "COMPANIES",
@@ -127,6 +123,8 @@ def _numbered_span(start: int, size: int, closely: bool) -> PageSpan:
     is what lets one page overlap the one before by a few rows and not by half a page.
     """
     if closely:
+        if (start, size) == (1, 2):
+            return PageSpan(0, 3)  # no page of two holds the second row and reaches behind it
         spans = [PageSpan(start // limit * limit, limit) for limit in range(1, size + 1)]
         reaching_further = [span for span in spans if span.start + span.limit > start + 1]
         return max(reaching_further or spans)
@@ -195,7 +193,7 @@ COMPANIES = RouteFamily(
     filter_query=_joined_filters,
 )
 
-_APPOINTMENT = "/locations/{location_id}/events/{event_id}/appointments/{appointment_id}"
+_APPOINTMENT = "/locations/{location_id}/events/{event_id}/appointments/{record_id}"
 LOCATIONS = RouteFamily(
     name="locations",
     routes={
@@ -231,67 +229,3 @@ def family_named(name: str) -> RouteFamily:
         errors={"route_family": ["use 'companies' or 'locations'"]},
         hint="",
     )
-
-
-def page_of(document: Mapping[str, Any], path: str) -> Page:
-    """Return the rows of a list answer in the one row shape.
-
-    :raises AltegioResponseError: ``data`` is no list of objects.
-    """
-    data = document.get("data")
-    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
-        raise AltegioResponseError(
-            "the answer is no valid answer: `data` is no list of objects.",
-            method="GET",
-            path=path,
-            status=200,
-        )
-    meta = document.get("meta")
-    pagination = meta.get("pagination") if isinstance(meta, dict) else None
-    total = pagination.get("total") if isinstance(pagination, dict) else None
-    included = _by_reference(document.get("included"))
-    rows = [flat_row(row, included) if "attributes" in row else row for row in data]
-    return Page(rows, total if isinstance(total, int) and not isinstance(total, bool) else None)
-
-
-def resource_of(document: Mapping[str, Any], method: str, path: str) -> Row:
-    """Return the one resource of an answer in the flat row shape.
-
-    :raises AltegioResponseError: ``data`` is no object.
-    """
-    from altegio_provider.api.answers import bad_answer
-
-    data = document.get("data") if isinstance(document, dict) else None
-    if not isinstance(data, dict):
-        raise bad_answer(method, path, 200, "`data` is no object")
-    return flat_row(data, _by_reference(document.get("included"))) if "attributes" in data else data
-
-
-def flat_row(resource: Mapping[str, Any], included: Mapping[tuple[str, str], Row]) -> Row:
-    """Flatten a JSON:API resource: its id as a number, its attributes, and the resources it refers to."""
-    attributes = resource.get("attributes")
-    row: Row = {**(attributes if isinstance(attributes, dict) else {}), "id": _number(resource.get("id"))}
-    relationships = resource.get("relationships")
-    for name, relationship in relationships.items() if isinstance(relationships, dict) else ():
-        linked = relationship.get("data") if isinstance(relationship, dict) else None
-        if isinstance(linked, dict):
-            row.setdefault(name, _joined(linked, included))
-        elif isinstance(linked, list):
-            row.setdefault(name, [_joined(one, included) for one in linked])
-    return row
-
-
-def _joined(reference: Any, included: Mapping[tuple[str, str], Row]) -> Any:
-    if not isinstance(reference, dict):
-        return reference
-    key = (str(reference.get("type")), str(reference.get("id")))
-    return included.get(key, {"id": _number(reference.get("id"))})
-
-
-def _by_reference(included: Any) -> dict[tuple[str, str], Row]:
-    resources: Iterable[Any] = included if isinstance(included, list) else ()
-    return {(str(one.get("type")), str(one.get("id"))): flat_row(one, {}) for one in resources if isinstance(one, dict)}
-
-
-def _number(value: Any) -> Any:
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value

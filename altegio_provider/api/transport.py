@@ -7,13 +7,10 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import orjson
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from altegio_provider.api.answers import bad_answer, no_answer, read_answer
@@ -21,10 +18,12 @@ from altegio_provider.api.errors import (
     AltegioError,
     AltegioNotSentError,
     AltegioRateLimitError,
-    AltegioValidationError,
 )
+from altegio_provider.api.pacing import PacedAdapter
 from altegio_provider.api.rate_limit import Limiter
+from altegio_provider.api.redaction import personal_texts
 from altegio_provider.api.retry import RetryPolicy
+from altegio_provider.api.settings import checked_timeout, checked_token, checked_url, checked_verify, origin_of
 
 __all__ = ["Query", "Transport", "TransportStats"]
 
@@ -35,7 +34,6 @@ Query = Sequence[tuple[str, str]]
 _ACCEPT = "application/vnd.api.v2+json"
 _CONNECT_SECONDS = 10.0
 _REDIRECTS = 5
-_POOL_SIZE = 64
 
 
 @dataclass
@@ -62,38 +60,9 @@ class _Tokens(requests.auth.AuthBase):
         return request
 
 
-def _paced(kind: type[HTTPConnection], limiter: Limiter) -> type[HTTPConnection]:
-    """Return a connection class that takes its place in the limit as the last thing before it writes."""
-
-    class PacedConnection(kind):  # type: ignore[misc, valid-type]
-        def request(self, *args: Any, **kwargs: Any) -> None:
-            place = limiter.acquire()
-            # The server may have closed an idle connection while this request waited for its place; a POST on it
-            # would end as one of unknown outcome.
-            if self.sock is not None and not self.is_connected:
-                self.close()
-            if self.sock is None:
-                self.connect()
-            super().request(*args, **kwargs)
-            limiter.sent(place)
-
-    return PacedConnection
-
-
-class _PacedAdapter(HTTPAdapter):
-    def __init__(self, limiter: Limiter) -> None:
-        self._limiter = limiter
-        super().__init__(pool_connections=2, pool_maxsize=_POOL_SIZE)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": self._pool(HTTPConnectionPool, HTTPConnection),
-            "https": self._pool(HTTPSConnectionPool, HTTPSConnection),
-        }
-
-    def _pool(self, pool: type[HTTPConnectionPool], connection: type[HTTPConnection]) -> type[HTTPConnectionPool]:
-        return type(pool.__name__, (pool,), {"ConnectionCls": _paced(connection, self._limiter)})
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Leave redirects alone: even unfollowed ones are parsed, and what is no URL would end in a ValueError."""
 
 
 class Transport:
@@ -106,7 +75,8 @@ class Transport:
     :param retry: the bounds of trying again.
     :param timeout: seconds to wait for a connection (ten at the most) and for each part of an answer.
     :param verify: check the server's certificate: ``True``, or the path of a CA bundle.
-    :raises AltegioValidationError: the base URL is none, or a token is missing or cannot be sent.
+    :raises AltegioValidationError: the base URL is none, a token is missing or cannot be sent, or ``verify`` names no
+        bundle.
     """
 
     def __init__(
@@ -120,23 +90,24 @@ class Transport:
         timeout: float,
         verify: bool | str,
     ) -> None:
-        self._base_url = _checked_url(base_url)
+        self._base_url = checked_url(base_url)
         self._secrets = (
-            _checked_token("partner_token", partner_token),
-            _checked_token("user_token", user_token),
+            checked_token("partner_token", partner_token),
+            checked_token("user_token", user_token),
         )
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
-            raise AltegioValidationError(f"timeout must be seconds above 0, not {timeout!r}.")
-        self._timeout = (min(timeout, _CONNECT_SECONDS), timeout)
+        self._timeout = (min(checked_timeout(timeout), _CONNECT_SECONDS), timeout)
         self._limiter = limiter
         self._retry = retry
         self._lock = threading.Lock()
         self.stats = TransportStats()
-        self._session = requests.Session()
-        self._session.verify = verify
+        self._session = _Session()
+        # Looked up once: it takes as long as all the rest of a request where the environment is large.
+        self._environment = self._session.merge_environment_settings(
+            self._base_url, {}, None, checked_verify(verify), None
+        )
         self._session.headers["Accept"] = _ACCEPT
         self._session.auth = _Tokens(*self._secrets)
-        adapter = _PacedAdapter(limiter)
+        adapter = PacedAdapter(limiter)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
@@ -156,7 +127,12 @@ class Transport:
             else:
                 log.warning("%s Trying again in %.1f s.", error.summary, seconds)
 
-        return self._retry.call(lambda: self._send(method, path, query, body), on_wait)
+        try:
+            return self._retry.call(lambda: self._send(method, path, query, body), on_wait)
+        except AltegioRateLimitError as error:
+            # This request gives up; the others who share the limit must wait all the same.
+            self._limiter.pause(self._retry.asked_seconds(error) or self._retry.longest_wait)
+            raise
 
     def close(self) -> None:
         """Close the connections and the limiter."""
@@ -167,40 +143,48 @@ class Transport:
         url = self._base_url + path
         data = None if body is None else orjson.dumps(body)
         headers = None if body is None else {"Content-Type": "application/json"}
+        secrets = self._secrets + personal_texts(body)
         for _ in range(_REDIRECTS):
             with self._lock:
                 self.stats.requests += 1
             try:
-                answer = self._session.request(
-                    method,
-                    url,
-                    params=list(query),
-                    data=data,
-                    headers=headers,
+                request = requests.Request(method, url, headers, params=list(query), data=data)
+                answer = self._session.send(
+                    self._session.prepare_request(request),
                     timeout=self._timeout,
                     allow_redirects=False,
+                    **self._environment,
                 )
             except requests.exceptions.RequestException as error:
                 raise _failure(method, path, error) from error
             with self._lock:
                 self.stats.bytes_received += len(answer.content)
-            if not (answer.is_redirect and method == "GET"):
-                return read_answer(method, path, answer.status_code, answer.headers, answer.content, self._secrets)
-            url, query = self._redirected(path, answer), ()
-        raise bad_answer(method, path, answer.status_code, f"more than {_REDIRECTS} redirects")
+            if not answer.is_redirect:
+                return read_answer(method, path, answer.status_code, answer.headers, answer.content, secrets)
+            url, query = self._redirected(method, path, answer), ()
+        raise _astray(method, path, answer.status_code, f"more than {_REDIRECTS} redirects")
 
-    def _redirected(self, path: str, answer: requests.Response) -> str:
-        target = urljoin(answer.url, answer.headers["Location"])
-        if _origin(target) != _origin(self._base_url):
-            error = bad_answer(
-                "GET",
-                path,
-                answer.status_code,
-                f"it redirects to another server, {urlsplit(target).hostname}, which must not see the tokens",
-            )
-            error.hint = "Check the `host` of the connection."
-            raise error
+    def _redirected(self, method: str, path: str, answer: requests.Response) -> str:
+        """Return where a GET may follow to: on this server, for no other may see the tokens."""
+        try:
+            target = urljoin(answer.url, answer.headers["Location"])
+            origin = origin_of(target)
+        except ValueError:
+            target, origin = "", "an address that is none"
+        if origin != origin_of(self._base_url):
+            reason = f"it redirects to another server, {origin}, which must not see the tokens"
+            raise _astray(method, path, answer.status_code, reason)
+        if method != "GET":
+            raise _astray(method, path, answer.status_code, "it redirects, and a write is not sent twice")
         return target
+
+
+def _astray(method: str, path: str, status: int, reason: str) -> AltegioError:
+    """Return the error for a redirect that is not followed; the next one would be the same."""
+    error = bad_answer(method, path, status, reason)
+    error.hint = f"{error.hint if method != 'GET' else ''} Check the `host` of the connection.".strip()
+    error.transient = False
+    return error
 
 
 def _failure(method: str, path: str, error: requests.exceptions.RequestException) -> AltegioError:
@@ -225,35 +209,12 @@ def _was_not_sent(error: BaseException) -> bool:
     """Whether the connection itself failed, somewhere down the chain of what caused this error."""
     seen: BaseException | None = error
     while seen is not None:
-        reason = getattr(seen, "reason", None) or (seen.args[0] if seen.args else None)
+        reason = (
+            getattr(seen, "reason", None)
+            or getattr(seen, "original_error", None)
+            or (seen.args[0] if seen.args else None)
+        )
         if isinstance(reason, NewConnectionError | NameResolutionError | ConnectTimeoutError):
             return True
         seen = reason if isinstance(reason, BaseException) else None
     return False
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-
-
-def _checked_url(base_url: str) -> str:
-    parts = urlsplit(base_url.strip()) if isinstance(base_url, str) else urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
-        raise AltegioValidationError(
-            "the base URL (`host` of the connection) is no http(s) URL without credentials.",
-            errors={"base_url": ["use one such as https://api.alteg.io/api/v2"]},
-        )
-    return base_url.strip().rstrip("/")
-
-
-def _checked_token(argument: str, token: str) -> str:
-    if not isinstance(token, str) or not token.strip():
-        raise AltegioValidationError(f"{argument} is missing.", errors={argument: ["give the token's text"]})
-    token = token.strip()
-    if not token.isascii() or not token.isprintable() or "," in token or " " in token:
-        raise AltegioValidationError(
-            f"{argument} cannot be sent in a header.",
-            errors={argument: ["it has a space, a comma or a character that no token has"]},
-        )
-    return token

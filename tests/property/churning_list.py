@@ -48,6 +48,7 @@ class ChurningList:
     deletes: int = 1
     changes: int = 0
     short_pages: bool = False
+    is_unstable: bool = False
     seed: int = 0
     rows: list[Row] = field(init=False)
     requests: int = 0
@@ -66,15 +67,19 @@ class ChurningList:
         """The ids that were there, unchanged, from the beginning to now."""
         return {row["id"] for row in self.rows if row["id"] in self._initial and row["id"] not in self._touched}
 
-    def page(self, window: Window, span: PageSpan) -> Page:
+    def page(self, window: Window | None, span: PageSpan) -> Page:
         with self._lock:
             self.requests += 1
             limit = min(span.limit, self.cap)
             start = span.start // span.limit * limit if self.numbered else span.start
             if self.churn_every and self.requests % self.churn_every == 0:
                 self._churn(start)
-            first, behind = window.start.timestamp(), window.end.timestamp()
-            listed = [row for row in self.rows if first <= row["timestamp"] <= behind]
+            listed = self.rows
+            if window is not None:
+                first, behind = window.start.timestamp(), window.end.timestamp()
+                listed = [row for row in self.rows if first <= row["timestamp"] <= behind]
+            if self.is_unstable:
+                listed = self._random.sample(listed, len(listed))
             page = listed[start : start + limit]
             if self.short_pages and len(page) > 4 and self._random.random() < 0.3:
                 page = page[: max(4, len(page) // 2)]
@@ -100,7 +105,9 @@ class ChurningList:
         self.rows.sort(key=ORDERS[self.order])
 
 
-def read_all(server: ChurningList, *, span: SpanOf, page_size: int, concurrency: int = 1) -> list[int]:
+def read_all(
+    server: ChurningList, *, span: SpanOf, page_size: int, concurrency: int = 1, window: Window | None = WINDOW
+) -> list[int]:
     reader = PageReader(
         server.page,
         span=span,
@@ -108,4 +115,4 @@ def read_all(server: ChurningList, *, span: SpanOf, page_size: int, concurrency:
         concurrency=concurrency,
         start_us=lambda row: row["timestamp"] * 1_000_000,
     )
-    return [row["id"] for rows in reader.read(WINDOW) for row in rows]
+    return [row["id"] for rows in reader.read(window) for row in rows]

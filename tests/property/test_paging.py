@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from altegio_provider.api.errors import AltegioResponseError
 from altegio_provider.api.routes import COMPANIES, LOCATIONS
-from tests.property.churning_list import ORDERS, ChurningList, read_all
+from tests.property.churning_list import ORDERS, WINDOW, ChurningList, read_all
 
 TOTALS = {
     "right": lambda true, seed: true,
@@ -21,9 +22,10 @@ TOTALS = {
 }
 
 
-def check(server: ChurningList, numbered: bool, page_size: int, concurrency: int) -> None:
+def check(server: ChurningList, numbered: bool, page_size: int, concurrency: int, has_range: bool = True) -> None:
     span = (LOCATIONS if numbered else COMPANIES).span
-    ids = read_all(server, span=span, page_size=page_size, concurrency=concurrency)
+    window = WINDOW if has_range else None
+    ids = read_all(server, span=span, page_size=page_size, concurrency=concurrency, window=window)
     twice = [number for number, times in Counter(ids).items() if times > 1]
     assert not twice
     missing = server.steady - set(ids)
@@ -63,6 +65,22 @@ def test_every_steady_row_comes_exactly_once(
     check(server, numbered, page_size, concurrency)
 
 
+@settings(max_examples=60)
+@given(
+    size=st.integers(0, 300),
+    order=st.sampled_from(sorted(ORDERS)),
+    inserts=st.integers(0, 2),
+    deletes=st.integers(0, 2),
+    page_size=st.sampled_from([25, 250]),
+    seed=st.integers(0, 2**16),
+)
+def test_every_steady_row_of_a_list_without_a_range_comes_exactly_once(size, order, inserts, deletes, page_size, seed):
+    server = ChurningList(
+        size, order=order, numbered=True, churn_every=2, inserts=inserts, deletes=deletes, changes=1, seed=seed
+    )
+    check(server, True, page_size, 1, has_range=False)
+
+
 @settings(max_examples=100)
 @given(
     size=st.integers(0, 300),
@@ -83,6 +101,15 @@ def test_pages_of_one_row_are_read_to_the_end(size, numbered):
     check(ChurningList(size, cap=1, numbered=numbered), numbered, 100, 1)
 
 
+@pytest.mark.parametrize("has_range", [True, False])
+@pytest.mark.parametrize("numbered", [False, True])
+@pytest.mark.parametrize("size", range(8))
+def test_a_list_of_a_few_rows_costs_a_few_requests(size, numbered, has_range):
+    server = ChurningList(size, numbered=numbered, total=TOTALS["absent"])
+    check(server, numbered, 250 if numbered else 100, 1, has_range)
+    assert server.requests <= (4 if numbered and size == 2 else 3)
+
+
 @pytest.mark.parametrize("concurrency", [1, 4, 8])
 @pytest.mark.parametrize("total", sorted(TOTALS))
 @pytest.mark.parametrize("numbered", [False, True])
@@ -98,3 +125,28 @@ def test_a_quiet_list_costs_at_most_a_tenth_more_than_plain_paging(numbered, tot
 def test_a_list_that_loses_half_a_page_a_request_is_read_in_slices():
     server = ChurningList(2000, churn_every=1, deletes=30, inserts=0, seed=3)
     check(server, False, 50, 4)
+
+
+@pytest.mark.parametrize("size", [1, 40, 300])
+def test_a_list_without_a_range_whose_order_is_not_stable_is_read_until_nothing_new_comes(size):
+    check(ChurningList(size, is_unstable=True, numbered=True), True, 250, 1, has_range=False)
+
+
+def test_a_list_without_a_range_that_changes_too_fast_is_an_error_and_not_a_hole():
+    server = ChurningList(300, churn_every=1, inserts=3, deletes=3, numbered=True, is_unstable=True)
+    with pytest.raises(AltegioResponseError, match="changes faster"):
+        check(server, True, 5, 1, has_range=False)
+
+
+@pytest.mark.parametrize("churned_at", range(2, 6))
+def test_a_third_row_behind_a_cap_of_two_is_not_missed_when_the_first_one_goes(churned_at):
+    server = ChurningList(3, cap=2, numbered=True, order="by id")
+    page = server.page
+
+    def page_after_a_deletion(window, span):
+        if server.requests == churned_at:
+            server.rows = [row for row in server.rows if row["id"] != 10]
+        return page(window, span)
+
+    server.page = page_after_a_deletion
+    check(server, True, 250, 1, has_range=False)

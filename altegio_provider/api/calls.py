@@ -1,0 +1,45 @@
+"""What the operations of the client share: the transport, the family of routes in use, and the location's zone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from altegio_provider.api.arguments import checked_id
+from altegio_provider.api.routes import RouteFamily, Row
+from altegio_provider.api.rows import resource_of
+from altegio_provider.api.transport import Transport
+
+__all__ = ["Calls"]
+
+
+class Calls:
+    """One request of an operation, by its name.
+
+    :param family: the family of routes in use.
+    :param transport: sends the requests.
+    :param timezone: the location's IANA time zone.
+    :param now: the current time.
+    """
+
+    def __init__(
+        self, family: RouteFamily, transport: Transport, *, timezone: str, now: Callable[[], datetime]
+    ) -> None:
+        self._family = family
+        self._transport = transport
+        self._now = now
+        #: The location's IANA time zone.
+        self.timezone = timezone
+
+    def _one(self, operation: str, location_id: int, *, body: Mapping[str, Any] | None = None, **ids: int) -> Row:
+        method, path, document = self._call(operation, location_id, body=body, **ids)
+        return resource_of(document, method, path)
+
+    def _call(
+        self, operation: str, location_id: int, *, body: Mapping[str, Any] | None = None, **ids: int
+    ) -> tuple[str, str, Any]:
+        route = self._family.route(operation)
+        numbers = {name: checked_id(name, value) for name, value in ids.items()}
+        path = route.path.format(location_id=checked_id("location_id", location_id), **numbers)
+        return route.method, path, self._transport.request(route.method, path, body=body)

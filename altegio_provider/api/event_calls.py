@@ -1,0 +1,177 @@
+"""The client's operations on events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from altegio_provider.api.arguments import (
+    checked_count,
+    checked_id,
+    checked_ids,
+    checked_page_size,
+    checked_range,
+    checked_text,
+    checked_zone,
+)
+from altegio_provider.api.calls import Calls
+from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.api.event_body import checked_event
+from altegio_provider.api.paging import PageReader, Window
+from altegio_provider.api.routes import ActivityFilter, Page, PageSpan, Row
+from altegio_provider.api.rows import page_of
+from altegio_provider.times import LocationClock, wall_text, wall_window
+
+__all__ = ["EventCalls"]
+
+#: A range that begins "now" has begun by the time it is asked for; so much is forgiven where the past is refused.
+_NOW_TOLERANCE = timedelta(minutes=5)
+#: How far ahead of the clock such a range is asked for, for the server's clock may be ahead of this one.
+_NOW_LEAD = timedelta(seconds=2)
+
+
+class EventCalls(Calls):
+    """List, read, create, replace and delete events."""
+
+    def list_activities(
+        self,
+        location_id: int,
+        date_from: datetime | str,
+        date_to: datetime | str,
+        *,
+        staff_ids: Sequence[int] | None = None,
+        service_ids: Sequence[int] | None = None,
+        capacity: int | None = None,
+        search: str | None = None,
+        page_size: int | None = None,
+        concurrency: int = 4,
+        timezone: str | None = None,
+    ) -> Iterator[Row]:
+        """Yield the activities of a location that start in ``[date_from, date_to)``, each exactly once.
+
+        Rows may be created and deleted meanwhile; :mod:`~altegio_provider.api.paging` says what is guaranteed.
+        Nothing is held but the pages under way. The arguments are checked at the call, before the first row.
+
+        Operation: ``GET /companies/{id}/activities`` or ``GET /locations/{id}/events``.
+
+        :param date_from: aware, or ISO 8601 text with an offset; a naive one is on the location's wall clock.
+        :param date_to: the end, not included.
+        :param staff_ids: only these team members' activities.
+        :param service_ids: only these services' activities.
+        :param capacity: as the API filters by it (under ``locations``: at least so many free places).
+        :param search: text in the name or description (``companies`` only).
+        :param page_size: rows a request; the default is the API's own (100, or 250 under ``locations``).
+        :param concurrency: requests under way at once, at most.
+        :param timezone: the location's IANA time zone, where it is not the client's.
+        :returns: flat activities, in the server's order; see :mod:`~altegio_provider.api.rows` for their shape.
+        :raises AltegioValidationError: an argument cannot be right, or the API refuses the request.
+        :raises AltegioError: the leaf says what to do.
+        """
+        clock = LocationClock(checked_zone(timezone or self.timezone))
+        window = self._checked_window(date_from, date_to, clock)
+        filters = ActivityFilter(
+            checked_ids("staff_ids", staff_ids),
+            checked_ids("service_ids", service_ids),
+            checked_count("capacity", capacity),
+            checked_text("search", search),
+        )
+        size = checked_page_size(page_size, self._family.page_size, self._family.largest_page)
+        self._family.filter_query(filters)
+        route = self._family.route("list_activities")
+        path = route.path.format(location_id=checked_id("location_id", location_id))
+
+        def fetch(part: Window | None, span: PageSpan) -> Page:
+            start, end = part or window
+            if not self._family.lists_the_past:
+                start = max(start, self._now() + _NOW_LEAD)
+            wall_from, wall_to = wall_window(start, end, clock.zone)
+            query = self._family.list_query(wall_from, wall_to, filters, span)
+            return page_of(self._transport.request(route.method, path, query=query), path)
+
+        def start_us(row: Row) -> int | None:
+            start = clock.start_of(row)
+            return None if start is None else start.instant_us
+
+        reader = PageReader(
+            fetch,
+            span=self._family.span,
+            page_size=size,
+            concurrency=checked_count("concurrency", concurrency) or 1,
+            start_us=start_us,
+        )
+        return _within(reader.read(window), window, clock)
+
+    def get_event(self, location_id: int, event_id: int) -> Row:
+        """Return one event in the flat row shape; a deleted one still answers.
+
+        Operation: ``GET …/activities/{event_id}`` or ``GET …/events/{event_id}``.
+
+        :raises AltegioNotFoundError: there is no such location or event.
+        """
+        return self._one("get_event", location_id, event_id=event_id)
+
+    def create_event(self, location_id: int, event: Mapping[str, Any]) -> Row:
+        """Create an event and return it. The API has no idempotency key: sent twice, it is there twice.
+
+        Operation: ``POST …/activities`` or ``POST …/events``.
+
+        :param event: the body, in the API's field names (:func:`~altegio_provider.api.event_body.checked_event`);
+            ``date`` is a datetime or text, a naive one on the location's wall clock.
+        :raises AltegioValidationError: a field cannot be right; nothing was sent.
+        :raises AltegioConflictError: the team member or a resource is busy, and ``force`` was not given.
+        :raises AltegioOutcomeUnknownError: the answer was lost; look before sending it again.
+        """
+        return self._one("create_event", location_id, body=self.event_body(event))
+
+    def update_event(self, location_id: int, event_id: int, event: Mapping[str, Any]) -> Row:
+        """Replace an event whole and return it.
+
+        Operation: ``PUT …/activities/{event_id}`` or ``PUT …/events/{event_id}``.
+
+        :param event: every field, in the API's names; what is left out is not kept.
+        """
+        body = self.event_body(event, is_replacement=True)
+        return self._one("update_event", location_id, body=body, event_id=event_id)
+
+    def delete_event(self, location_id: int, event_id: int) -> None:
+        """Delete an event (softly: it can still be read, and lists leave it out).
+
+        Operation: ``DELETE …/activities/{event_id}`` or ``DELETE …/events/{event_id}``.
+        """
+        self._call("delete_event", location_id, event_id=event_id)
+
+    def event_body(self, event: Mapping[str, Any], *, is_replacement: bool = False) -> dict[str, Any]:
+        """Return what is sent for an event, checked by the rules of the family in use.
+
+        :raises AltegioValidationError: a field cannot be right; ``errors`` names each.
+        """
+        zone = checked_zone(self.timezone)
+        return checked_event(event, zone, is_strict=self._family.is_strict, is_replacement=is_replacement)
+
+    def _checked_window(self, date_from: datetime | str, date_to: datetime | str, clock: LocationClock) -> Window:
+        start, end = window = checked_range(date_from, date_to, clock.zone)
+        now = self._now()
+        if not self._family.lists_the_past and start < now - _NOW_TOLERANCE:
+            raise AltegioValidationError(
+                f"route_family={self._family.name!r} lists future events only, "
+                f"and the range begins at {wall_text(start, clock.zone)}, before now.",
+                errors={"date_from": ["must not be before now"]},
+                hint="Use a forward range such as now to now + 30 days, or route_family='companies'.",
+            )
+        if not self._family.lists_the_past and end <= now + _NOW_LEAD:
+            raise AltegioValidationError("the range ends now or before.", errors={"date_to": ["must be later"]})
+        return window
+
+
+def _within(pages: Iterator[list[Row]], window: Window, clock: LocationClock) -> Iterator[Row]:
+    """Keep the rows that start in the window; one that does not say when is kept: the server put it here."""
+    first, behind = (round(moment.timestamp() * 1e6) for moment in window)
+    for rows in pages:
+        if clock.all_surely_start_in(rows, *window):
+            yield from rows
+            continue
+        for row in rows:
+            start = clock.start_of(row)
+            if start is None or first <= start.instant_us < behind:
+                yield row

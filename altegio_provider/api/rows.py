@@ -1,0 +1,91 @@
+"""The one row shape that the answers of both families become.
+
+It is the flat one of ``companies``: a dict with ``id`` (int), the event's own fields, and ``staff``, ``service``,
+``labels`` and ``resource_instances`` nested in it. A JSON:API resource of ``locations`` is flattened to it, its
+``included`` resources joined. Appointments have the same shape, with ``client``, ``staff`` and ``comer``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from altegio_provider.api.answers import bad_answer
+from altegio_provider.api.errors import AltegioResponseError
+from altegio_provider.api.routes import Page, Row
+
+__all__ = ["page_of", "resource_of"]
+
+
+def page_of(document: Mapping[str, Any], path: str) -> Page:
+    """Return the rows of a list answer in the one row shape.
+
+    :raises AltegioResponseError: ``data`` is no list of objects.
+    """
+    data = document.get("data")
+    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+        raise AltegioResponseError(
+            "the answer is no valid answer: `data` is no list of objects.",
+            method="GET",
+            path=path,
+            status=200,
+        )
+    meta = document.get("meta")
+    pagination = meta.get("pagination") if isinstance(meta, dict) else None
+    total = pagination.get("total") if isinstance(pagination, dict) else None
+    included = _by_reference(document.get("included"))
+    rows = [flat_row(row, included) if "attributes" in row else row for row in data]
+    return Page(rows, total if isinstance(total, int) and not isinstance(total, bool) else None)
+
+
+def resource_of(document: Mapping[str, Any], method: str, path: str) -> Row:
+    """Return the one resource of an answer in the flat row shape.
+
+    :raises AltegioResponseError: ``data`` is no object.
+    """
+    data = document.get("data") if isinstance(document, dict) else None
+    if not isinstance(data, dict):
+        raise bad_answer(method, path, 200, "`data` is no object")
+    return flat_row(data, _by_reference(document.get("included"))) if "attributes" in data else data
+
+
+#: What an answer may include without a relationship that ties it.
+_TIED_BY_ID = ("client", "staff")
+
+
+def flat_row(resource: Mapping[str, Any], included: Mapping[tuple[str, str], Row]) -> Row:
+    """Flatten a JSON:API resource: its id as a number, its attributes, and the resources it refers to."""
+    attributes = resource.get("attributes")
+    row: Row = {**(attributes if isinstance(attributes, dict) else {}), "id": _number(resource.get("id"))}
+    relationships = resource.get("relationships")
+    for name, relationship in relationships.items() if isinstance(relationships, dict) else ():
+        linked = relationship.get("data") if isinstance(relationship, dict) else None
+        if isinstance(linked, dict):
+            row.setdefault(name, _joined(linked, included))
+        elif isinstance(linked, list):
+            row.setdefault(name, [_joined(one, included) for one in linked])
+    for name in _TIED_BY_ID:
+        tie = (name, str(row.get(f"{name}_id")))
+        if name not in row and tie in included:
+            row[name] = included[tie]
+    return row
+
+
+def _joined(reference: Any, included: Mapping[tuple[str, str], Row]) -> Any:
+    if not isinstance(reference, dict):
+        return reference
+    key = (str(reference.get("type")), str(reference.get("id")))
+    return included.get(key, {"id": _number(reference.get("id"))})
+
+
+def _by_reference(included: Any) -> dict[tuple[str, str], Row]:
+    resources: Iterable[Any] = included if isinstance(included, list) else ()
+    return {
+        (str(one.get("type")), str(one["id"])): flat_row(one, {})
+        for one in resources
+        if isinstance(one, dict) and one.get("id") is not None
+    }
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value

@@ -1,0 +1,294 @@
+"""No token, phone, e-mail or name in what an error says, keeps or logs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import string
+import time
+import traceback
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from altegio_provider.api.errors import AltegioError
+from altegio_provider.api.redaction import personal_texts, redact
+from tests.unit.api.conftest import PARTNER, USER
+from tests.unit.api.scripted import answer, cut_off, hang_up, page, redirect, reset
+
+PHONES = [
+    "+13155550175",
+    "13155550175",
+    "+1 315 555 0175",
+    "+1 (315) 555-0175",
+    "+1(315)555-01-75",
+    "(315) 555-0175 12",
+    "8 (912) 345 67 89",
+    "+44 20 7946 0958",
+    "01.23.45.67.89",
+    "030/12345678",
+    "+371-2000-0001",
+    "+1 315 555 0175",
+    "+1‑315‑555‑0175",
+    "%2B13155550175",
+]
+EMAILS = [
+    "vera.brown@example.com",
+    "vera+news@mail.example.co.uk",
+    "o'neill@example.com",
+    "вера@пример.рф",
+    "v@example.com",
+    "vera%40example.com",
+]
+
+
+def digits_of(text: str) -> str:
+    return "".join(character for character in text if character.isdigit())
+
+
+@pytest.mark.parametrize("phone", PHONES)
+@pytest.mark.parametrize(
+    "sentence",
+    ["{}", "The phone {} is taken.", '{{"x": "{}"}}', "tel:{}", "tel.{}", "phone-{}", "<b>{}</b>", "x={}&y", "{}x"],
+)
+def test_a_phone_is_taken_out_however_it_is_written(phone, sentence) -> None:
+    assert len(digits_of(redact(sentence.format(phone)))) < 3
+
+
+@pytest.mark.parametrize("email", EMAILS)
+@pytest.mark.parametrize(
+    "sentence", ["{}", "The e-mail {} is taken.", '{{"x": "{}"}}', "mailto:{}", "<b>{}</b>", "x={}&y"]
+)
+def test_an_email_is_taken_out_however_it_is_written(email, sentence) -> None:
+    shown = redact(sentence.format(email))
+    assert "example" not in shown
+    assert "@" not in shown
+    assert "%40" not in shown
+    assert "пример" not in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "filter[from] 2026-11-20 18:00:00 is before now",
+        "from 2026-11-20T18:00:00+0300 to 2026-11-21T18:00:00.123456Z",
+        "from 20.11.2026 18:00 on",
+        "event 12345678 is full: 20 of 20 seats are taken",
+        "The user does not have access to this location",
+        "the length must be a multiple of 300 and 86400 at the most",
+        "User cannot be found",
+        'errors: [{"field_name":"capacity"}]',
+    ],
+)
+def test_what_is_not_personal_stays_legible(text) -> None:
+    assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "name",
+        "surname",
+        "fullname",
+        "client.name",
+        "client[name]",
+        "phone",
+        "Email",
+        "birthday",
+        "user_token",
+        "comment",
+    ],
+)
+@pytest.mark.parametrize(
+    "form",
+    [
+        '{{"{}": "Vera"}}',
+        '{{"{}":"Ve\\"ra \\"Vera"}}',
+        '{{"x": {{"{}" : "Vera Brown"}}}}',
+        '{{"{}": "Vera',
+        "'{}' => 'Vera'",
+        '"{{\\"{}\\":\\"Vera\\"}}"',
+    ],
+)
+def test_the_value_of_a_personal_field_is_taken_out(field, form) -> None:
+    shown = redact(form.format(field))
+    assert "Vera" not in shown
+    assert "Brown" not in shown
+    assert field in shown
+
+
+def test_a_value_beside_a_field_name_is_taken_out() -> None:
+    text = '{"errors":[{"field_name":"client.name","field_value":"Vera","error_message":"too short"}]}'
+    assert redact(text) == '{"errors":[{"field_name":"client.name","field_value":"***","error_message":"too short"}]}'
+
+
+@pytest.mark.parametrize(
+    "text", ["Bearer abcdef", "bearer  abc.def~x", "User 8a9b0c1d2e3f", "Authorization: Bearer abcd, User x1y2z3w4"]
+)
+def test_somebody_elses_token_is_taken_out(text) -> None:
+    assert "***" in redact(text)
+    for token in ("abc", "8a9b", "x1y2"):
+        assert token not in redact(text)
+
+
+def test_a_short_secret_is_taken_out_as_a_word_and_a_long_one_anywhere() -> None:
+    assert redact("Al, al and Altegio", ("Al",)) == "***, *** and Altegio"
+    assert redact("xx12345678yy and 12345678", ("12345678",)) == "xx***yy and ***"
+
+
+PERSONAL = st.one_of(st.sampled_from(PHONES), st.sampled_from(EMAILS))
+
+
+@given(
+    pieces=st.lists(st.tuples(st.text(string.ascii_letters + " \n", max_size=400), PERSONAL), min_size=1, max_size=80),
+    cap=st.integers(20, 400),
+)
+def test_a_text_that_is_cut_shows_no_half_of_a_phone_or_an_email(pieces, cap) -> None:
+    shown = redact(" ".join(f"{text} {personal}" for text, personal in pieces), cap=cap)
+    assert len(shown) <= cap + 1
+    assert len(digits_of(shown)) == 0
+    assert "@" not in shown
+    assert "example" not in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@" * 100_000,
+        "a@" * 50_000,
+        "1 " * 100_000,
+        "(" * 100_000,
+        '"name' * 20_000,
+        '"name":"' + "\\" * 99_999,
+        "user " * 20_000,
+    ],
+)
+def test_a_hostile_body_takes_no_time(text) -> None:
+    started = time.process_time()
+    redact(text, ("secret-secret",))
+    assert time.process_time() - started < 0.5
+
+
+def test_what_a_booking_says_of_people_is_known() -> None:
+    body = {
+        "client": {
+            "id": 5,
+            "name": "Vera Maria",
+            "surname": "Brown",
+            "phone": "+13155550175",
+            "email": None,
+            "gender": 2,
+            "custom_field_values": [{"code": "size", "value": "tall"}],
+            "agreements": [{"is_newsletter_allowed": True}],
+            "comment": "-",
+        },
+        "comer": {"name": "Tom"},
+        "labels": [1],
+        "comment": "not of a person",
+    }
+    assert set(personal_texts(body)) == {"Vera Maria", "Vera", "Maria", "Brown", "+13155550175", "tall", "Tom"}
+    assert personal_texts(None) == personal_texts({"client": None}) == ()
+
+
+SECRETS = (PARTNER, USER, "13155550175", "5550175", "vera.brown", "example.com", "Vera", "Brown", "Вера")
+BOOKING = {
+    "client": {
+        "name": "Vera Brown",
+        "surname": "Вера",
+        "phone": "+13155550175",
+        "email": "vera.brown@example.com",
+        "gender": 2,
+    },
+    "clients_count": 1,
+}
+ECHO = (
+    f"The client Vera Brown (Вера), +1 (315) 555-0175, VERA.BROWN@EXAMPLE.COM, came with Bearer {PARTNER}, User {USER}"
+)
+ECHOES = {
+    "object of lists": {"success": False, "meta": {"message": ECHO, "errors": {"client.name": [ECHO], ECHO: [ECHO]}}},
+    "list of objects": {"success": False, "meta": {"errors": [{"client": ECHO}, {"message": ECHO}]}},
+    "message": {"errors": {"message": ECHO}},
+    "field values": {"errors": [{"field_name": "phone", "field_value": "+13155550175", "error_message": ECHO}]},
+    "the request": {"success": False, "meta": {"message": "no", "request": BOOKING, "token": PARTNER}},
+}
+
+
+def everything_shown(error: BaseException, caplog) -> str:
+    shown = [
+        str(error),
+        repr(error),
+        pickle.dumps(error).decode("latin-1"),
+        repr(pickle.loads(pickle.dumps(error)).__dict__),  # noqa: S301 - written the moment before
+    ]
+    shown += traceback.format_exception(error)
+    shown += [record.getMessage() + str(record.args) for record in caplog.records]
+    return "\n".join(shown)
+
+
+def assert_tells_nothing(error: BaseException, caplog) -> None:
+    shown = everything_shown(error, caplog).lower()
+    assert "altegio" in shown
+    for secret in SECRETS:
+        assert secret.lower() not in shown
+        assert json.dumps(secret)[1:-1].lower() not in shown
+        assert secret.encode().decode("latin-1").lower() not in shown
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 409, 422, 429, 500])
+@pytest.mark.parametrize("escaped", [True, False])
+@pytest.mark.parametrize("echo", list(ECHOES))
+def test_an_answer_that_repeats_the_request_leaves_nothing_of_it_behind(
+    server, new_transport, caplog, method, status, echo, escaped
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    body = json.dumps({"success": False, **ECHOES[echo]}, ensure_ascii=escaped)
+    server.otherwise = answer(status, body.replace("/", "\\/") if escaped else body)
+    with pytest.raises(AltegioError) as caught:
+        new_transport(server.url, retry={"attempts": 2}).request(
+            method, "/companies/7/activities/1/records", body=BOOKING
+        )
+    assert_tells_nothing(caught.value, caplog)
+    assert caplog.records
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        reset,
+        hang_up,
+        cut_off,
+        page(502),
+        answer(500, f"<html><pre>{ECHO}\n{json.dumps(BOOKING, ensure_ascii=False)}</pre></html>"),
+        answer(200, f"<html>{ECHO}</html>"),
+        answer(200, ECHO),
+        redirect(302, f"http://vera.brown:5550175@127.0.0.1:1/?token={PARTNER}"),
+    ],
+    ids=["reset", "hung up", "cut off", "502", "500 HTML", "200 HTML", "200 text", "redirect"],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_no_other_fault_tells_anything_either(server, new_transport, caplog, method, action) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.otherwise = action
+    with pytest.raises(AltegioError) as caught:
+        new_transport(server.url, retry={"attempts": 2}).request(
+            method, "/companies/7/activities/1/records", body=BOOKING
+        )
+    assert_tells_nothing(caught.value, caplog)
+
+
+def test_nothing_of_a_request_that_went_well_is_logged(server, new_transport, caplog) -> None:
+    caplog.set_level(logging.DEBUG)
+    new_transport(server.url).request("POST", "/companies/7/activities/1/records", body=BOOKING)
+    logged = "\n".join(record.getMessage() for record in caplog.records).lower()
+    assert "urllib3" in {record.name.partition(".")[0] for record in caplog.records}
+    for secret in SECRETS:
+        assert secret.lower() not in logged
+
+
+def test_clients_and_transports_do_not_show_their_tokens(server, client, new_transport) -> None:
+    for thing in (client, new_transport(server.url), client.stats):
+        assert PARTNER not in repr(thing)
+        assert USER not in repr(thing)
