@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from altegio_provider.tables.arrays import array_of, constant
 from altegio_provider.tables.leftovers import Leftovers
+from altegio_provider.tables.members import Members
 from altegio_provider.tables.moments import Moments, Read
 from altegio_provider.tables.schema import ACTIVITY_COLUMNS, ACTIVITY_SCHEMA, Column
 from altegio_provider.tables.values import MISFIT, lossless
@@ -124,7 +125,7 @@ class ActivityBatches:
     def _made(self, page: _Page) -> dict[str, pa.Array]:
         """The columns that are no field's own."""
         count = len(page.rows)
-        starts = self._moments.starts(page.rows)
+        starts = self._moments.starts(page.members)
         for number, field in starts.untold:
             page.leftovers.put(number, (field,), page.rows[number][field])
         location = _COLUMNS["location_id"]
@@ -166,54 +167,62 @@ class _Page:
         self.leftovers = Leftovers(len(rows))
         self._misfits = misfits
         self._unknown_fields = unknown_fields
-        self._objects: dict[Path, Sequence[Row]] = {(): rows}
+        #: The rows themselves, and the objects that they have at each path.
+        self.members = Members(rows)
+        self._members: dict[Path, Members] = {(): self.members}
         for path, known in _KNOWN.items():
             if path:
-                self._objects[path] = self._members(path)
-            objects = self._objects[path]
-            if not set().union(*objects) <= known:
-                self._set_aside(path, objects, known)
+                self._members[path] = Members(self._objects(path))
+            members = self._members[path]
+            if not members.keys <= known:
+                self._set_aside(path, members.objects, known)
+
+    def values(self, path: Path) -> list[Any]:
+        """The value that each row has at a path; ``None`` where it has none."""
+        return self._members[path[:-1]].values(path[-1])
 
     def column(self, column: Column, values: list[Any] | None = None) -> pa.Array:
         """Read a column from its fields; ``values`` are ours, which the fields only echo."""
-        paths = list(column.paths)
+        further: Sequence[Path] = column.paths
         if values is None:
-            path = paths.pop(0)
-            values = [holder.get(path[-1]) for holder in self._objects[path[:-1]]]
+            first, *further = column.paths
+            values = self.values(first)
             array = array_of(column.type, values)
             if array is None:
-                values = self._fitted(column, path, values)
+                values = self._fitted(column, first, values)
                 array = array_of(column.type, values)
         else:
             array = array_of(column.type, values)
-        for path in paths:
-            if self._fill(column, path, values):
-                array = array_of(column.type, values)
+        for path in further:
+            filled = self._filled(column, path, values)
+            if filled is not None:
+                values, array = filled, array_of(column.type, filled)
         return array
 
     def moments(self, column: Column, read: Callable[[list[Any]], Read]) -> pa.Array:
         """Read a column of moments from its one field."""
-        ((field,),) = column.paths
-        moments, untold, misfits = read([row.get(field) for row in self.rows])
+        (path,) = column.paths
+        values = self.values(path)
+        moments, untold, misfits = read(values)
         for number in untold:
-            self.leftovers.put(number, (field,), self.rows[number][field])
+            self.leftovers.put(number, path, values[number])
         if misfits:
             self._misfits[column.name] += len(misfits)
         return array_of(column.type, moments)
 
-    def _members(self, path: Path) -> list[Row]:
+    def _objects(self, path: Path) -> Sequence[Row]:
         """The objects that the rows have at a path; an empty one where there is none."""
-        members: list[Any] = [holder.get(path[-1]) for holder in self._objects[path[:-1]]]
-        types = set(map(type, members))
-        if types == {dict}:
-            return members
-        for number, member in enumerate(members):
+        found = self.values(path)
+        if set(map(type, found)) == {dict}:
+            return found
+        objects = list(found)
+        for number, member in enumerate(found):
             if type(member) is not dict:
-                members[number] = _EMPTY
+                objects[number] = _EMPTY
                 if member is not None and member != []:  # PHP writes an empty object as an empty list
                     self.leftovers.put(number, path, member)
                     self._misfits[".".join(path)] += 1
-        return members
+        return objects
 
     def _set_aside(self, path: Path, objects: Sequence[Row], known: set[str]) -> None:
         for number, holder in enumerate(objects):
@@ -244,25 +253,27 @@ class _Page:
         if any(rest):
             self.leftovers.put(number, path, rest)
 
-    def _fill(self, column: Column, path: Path, values: list[Any]) -> bool:
-        """Let a further field fill a column where it is empty; where it says something else, it is left over."""
-        said = [holder.get(path[-1]) for holder in self._objects[path[:-1]]]
+    def _filled(self, column: Column, path: Path, values: list[Any]) -> list[Any] | None:
+        """The values, with a further field where they are empty; where it says something else, it is left over.
+
+        :returns: ``None`` where nothing was filled.
+        """
+        said = self.values(path)
         types = set(map(type, said))
         if types == {_NONE} or (types == set(map(type, values)) and said == values):
-            return False
-        has_filled = False
+            return None
+        filled, has_filled = list(values), False
         for number, value in enumerate(said):
             made = lossless(column.type, value)
-            if made is None or (made is not MISFIT and made == values[number]):
+            if made is None or (made is not MISFIT and made == filled[number]):
                 continue
-            if made is not MISFIT and values[number] is None:
-                values[number] = made
-                has_filled = True
+            if made is not MISFIT and filled[number] is None:
+                filled[number], has_filled = made, True
                 continue
             self.leftovers.put(number, path, value)
             if made is MISFIT:
                 self._misfits[column.name] += 1
-        return has_filled
+        return filled if has_filled else None
 
 
 def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:

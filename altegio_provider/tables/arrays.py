@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate, chain
 from typing import Any
 
 import pyarrow as pa
+
+from altegio_provider.tables.members import Members
 
 __all__ = ["array_of", "constant"]
 
@@ -30,7 +33,7 @@ def array_of(kind: pa.DataType, values: Sequence[Any]) -> pa.Array | None:
     types = set(map(type, values))
     has_null = _NONE in types
     types.discard(_NONE)
-    if pa.types.is_struct(kind) and has_null:
+    if has_null and pa.types.is_struct(kind):
         return None  # a list's item that is no object
     if not types:
         return pa.nulls(len(values), kind)
@@ -52,6 +55,7 @@ def array_of(kind: pa.DataType, values: Sequence[Any]) -> pa.Array | None:
     return None
 
 
+@lru_cache(maxsize=16)  # the batches of a run have mostly one and the same length
 def constant(kind: pa.DataType, value: Any, count: int) -> pa.Array:
     """Return an array of one value, ``count`` times."""
     made = array_of(kind, [value] * count)
@@ -85,8 +89,11 @@ def _floats(values: Sequence[Any], has_null: bool, has_int: bool) -> pa.Array | 
 def _texts(values: Sequence[Any], has_null: bool) -> pa.Array:
     texts = [value or "" for value in values] if has_null else values
     joined = "".join(texts)
-    data = joined.encode()
-    lengths = map(len, texts) if len(data) == len(joined) else [len(text.encode()) for text in texts]
+    if joined.isascii():
+        data, lengths = joined.encode(), map(len, texts)
+    else:
+        parts = list(map(str.encode, texts))
+        data, lengths = b"".join(parts), map(len, parts)
     offsets = pa.py_buffer(array("i", [*accumulate(lengths, initial=0)]))
     validity = _validity(values) if has_null else None
     return pa.Array.from_buffers(pa.string(), len(values), [validity, offsets, pa.py_buffer(data)])
@@ -111,9 +118,10 @@ def _lists(kind: pa.DataType, values: Sequence[Any], has_null: bool) -> pa.Array
 def _structs(kind: pa.DataType, values: Sequence[Any]) -> pa.Array | None:
     """Turn dicts; a key that the struct has no field for does not fit."""
     fields = [kind.field(number) for number in range(kind.num_fields)]
-    if not set().union(*values) <= {field.name for field in fields}:
+    members = Members(values)
+    if not members.keys <= {field.name for field in fields}:
         return None
-    children = [array_of(field.type, [value.get(field.name) for value in values]) for field in fields]
+    children = [array_of(field.type, members.values(field.name)) for field in fields]
     if any(child is None for child in children):
         return None
     return pa.Array.from_buffers(kind, len(values), [None], children=children)

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from altegio_provider.tables.arrays import array_of
+from altegio_provider.tables.members import Members
 from altegio_provider.times import EventStart, LocationClock, parse_datetime
 
 __all__ = ["Moments", "Read", "Starts"]
@@ -63,13 +64,14 @@ class Moments:
         self._zone = zone
         self._steady_offset_of_day: dict[int, int | None] = {}
 
-    def starts(self, rows: Sequence[Mapping[str, Any]]) -> Starts:
+    def starts(self, rows: Members) -> Starts:
         """Return when the events of the rows start; see :class:`LocationClock` for what is believed."""
-        quick = self._quick_starts(*([row.get(field) for row in rows] for field in _START_FIELDS))
-        instants, walls, odd = quick or ([None] * len(rows), [None] * len(rows), range(len(rows)))
+        count = len(rows.objects)
+        quick = self._quick_starts(*map(rows.values, _START_FIELDS))
+        instants, walls, odd = quick or ([None] * count, [None] * count, range(count))
         starts = Starts(instants, walls, [])
         for number in odd:
-            row = rows[number]
+            row = rows.objects[number]
             start = self._start_of(row)
             starts.instants[number], starts.walls[number] = start or (None, None)
             starts.untold.extend((number, field) for field in _untold(row, start))
@@ -80,7 +82,8 @@ class Moments:
         moments: list[int | None] = [None] * len(values)
         present = [number for number, value in enumerate(values) if value is not None]
         texts = [values[number] for number in present]
-        walls, instants = _walls(texts), _instants(texts)
+        array = _text_array(texts)
+        walls, instants = _walls(array), _instants(array)
         if walls is not None and instants is not None:
             for number, instant in zip(present, instants, strict=True):
                 moments[number] = instant
@@ -118,23 +121,26 @@ class Moments:
         return Read(moments, untold, misfits)
 
     def _quick_starts(
-        self, dates: list[Any], datetimes: list[Any], timestamps: list[Any]
+        self, dates: Sequence[Any], datetimes: Sequence[Any], timestamps: Sequence[Any]
     ) -> tuple[list[int | None], list[int | None], Iterable[int]] | None:
         """Starts of rows whose fields are of the usual forms, and the numbers of those that do not agree."""
         if set(map(type, timestamps)) != {int}:
             return None
-        walls = _walls(dates)
+        written = _text_array(dates)
+        walls = _walls(written)
         if walls is None:
             return None
         instants = [seconds * _SECOND_US for seconds in timestamps]
         odd = set(self._strangers(walls, instants))
-        for texts, has_offset in ((dates, len(dates[0]) > _WALL_TEXT), (datetimes, True)):
-            if has_offset and set(map(type, texts)) != {type(None)}:
-                said = _instants(texts)
-                if said is None:
-                    return None
-                if said != instants:
-                    odd.update(n for n, pair in enumerate(zip(said, instants, strict=True)) if pair[0] != pair[1])
+        with_offset = [written] if len(dates[0]) > _WALL_TEXT else []
+        if set(map(type, datetimes)) != {type(None)}:
+            with_offset.append(_text_array(datetimes))
+        for texts in with_offset:
+            said = _instants(texts)
+            if said is None:
+                return None
+            if said != instants:
+                odd.update(n for n, pair in enumerate(zip(said, instants, strict=True)) if pair[0] != pair[1])
         return [*instants], [*walls], sorted(odd)
 
     def _strangers(self, walls: list[int], instants: list[int]) -> list[int]:
@@ -189,19 +195,21 @@ class Moments:
             return None, False
 
 
-def _walls(texts: list[Any]) -> list[int] | None:
+def _text_array(texts: Sequence[Any]) -> pa.Array | None:
+    """The texts, or ``None`` where one is none."""
+    return array_of(pa.string(), texts) if set(map(type, texts)) == {str} else None
+
+
+def _walls(texts: pa.Array | None) -> list[int] | None:
     """The wall clocks of texts of one usual form, with an offset or without; ``None`` where one is of another."""
-    if set(map(type, texts)) != {str}:
-        return None
-    array = array_of(pa.string(), texts)
-    if array is not None and len(texts[0]) > _WALL_TEXT:
-        array = pc.utf8_slice_codeunits(array, 0, _WALL_TEXT)
-    return _cast(array, _WALL)
+    if texts is not None and len(texts[0].as_py()) > _WALL_TEXT:
+        texts = pc.utf8_slice_codeunits(texts, 0, _WALL_TEXT)
+    return _cast(texts, _WALL)
 
 
-def _instants(texts: list[Any]) -> list[int] | None:
+def _instants(texts: pa.Array | None) -> list[int] | None:
     """The instants of texts with an offset; ``None`` where one has none or is of an unusual form."""
-    return _cast(array_of(pa.string(), texts), _INSTANT) if set(map(type, texts)) == {str} else None
+    return _cast(texts, _INSTANT)
 
 
 def _cast(texts: pa.Array | None, kind: pa.DataType) -> list[int] | None:

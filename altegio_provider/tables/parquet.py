@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["FileWriter"]
+__all__ = ["FOOTER_KEY", "FileWriter"]
 
+#: Where in a file's footer the provider keeps what it knows of the file, as JSON.
+FOOTER_KEY = "altegio"
 #: A row group is written when it reaches either; so much is held in memory, and no more.
 _GROUP_ROWS = 32_768
-_GROUP_BYTES = 32 * 1024 * 1024
+_GROUP_BYTES = 16 * 1024 * 1024
+#: Values that hardly repeat: a dictionary of them would be larger than they are.
+_DISTINCT = {"id", "extra"}
 
 
 class FileWriter:
-    """One Parquet file (zstd), from batches of any size.
+    """One Parquet file (zstd, with statistics), from batches of any size.
 
     :param path: the file on the local disk.
     """
@@ -31,41 +36,73 @@ class FileWriter:
         self._held_rows = self._held_bytes = 0
         self.rows = 0
 
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Add rows; the first batch sets the schema.
+    @property
+    def schema(self) -> pa.Schema | None:
+        """The schema, once a batch has told it."""
+        return self._schema
+
+    def write(self, batch: pa.RecordBatch | pa.Table) -> None:
+        """Add rows; the first batch sets the schema, also where it is empty.
 
         :raises ValueError: a later batch has another schema; the differing columns are named.
         """
+        schema = batch.schema.remove_metadata()
         if self._schema is None:
-            self._schema = batch.schema
-            self._writer = pq.ParquetWriter(self._path, batch.schema, compression="zstd")
-        elif not batch.schema.equals(self._schema):
-            raise ValueError(f"the schema changed in the middle of the run: {_difference(self._schema, batch.schema)}")
-        self._held.append(batch)
+            self._writer = pq.ParquetWriter(
+                self._path, schema, compression="zstd", use_dictionary=list(_repeating(schema))
+            )
+            self._schema = schema
+        elif not schema.equals(self._schema):
+            raise ValueError(f"the schema changed in the middle of the run: {_difference(self._schema, schema)}")
+        self._held += batch.to_batches() if isinstance(batch, pa.Table) else [batch]
         self._held_rows += batch.num_rows
         self._held_bytes += batch.nbytes
         self.rows += batch.num_rows
         if self._held_rows >= _GROUP_ROWS or self._held_bytes >= _GROUP_BYTES:
             self._flush()
 
-    def close(self, metadata: Mapping[str, Any]) -> None:
-        """Finish the file, with this JSON in its footer under the key ``altegio``."""
+    def close(self, footer: Mapping[str, Any]) -> None:
+        """Finish the file, with this JSON in its footer.
+
+        :raises ValueError: not even an empty batch was written to tell the schema.
+        """
         if self._writer is None:
             raise ValueError("nothing was written, not even an empty batch to tell the schema")
         self._flush()
-        self._writer.add_key_value_metadata({"altegio": json.dumps(metadata)})
-        self._writer.close()
+        self._writer.add_key_value_metadata({FOOTER_KEY: json.dumps(footer)})
+        writer, self._writer = self._writer, None
+        writer.close()
 
     def abort(self) -> None:
-        """Let go of the file, which is not to be used."""
+        """Let go of the file, which is not to be used. No error is raised: the one that led here is the one to tell."""
         self._held.clear()
         if self._writer is not None:
-            self._writer.close()
+            with contextlib.suppress(OSError, pa.ArrowException):
+                self._writer.close()
+            self._writer = None
 
     def _flush(self) -> None:
         if self._held_rows and self._writer is not None:
-            self._writer.write_table(pa.Table.from_batches(self._held), row_group_size=_GROUP_ROWS)
+            table = pa.Table.from_batches(self._held, schema=self._schema)
+            self._writer.write_table(table, row_group_size=_GROUP_ROWS)
         self._held, self._held_rows, self._held_bytes = [], 0, 0
+
+
+def _repeating(schema: pa.Schema) -> Iterator[str]:
+    """The Parquet paths of the columns whose values tend to repeat."""
+    for field in schema:
+        if field.name not in _DISTINCT and not pa.types.is_timestamp(field.type):
+            yield from _leaves(field.name, field.type)
+
+
+def _leaves(path: str, kind: pa.DataType) -> Iterator[str]:
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        yield from _leaves(f"{path}.list.element", kind.value_type)
+    elif pa.types.is_struct(kind):
+        for number in range(kind.num_fields):
+            yield from _leaves(f"{path}.{kind.field(number).name}", kind.field(number).type)
+    else:
+        yield path
 
 
 def _difference(before: pa.Schema, after: pa.Schema) -> str:

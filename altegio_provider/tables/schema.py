@@ -7,6 +7,7 @@ read from, the most trusted first: a later one fills the column where the earlie
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -51,7 +52,7 @@ class Column:
         companies, locations = (tuple(field for field in text.split(", ") if field) for text in texts)
         return companies, locations
 
-    @property
+    @cached_property
     def paths(self) -> tuple[tuple[str, ...], ...]:
         """The fields of both families as paths into the flat row, each once, the most trusted first."""
         companies, locations = self.fields

@@ -8,19 +8,66 @@ upload, which such a store shows when it is complete; elsewhere by an upload und
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["Folder"]
+__all__ = ["Folder", "Listed", "Staged"]
 
-#: Stores whose uploads become visible in one step.
-_ATOMIC_UPLOAD = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "memory"}
+#: Stores whose uploads become visible in one step, when they are complete.
+_ATOMIC_UPLOAD = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss"}
+#: What a filesystem may call the thing that changes whenever a file does, the surest first.
+_STAMPS = ("ETag", "etag", "generation", "LastModified", "last_modified", "mtime", "updated", "modified", "created")
+_SUFFIX = ".part"
+#: Between making a staged file and locking it passes less than this.
+_LOCKED_AFTER_SECONDS = 60
+#: Where a filesystem has no locks, only age tells that a writer is dead.
 _DEAD_AFTER_SECONDS = 24 * 3600
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+
+
+class Listed(NamedTuple):
+    """A file as a listing has it; ``stamp`` changes when the file is replaced (empty where nothing tells)."""
+
+    name: str
+    bytes: int
+    stamp: str
+
+
+class Staged:
+    """A local file being written, invisible to readers. It is locked, so that others see its writer is alive.
+
+    :param path: where it is to be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        _try_lock(self._file)
+
+    def synced(self) -> Path:
+        """Return the path once all that was written is on the disk."""
+        os.fsync(self._file)
+        return self.path
+
+    def listed(self, name: str) -> Listed:
+        """How it will be listed once it is published on the local disk: a rename changes neither size nor time."""
+        return _listed(name, os.stat(self.path))
+
+    def close(self) -> None:
+        """Let go of it, and delete it where it was not published."""
+        if self._file >= 0:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
+            os.close(self._file)
+            self._file = -1
 
 
 class Folder:
@@ -37,30 +84,46 @@ class Folder:
             self._local = Path(getattr(path, "path", None) or path)
         self._uploads_whole = protocol in _ATOMIC_UPLOAD
 
-    def __str__(self) -> str:
-        return str(self.path)
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on a disk of this machine, or mounted like one."""
+        return self._local is not None
 
     def location_of(self, name: str) -> str:
         """The full path of a file, as a person or a reader would write it."""
-        return str(self._local / name) if self._local is not None else str(self.path / name)
+        return str(self.path / name) if self._local is None else str(self._local / name)
 
-    def names(self) -> list[str]:
-        """The names of the files in it, sorted; none where it does not exist."""
+    def listing(self) -> list[Listed]:
+        """The files in it, by name; none where it does not exist."""
         if self._local is not None:
-            return sorted(os.listdir(self._local)) if self._local.is_dir() else []
+            try:
+                with os.scandir(self._local) as entries:
+                    return sorted(_listed(entry.name, entry.stat()) for entry in entries if entry.is_file())
+            except FileNotFoundError:
+                return []
         fs, root = self.path.fs, self.path.path
-        if not fs.exists(root):
+        fs.invalidate_cache(root)
+        try:
+            entries = fs.ls(root, detail=True)
+        except FileNotFoundError:
             return []
-        return sorted(entry.rstrip("/").rsplit("/", 1)[-1] for entry in fs.ls(root, detail=False, refresh=True))
+        return sorted(_listed_remotely(entry) for entry in entries if entry["type"] == "file")
 
-    def size(self, name: str) -> int:
-        """How many bytes a file has."""
+    def folders(self) -> list[str]:
+        """The names of the directories in it, sorted."""
         if self._local is not None:
-            return (self._local / name).stat().st_size
-        return int(self.path.fs.size(self._remote(name)))
+            return sorted(entry.name for entry in os.scandir(self._local) if entry.is_dir()) if self._exists() else []
+        try:
+            entries = self.path.fs.ls(self.path.path, detail=True)
+        except FileNotFoundError:
+            return []
+        return sorted(_base(entry["name"]) for entry in entries if entry["type"] == "directory")
 
     def open(self, name: str) -> Any:
-        """Open a file for reading bytes."""
+        """Open a file for reading bytes.
+
+        :raises FileNotFoundError: there is none of that name.
+        """
         return open(self._local / name, "rb") if self._local is not None else self.path.fs.open(self._remote(name))
 
     def read(self, name: str) -> bytes | None:
@@ -76,67 +139,124 @@ class Folder:
         """Delete a file; one that is gone already is fine."""
         with contextlib.suppress(FileNotFoundError):
             if self._local is not None:
-                (self._local / name).unlink()
+                os.unlink(self._local / name)
             else:
                 self.path.fs.rm_file(self._remote(name))
 
-    def stage(self, name: str) -> Path:
-        """Return the path of a local file to write, invisible to readers, which :meth:`publish` makes ``name``."""
-        if self._local is None:
-            handle, path = tempfile.mkstemp(prefix="altegio-", suffix=".part")
-            os.close(handle)
-            return Path(path)
-        self._local.mkdir(parents=True, exist_ok=True)
-        return self._local / f".{name}.{uuid.uuid4().hex}.part"
+    def stage(self, name: str) -> Staged:
+        """Make a local file to write, which :meth:`publish` lets appear as ``name``. Close it in any case."""
+        folder = self._staging()
+        if self._local is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        return Staged(folder / f".{name}.{uuid.uuid4().hex}{_SUFFIX}")
 
-    def publish(self, staged: Path, name: str) -> None:
+    def publish(self, staged: Staged, name: str) -> None:
         """Let a staged file appear under its name, in place of what was there, in one step."""
         if self._local is not None:
-            with open(staged, "rb") as file:
-                os.fsync(file.fileno())
-            os.replace(staged, self._local / name)
+            os.replace(staged.synced(), self._local / name)
+            self._sync()
             return
         fs = self.path.fs
         fs.makedirs(self.path.path, exist_ok=True)
         if self._uploads_whole:
-            fs.put_file(str(staged), self._remote(name))
+            fs.put_file(str(staged.path), self._remote(name))
         else:
-            hidden = self._remote(f".{name}.{uuid.uuid4().hex}.part")
-            fs.put_file(str(staged), hidden)
+            hidden = self._remote(f".{name}.{uuid.uuid4().hex}{_SUFFIX}")
+            fs.put_file(str(staged.path), hidden)
             fs.mv(hidden, self._remote(name))
-        staged.unlink()
-
-    def write(self, name: str, content: bytes) -> None:
-        """Put a small file there in one step."""
-        staged = self.stage(name)
-        try:
-            staged.write_bytes(content)
-            self.publish(staged, name)
-        finally:
-            staged.unlink(missing_ok=True)
+        fs.invalidate_cache(self.path.path)
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keep other writers of this host out. (Object stores have no lock: let one task write a location.)"""
+    def lock(self) -> Iterator[bool]:
+        """Keep other writers out, and say whether that worked: object stores and some network disks have no locks."""
         if self._local is None:
-            yield
+            yield False
             return
-        import fcntl
-
         self._local.mkdir(parents=True, exist_ok=True)
         with open(self._local / ".lock", "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
+                yield False
+            else:
+                yield True
 
     def sweep(self) -> None:
-        """Delete what writers that were killed left behind, once it is surely nobody's."""
-        if self._local is None:
-            return
-        for name in self.names():
-            if name.startswith(".") and name.endswith(".part"):
-                with contextlib.suppress(FileNotFoundError):
-                    if time.time() - (self._local / name).stat().st_mtime > _DEAD_AFTER_SECONDS:
-                        (self._local / name).unlink()
+        """Delete what writers that were killed have left behind."""
+        folder = self._staging()
+        for path in folder.glob(f".*{_SUFFIX}") if folder.is_dir() else ():
+            with contextlib.suppress(FileNotFoundError):
+                if _is_dead(path):
+                    os.unlink(path)
+        if self._local is None and not self._uploads_whole:
+            for listed in self.listing():
+                if listed.name.startswith(".") and listed.name.endswith(_SUFFIX) and self._is_old(listed.name):
+                    self.delete(listed.name)
+
+    def _staging(self) -> Path:
+        return self._local or _private_folder()
+
+    def _exists(self) -> bool:
+        return self._local is not None and self._local.is_dir()
+
+    def _sync(self) -> None:
+        """Make renames durable, where directories can be synced."""
+        folder = os.open(self._local or ".", os.O_RDONLY)
+        try:
+            with contextlib.suppress(OSError):
+                os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _is_old(self, name: str) -> bool:
+        try:
+            modified = self.path.fs.modified(self._remote(name))
+        except (NotImplementedError, FileNotFoundError, AttributeError):
+            return False
+        return bool((datetime.now(UTC) - modified.astimezone(UTC)).total_seconds() > _DEAD_AFTER_SECONDS)
 
     def _remote(self, name: str) -> str:
         return f"{self.path.path.rstrip('/')}/{name}"
+
+
+def _listed(name: str, status: os.stat_result) -> Listed:
+    return Listed(name, status.st_size, str(status.st_mtime_ns))
+
+
+def _listed_remotely(entry: dict[str, Any]) -> Listed:
+    stamp = next((str(entry[key]) for key in _STAMPS if entry.get(key)), "")
+    return Listed(_base(entry["name"]), int(entry["size"] or 0), stamp)
+
+
+def _base(path: str) -> str:
+    return path.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _private_folder() -> Path:
+    """Where files for other filesystems are made: one folder for a user, so that what the dead leave can be found."""
+    folder = Path(tempfile.gettempdir()) / f"altegio-staging-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        return Path(tempfile.mkdtemp(prefix="altegio-staging-"))  # somebody else's: not to be trusted
+    return folder
+
+
+def _try_lock(file: int) -> bool | None:
+    """Whether the file could be locked; ``None`` where there are no locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return None if error.errno in _NO_LOCKS else False
+    return True
+
+
+def _is_dead(path: Path) -> bool:
+    age = time.time() - path.stat().st_mtime
+    if age < _LOCKED_AFTER_SECONDS:
+        return False
+    with open(path, "rb") as file:
+        could_lock = _try_lock(file.fileno())
+    return age > _DEAD_AFTER_SECONDS if could_lock is None else could_lock

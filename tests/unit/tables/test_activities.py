@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from altegio_provider.api.routes import page_of
+from altegio_provider.api.rows import page_of
 from altegio_provider.tables.activities import ActivityBatches
 from altegio_provider.tables.schema import ACTIVITY_SCHEMA
 

@@ -1,0 +1,200 @@
+"""Runs of any windows in any order, some of which die at any step: both kinds of readers against a model."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import upath
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from altegio_provider.tables.dataset import ParquetDataset, read_manifest
+from altegio_provider.tables.windows import Window, remainders
+
+FIRST = datetime(2026, 11, 1, tzinfo=UTC)
+HOURS = 8
+SCHEMA = pa.schema([("id", pa.int64()), ("run", pa.int64()), ("starts_at", pa.timestamp("us", tz="UTC"))])
+
+#: Which run's row stands at which hour.
+State = dict[int, int]
+
+
+class Killed(BaseException):
+    """The process is gone: nothing that comes after may change a file."""
+
+
+@contextmanager
+def dying_at_step(step: int | None) -> Iterator[None]:
+    """Let the process die before its ``step``-th change of a name, as SIGKILL would: what cleans up changes nothing."""
+    if step is None:
+        yield
+        return
+    left = step
+
+    def mortal(change: Any) -> Any:
+        def changed(*arguments: Any, **options: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+            return change(*arguments, **options)
+
+        return changed
+
+    with mock.patch("os.replace", mortal(os.replace)), mock.patch("os.unlink", mortal(os.unlink)), suppress(Killed):
+        yield
+
+
+class Run:
+    def __init__(self, start: int, length: int, missing: int, dies_at: int | None) -> None:
+        self.hours = range(start, min(start + length, HOURS))
+        self.present = [hour for hour in self.hours if not missing >> hour & 1]
+        self.dies_at = dies_at
+
+    def __repr__(self) -> str:
+        return f"Run({self.hours}, present={self.present}, dies_at={self.dies_at})"
+
+    def after(self, state: State, number: int) -> State:
+        kept = {hour: run for hour, run in state.items() if hour not in self.hours}
+        return kept | dict.fromkeys(self.present, number)
+
+    def write(self, root: Any, number: int) -> None:
+        start, end = (FIRST + timedelta(hours=hour) for hour in (self.hours[0], self.hours[-1] + 1))
+        rows = [{"id": h, "run": number, "starts_at": FIRST + timedelta(hours=h)} for h in self.present]
+        with ParquetDataset(root, 1).writer(start, end, {"number": number}) as writer:
+            writer.write(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
+
+
+runs = st.builds(
+    Run,
+    start=st.integers(0, HOURS - 1),
+    length=st.integers(1, HOURS),
+    missing=st.integers(0, 2**HOURS - 1) | st.just(0),
+    dies_at=st.none(),
+)
+mortal_runs = st.builds(
+    Run,
+    start=st.integers(0, HOURS - 1),
+    length=st.integers(1, HOURS),
+    missing=st.just(0),
+    dies_at=st.none() | st.integers(0, 6),
+)
+
+
+def rows_of(root: Any, paths: list[str]) -> list[tuple[int, int]]:
+    tables = []
+    for path in paths:
+        with (root / path).open("rb") as file:
+            tables.append(pq.read_table(file))
+    return [(row["id"], row["run"]) for table in tables for row in table.to_pylist()]
+
+
+def by_manifest(root: Any) -> State:
+    files = read_manifest(root)
+    rows = rows_of(root, [f"location-1/{file.path.rsplit('/', 1)[-1]}" for file in files])
+    assert len(dict(rows)) == len(rows), "an event is there twice for who reads the manifest"
+    windows = [Window(file.start, file.end) for file in files]
+    assert remainders(windows) == [[window] for window in windows]
+    assert sum(file.rows for file in files) >= 0
+    return dict(rows)
+
+
+def by_glob(root: Any) -> list[tuple[int, int]]:
+    return rows_of(root, [f"location-1/{path.name}" for path in (root / "location-1").glob("*.parquet")])
+
+
+def check_settled(root: Any, state: State) -> None:
+    assert by_manifest(root) == state
+    assert sorted(by_glob(root)) == sorted(state.items())
+    assert sum(file.rows for file in read_manifest(root)) == len(state)
+
+
+@given(st.lists(runs, min_size=1, max_size=6))
+def test_each_run_replaces_its_window_and_nothing_else(sequence):
+    with tempfile.TemporaryDirectory() as folder:
+        state: State = {}
+        for number, run in enumerate(sequence):
+            run.write(Path(folder), number)
+            state = run.after(state, number)
+            check_settled(Path(folder), state)
+        assert not [path for path in Path(folder, "location-1").iterdir() if path.name.endswith(".part")]
+
+
+@given(st.lists(runs, min_size=1, max_size=4))
+def test_the_same_on_an_object_store(sequence):
+    root = upath.UPath("memory://dataset-of-properties")
+    if root.exists():
+        root.rmdir(recursive=True)
+    state: State = {}
+    for number, run in enumerate(sequence):
+        run.write(root, number)
+        state = run.after(state, number)
+        check_settled(root, state)
+
+
+@given(st.lists(mortal_runs, min_size=1, max_size=5))
+@example([Run(0, 6, 0, None), Run(2, 2, 0, 1), Run(0, 6, 0, 1), Run(7, 1, 0, None)])
+def test_a_run_that_dies_happened_or_did_not_and_the_next_one_tidies_up(sequence):
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        possible: list[State] = [{}]
+        for number, run in enumerate(sequence):
+            with dying_at_step(run.dies_at):
+                run.write(root, number)
+            after = [run.after(state, number) for state in possible]
+            if run.dies_at is None:
+                possible = [state for state in after if state == by_manifest(root)]
+                assert possible, (by_manifest(root), after)
+                check_settled(root, possible[0])
+            else:
+                possible += after
+                check_both_readers(root, possible)
+        Run(0, 1, 0, None).write(root, 99)
+        assert by_manifest(root) in [Run(0, 1, 0, None).after(state, 99) for state in possible]
+        check_settled(root, by_manifest(root))
+
+
+def check_both_readers(root: Path, possible: list[State]) -> None:
+    """Who reads the manifest sees one of the states; who reads all files sees rows twice at worst, and none too few."""
+    assert by_manifest(root) in possible
+    if (root / "location-1").exists():
+        seen = set(by_glob(root))
+        assert seen <= {row for state in possible for row in state.items()}
+        assert any(state.items() <= seen for state in possible)
+
+
+moments = st.integers(0, 12).map(lambda hour: FIRST + timedelta(hours=hour))
+windows = st.builds(lambda a, b: Window(min(a, b), max(a, b) + timedelta(hours=1)), moments, moments)
+
+
+@given(st.lists(windows, max_size=7))
+def test_remainders_share_nothing_and_lose_nothing(given_windows):
+    owner: dict[int, int] = {}
+    for number, window in enumerate(given_windows):
+        for hour in range(14):
+            if window.start <= FIRST + timedelta(hours=hour) < window.end:
+                owner.setdefault(hour, number)
+    left = remainders(given_windows)
+    found = {
+        hour: number
+        for number, parts in enumerate(left)
+        for part in parts
+        for hour in range(14)
+        if part.start <= FIRST + timedelta(hours=hour) < part.end
+    }
+    assert found == owner
+    assert all(part.start < part.end for parts in left for part in parts)
+
+
+@given(windows.map(lambda window: Window(window.start + timedelta(microseconds=5), window.end)))
+def test_a_file_name_tells_its_window(window):
+    assert Window.named(window.file_name) == window
