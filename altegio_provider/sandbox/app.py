@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from importlib.resources import files
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -20,6 +21,8 @@ __all__ = ["make_app"]
 
 _ACCEPT = "application/vnd.api.v2+json"
 BASE = "/api/v2"
+#: The OpenAPI document of what is imitated.
+CONTRACT = files("altegio_provider.sandbox") / "openapi.yaml"
 
 _EVENTS = {"companies": "/companies/{location_id}/activities", "locations": "/locations/{location_id}/events"}
 _BOOK = {"companies": "records", "locations": "appointments"}
@@ -53,6 +56,10 @@ def make_app(sandbox: Sandbox) -> FastAPI:
         for method, path, name in routes:
             app.add_api_route(BASE + path, _endpoint(sandbox, family, name), methods=[method], name=f"{family}.{name}")
     control.add_routes(app, sandbox)
+
+    @app.get("/openapi.yaml")
+    async def contract() -> Response:
+        return Response(CONTRACT.read_bytes(), media_type="application/yaml")
 
     @app.exception_handler(404)
     @app.exception_handler(405)

@@ -11,7 +11,7 @@ from altegio_provider.sandbox import render
 from altegio_provider.sandbox.answers import INVALID, Refusal, data, json_answer
 from altegio_provider.sandbox.bookings import unfold
 from altegio_provider.sandbox.rules import check_booking, check_move, check_update
-from altegio_provider.sandbox.settings import Call, Operation, whole_number
+from altegio_provider.sandbox.settings import Call, Operation
 from altegio_provider.sandbox.state import Appointment, Event, Location
 
 __all__ = ["APPOINTMENT_OPERATIONS"]
@@ -65,7 +65,7 @@ def list_appointments(call: Call) -> Response:
     page = call.whole("page", 1, 1)
     matching = _matching(call, location)
     first = (page - 1) * limit
-    include = tuple(name for name in call.values("include") if name)
+    include = tuple(call.values("include"))
     if set(include) - _INCLUDES:
         raise Refusal(422, INVALID, {"include": ["cannot be included"]})
     rows: list[dict[str, Any]] = []
@@ -86,11 +86,11 @@ def _matching(call: Call, location: Location) -> list[Appointment]:
     now = call.state.now()
     here = now.astimezone(location.zone).replace(tzinfo=None)
     # Without bounds, what made classes have is shown of about three months alone: there are twenty years of it.
-    first, last = _bounds(bounds) if any(bounds) else (here - _BEFORE, here + _AFTER)
-    event_id, client_id = query.get("filter[activity_id]"), query.get("filter[client_id]")
-    if event_id is not None:
+    first, last = (here - _BEFORE, here + _AFTER) if bounds == [None, None] else _bounds(bounds)
+    event_id, client_id = (call.whole(f"filter[{name}]", 0, 1) for name in ("activity_id", "client_id"))
+    if event_id:
         try:
-            event = call.event_numbered(location, whole_number(event_id) or 0)
+            event = call.event_numbered(location, event_id)
         except Refusal:
             return []
         unfold(location, event, now)
@@ -101,9 +101,9 @@ def _matching(call: Call, location: Location) -> list[Appointment]:
             unfold(location, event, now)
         found = list(location.appointments.values())
     found.sort(key=lambda appointment: appointment.id)
-    if client_id is not None:
-        found = [one for one in found if str(one.client["id"]) == client_id]
-    if any(bounds):
+    if client_id:
+        found = [one for one in found if one.client["id"] == client_id]
+    if bounds != [None, None]:
         found = [one for one in found if _goes_on(location.events[one.event_id], first, last)]
     return found
 

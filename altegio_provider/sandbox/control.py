@@ -159,6 +159,7 @@ def _add_data(router: APIRouter, sandbox: Sandbox) -> None:
                 "id": one.id,
                 "event_id": one.event_id,
                 "client": one.client,
+                "comer": one.comer,
                 "clients_count": one.clients_count,
                 "request_number": one.request_number,
                 "has_event": one.has_event,

@@ -202,7 +202,7 @@ def included_names(call: Call) -> tuple[str, ...]:
 
     :raises Refusal: 422 for what cannot.
     """
-    include = tuple(name for name in call.values("include") if name)
+    include = tuple(call.values("include"))
     unknown = set(include) - _INCLUDES
     if unknown:
         raise Refusal(422, INVALID, {"include": [f"{', '.join(sorted(unknown))} cannot be included"]})

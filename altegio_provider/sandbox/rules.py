@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from altegio_provider.sandbox.render import wall
+from altegio_provider.sandbox.state import LARGEST
 
 __all__ = ["Errors", "check_booking", "check_event", "check_move", "check_update"]
 
@@ -24,7 +25,7 @@ _AGREEMENTS = {"is_newsletter_allowed", "is_personal_data_processing_allowed"}
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
-def _is_int(least: int, most: float = float("inf")) -> Check:
+def _is_int(least: int, most: int = LARGEST) -> Check:
     return lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
@@ -107,14 +108,16 @@ def check_booking(body: Any, family: str) -> Errors:
     (_check_strict_client if strict else _check_client)(errors, client)
     if strict:
         _refuse_unknown(errors, body, {"client", "clients_count", "client_id", "comer_id", "comer", "is_trial_service"})
+        _allow(errors, body, "comer_id", _or_null(_is_int(0)), "must be a whole number or null")
         _allow(errors, body, "is_trial_service", _is_bool, "must be true or false")
     else:
+        _allow(errors, body, "comer_id", _is_int(0), "must be a whole number")
         _allow(errors, body, "labels", _is_ids, "must be an array of whole numbers")
     _allow(errors, body, "client_id", _is_int(1), "must be a whole number of 1 or more")
-    _allow(errors, body, "comer_id", _or_null(_is_int(0)), "must be a whole number or null")
-    comer = body.get("comer")
-    if comer is not None and not (isinstance(comer, dict) and _is_text()(comer.get("name"))):
-        errors["comer.name"] = ["must be text"]
+    if "comer" in body:
+        comer = body["comer"]
+        if not (isinstance(comer, dict) and _is_text()(comer.get("name"))):
+            errors["comer.name"] = ["must be text"]
     return errors
 
 
@@ -145,6 +148,8 @@ def _check_strict_client(errors: Errors, client: dict[str, Any]) -> None:
     _require(errors, client, "birthday", _or_null(_is_birthday), "must be written as YYYY-MM-DD, or null", where)
     _require(errors, client, "agreements", _or_null(_is_agreements), "must be an object or null", where)
     _require(errors, client, "custom_field_values", _or_null(_is_fields), "must be an array or null", where)
+    _allow(errors, client, "comment", _is_text(), "must be text", where)
+    _allow(errors, client, "national_id", _is_text(), "must be text", where)
     _refuse_unknown(
         errors,
         client,
@@ -175,7 +180,7 @@ def _is_agreements_list(value: Any) -> bool:
 
 
 def _is_fields(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, dict) and "code" in one and "value" in one for one in value)
+    return _is_objects(value) and all(isinstance(one.get("code"), str) and "value" in one for one in value)
 
 
 def check_move(body: Any) -> Errors:
@@ -204,11 +209,16 @@ def check_update(body: Any) -> Errors:
             _require(errors, item, name, _is_number, "must be a number", where)
         _require(errors, item, "discount_percent", lambda v: _is_number(v) and 0 <= v <= 100, "must be 0 to 100", where)
         _allow(errors, item, "is_trial", _is_bool, "must be true or false", where)
-    _allow(errors, body, "comment", _or_null(_is_text(255)), "must be text of 255 characters at the most")
+    _allow(errors, body, "comment", _is_text(255), "must be text of 255 characters at the most")
     _allow(errors, body, "label_ids", _is_ids, "must be an array of whole numbers")
-    _allow(errors, body, "color", _or_null(_matches(_PLAIN_COLOR)), "must be written as 9c27b0")
+    _allow(errors, body, "color", _matches(_PLAIN_COLOR), "must be written as 9c27b0")
     _allow(errors, body, "clients_count", _is_int(1), "must be a whole number of 1 or more")
+    _allow(errors, body, "attendance_good_items", _is_objects, "must be an array of objects")
     return errors
+
+
+def _is_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, dict) for one in value)
 
 
 def _is_number(value: Any) -> bool:

@@ -18,7 +18,7 @@ from altegio_provider.sandbox.clock import Clock
 from altegio_provider.sandbox.faults import Faults
 from altegio_provider.sandbox.limits import SlidingWindows
 from altegio_provider.sandbox.seed import event_id_day, seeded_state
-from altegio_provider.sandbox.state import Appointment, Event, Location, State
+from altegio_provider.sandbox.state import LARGEST, Appointment, Event, Location, State
 
 __all__ = ["Call", "Operation", "Sandbox", "whole_number"]
 
@@ -161,7 +161,8 @@ class Call:
 
 def whole_number(text: str) -> int | None:
     """A number as paths and queries write it; nothing for any other text, and for one that no id can have."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else None
+    return None if number is None or number > LARGEST else number
 
 
 Operation = Callable[[Call], Response]

@@ -10,7 +10,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-__all__ = ["Appointment", "Event", "Location", "State"]
+__all__ = ["LARGEST", "Appointment", "Event", "Location", "State"]
+
+#: The largest number that there is.
+LARGEST = 2**63 - 1
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock has no zone
 
@@ -177,13 +180,21 @@ class State:
         self._event_ids = itertools.count(900_000_001)
         self._appointment_ids = itertools.count(600_000_001)
         self._client_ids = itertools.count(170_000_001)
+        self._comer_ids = itertools.count(180_000_001)
         self.clients: dict[str, int] = {}
 
     def next_event_id(self) -> int:
         return next(self._event_ids)
 
     def book(
-        self, location: Location, event: Event, client: dict[str, Any], clients_count: int, **details: Any
+        self,
+        location: Location,
+        event: Event,
+        client: dict[str, Any],
+        clients_count: int,
+        *,
+        comer: dict[str, Any] | None = None,
+        **details: Any,
     ) -> Appointment:
         """Book a client into an event."""
         appointment = Appointment(
@@ -193,6 +204,7 @@ class State:
             client={**client, "id": client.get("id") or self._client_id(client)},
             clients_count=clients_count,
             created=self.now(),
+            comer=comer and {"id": next(self._comer_ids), **comer},
             **details,
         )
         location.appointments[appointment.id] = appointment

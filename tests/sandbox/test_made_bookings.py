@@ -51,7 +51,9 @@ def test_the_truth_tells_bookings_of_the_api_alone(call, altegio_sandbox):
 
 
 def test_odd_filters_of_appointments_find_nothing_or_are_refused(call):
-    assert call("GET", LIST, query={"filter[activity_id]": "9" * 4000}).json["data"] == []
-    assert call("GET", LIST, query={"filter[activity_id]": "x"}).json["data"] == []
+    for name in ("activity_id", "client_id"):
+        assert call("GET", LIST, query={f"filter[{name}]": "9" * 18}).json["data"] == []
+        for number in ("9" * 4000, "x", "0", ""):
+            assert call("GET", LIST, query={f"filter[{name}]": number}).status == 422
     bounds = {"filter[date_intersect_from]": "2000-01-01T00:00:00", "filter[date_intersect_to]": "2000-01-02T00:00:00"}
     assert call("GET", LIST, query=bounds).json["data"] == []

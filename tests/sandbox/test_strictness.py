@@ -99,3 +99,16 @@ def test_what_cannot_be_included(call, altegio_sandbox):
     day = between("2040-05-01 00:00:00", "2040-05-02 00:00:00")
     assert call("GET", f"/locations/1001/events/{event_id}", query={"include": "weather"}).status == 422
     assert call("GET", "/locations/1001/events", query=[*day, ("include", "weather")]).status == 422
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"comment": None}, {"color": None}, {"attendance_good_items": None}, {"attendance_good_items": [1]}],
+)
+def test_what_a_change_of_an_appointment_leaves_out_is_not_null(call, altegio_sandbox, change):
+    event_id = altegio_sandbox.add_events(1001, [{"date": "2040-05-01 10:00:00"}])[0]
+    path = f"/locations/1001/events/{event_id}/appointments"
+    record = call("POST", path, booking_body("locations")).json["data"]["id"]
+    price = {"cost_per_unit": 1, "discount_percent": 0, "manual_cost": 1}
+    answer = call("PUT", f"{path}/{record}", {"attendance_service_item": price, **change})
+    assert (answer.status, set(answer.errors)) == (422, set(change))
