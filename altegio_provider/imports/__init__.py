@@ -1,0 +1,1 @@
+"""A file of clients becomes appointments, each exactly once: no Airflow."""

@@ -1,0 +1,298 @@
+"""The ledger: what was meant to be sent, and what became of it, in a database that outlives every process.
+
+::
+
+                 claim                     record
+    (nothing) ──────────▶ sending ──────────────────▶ created      never sent again
+        ▲                    │
+        │ free               ├─ the answer was lost ─▶ in_doubt    never sent again blindly
+        └────────────────────┤                           │  ▲
+                             │                           ▼  │
+                             └───── surely absent ──── settling    somebody is looking for it
+
+An entry becomes ``sending`` in a transaction that is committed *before* its request goes, and leaves it in one that is
+committed after the answer. So whatever dies in between leaves ``sending`` behind, and whoever finds that its owner is
+dead knows one thing: it is in doubt. Each step is a compare-and-set on state and owner, which is why any number of
+processes can work on the same entries.
+
+There is no personal data in the ledger: keys are hashes (:func:`key_of`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from altegio_provider.imports.ledger_schema import LedgerError, bookings, insert_new, open_engine, runs
+from altegio_provider.imports.liveness import Owner, Watch
+
+__all__ = ["Intent", "Known", "Ledger", "LedgerError", "Session", "key_of"]
+
+#: Keys in one statement: SQLite and others bound the number of parameters.
+_CHUNK = 400
+
+# The statements are made once: making them costs as much as carrying them out.
+_COLUMNS = bookings.c
+_MINE = sa.and_(_COLUMNS.kind == sa.bindparam("the_kind"), _COLUMNS.location_id == sa.bindparam("the_location"))
+_THIS = sa.and_(_MINE, _COLUMNS.key == sa.bindparam("the_key"), _COLUMNS.owner == sa.bindparam("the_owner"))
+_KNOWN = sa.select(
+    _COLUMNS.key, _COLUMNS.state, _COLUMNS.lane, _COLUMNS.record_id, _COLUMNS.owner, _COLUMNS.content
+).where(_MINE, _COLUMNS.key.in_(sa.bindparam("the_keys", expanding=True)))
+_HAS_RECORD = _COLUMNS.record_id.in_(sa.bindparam("the_records", expanding=True))
+_TAKEN = sa.select(_COLUMNS.record_id).where(_MINE, _HAS_RECORD)
+_TAKE_BACK = (
+    sa.update(bookings)
+    .where(_MINE, _HAS_RECORD, _COLUMNS.key.not_in(sa.bindparam("the_keys", expanding=True)))
+    .values(state="in_doubt", owner="", record_id=None)
+)
+_NEW: dict[str, Any] = {name: sa.bindparam(name) for name in ("state", "owner", "changed_at")}
+_SETTLE = sa.update(bookings).where(_THIS).values(**_NEW, record_id=sa.bindparam("record_id"))
+_SWAP = sa.update(bookings).where(_THIS, _COLUMNS.state == sa.bindparam("the_state")).values(**_NEW)
+_FREE = sa.delete(bookings).where(_THIS)
+_FORGET = sa.delete(bookings).where(_MINE, _HAS_RECORD)
+
+
+class Known(NamedTuple):
+    """What the ledger says of a key.
+
+    :param state: ``sending``, ``created``, ``in_doubt`` or ``settling``.
+    :param lane: the event that it was sent to (what comes one after the other shares a lane).
+    :param record_id: the appointment, where it was created.
+    :param owner: the run that holds it, while it is ``sending`` or ``settling``.
+    :param content: what was asked for, as a hash: a file may use a key of its own for something else.
+    """
+
+    state: str
+    lane: int
+    record_id: int | None = None
+    owner: str = ""
+    content: str = ""
+
+
+class Intent(NamedTuple):
+    """What is to be sent under a key: in which lane, and what, as a hash."""
+
+    lane: int
+    content: str
+
+
+def key_of(location_id: int, *parts: Any) -> str:
+    """Return the key of a row: a hash, so that nobody can read from the ledger who was booked."""
+    return hashlib.sha256(json.dumps([location_id, *parts], default=str).encode()).hexdigest()
+
+
+class Session:
+    """The ledger within one transaction."""
+
+    def __init__(self, connection: sa.Connection, ledger: Ledger) -> None:
+        self._connection = connection
+        self._ledger = ledger
+
+    def known(self, keys: Sequence[str]) -> dict[str, Known]:
+        """Return what is known of these keys; one that is not there was never sent, or surely had no effect."""
+        found: dict[str, Known] = {}
+        for start in range(0, len(keys), _CHUNK):
+            rows = self._connection.execute(_KNOWN, {**self._mine, "the_keys": list(keys[start : start + _CHUNK])})
+            found.update({key: Known(*known) for key, *known in rows})
+        return found
+
+    def claim(self, intents: Mapping[str, Intent]) -> dict[str, Known]:
+        """Try to become the one who sends these keys; where that succeeds, the key is ``sending``.
+
+        :param intents: by key. None of them is being sent by this run already.
+        :returns: what is known of each key; its state is ``mine`` where that succeeded.
+        """
+        if not intents:
+            return {}
+        insert_new(self._connection, [self._entry(key, intent, "sending") for key, intent in intents.items()])
+        known = self.known(list(intents))
+        for key, intent in intents.items():
+            # One that another run lets go of between the two statements may be tried for again.
+            entry = known.get(key) or Known("sending", intent.lane, content=intent.content)
+            known[key] = entry._replace(state="mine") if entry.owner == self._ledger.owner.run_id else entry
+        return known
+
+    def created(self, records: Mapping[str, int], intents: Mapping[str, Intent]) -> dict[str, int]:
+        """Tell that the requests created these records. That is final.
+
+        :param records: key to record.
+        :param intents: the same keys, as they were claimed.
+        :returns: key to another record, where the key has one already: it was sent twice. That takes a run that
+            stood still for so long that another took it for dead.
+        """
+        if not records:
+            return {}
+        if self.records_among(list(records.values())):
+            # The answer itself is stronger evidence than a search: who took this record for theirs was mistaken.
+            self._connection.execute(
+                _TAKE_BACK, {**self._mine, "the_records": list(records.values()), "the_keys": list(records)}
+            )
+        self._settle({key: {"state": "created", "record_id": record_id} for key, record_id in records.items()})
+        known = self.known(list(records))
+        if all(key in known and known[key].record_id == record_id for key, record_id in records.items()):
+            return {}
+        return self._insist(records, intents)
+
+    def _insist(self, records: Mapping[str, int], intents: Mapping[str, Intent]) -> dict[str, int]:
+        """Tell of records whose entries somebody took from this run."""
+        insert_new(self._connection, [self._entry(key, intents[key], "sending") for key in records])
+        others: dict[str, int] = {}
+        for key, known in self.known(list(records)).items():
+            if known.record_id is None:
+                self._swap(key, known.state, known.owner, "sending", self._ledger.owner.run_id)
+                self._settle({key: {"state": "created", "record_id": records[key]}})
+            elif known.record_id != records[key]:
+                others[key] = known.record_id
+        return others
+
+    def found(self, key: str, record_id: int) -> bool:
+        """Tell that a search found the record; ``False`` where it, or the key, is in other hands by now."""
+        try:
+            with self._connection.begin_nested():
+                self._settle({key: {"state": "created", "record_id": record_id}})
+        except sa.exc.IntegrityError:
+            return False
+        known = self.known([key]).get(key)
+        return known is not None and known.record_id == record_id
+
+    def doubt(self, *keys: str) -> None:
+        """Tell that the answers were lost, or that the search for them brought no certainty."""
+        self._settle({key: {"state": "in_doubt", "record_id": None} for key in keys})
+
+    def free(self, *keys: str) -> None:
+        """Tell that the requests surely had no effect; they may be sent again."""
+        if keys:
+            self._connection.execute(_FREE, [{**self._held, "the_key": key} for key in keys])
+
+    def forget(self, record_ids: Sequence[int]) -> int:
+        """Forget entries whose records were taken back, so that they may be sent again; how many there were."""
+        forgotten = 0
+        for start in range(0, len(record_ids), _CHUNK):
+            chosen = {"the_records": list(record_ids[start : start + _CHUNK])}
+            forgotten += self._connection.execute(_FORGET, {**self._mine, **chosen}).rowcount
+        return forgotten
+
+    def take_doubt(self, keys: Iterable[str]) -> list[str]:
+        """Become the one who looks for these entries, and return those for which that succeeded."""
+        return [key for key in keys if self._swap(key, "in_doubt", "", "settling", self._ledger.owner.run_id)]
+
+    def bury(self, key: str, known: Known) -> bool:
+        """Put an entry whose owner is dead in doubt; whether it was still that owner's."""
+        return self._swap(key, known.state, known.owner, "in_doubt", "")
+
+    def records_among(self, record_ids: Sequence[int]) -> set[int]:
+        """Return which of these records belong to an entry already."""
+        found: set[int] = set()
+        for start in range(0, len(record_ids), _CHUNK):
+            chosen = {"the_records": list(record_ids[start : start + _CHUNK])}
+            found.update(row[0] for row in self._connection.execute(_TAKEN, {**self._mine, **chosen}))
+        return found
+
+    def _entry(self, key: str, intent: Intent, state: str) -> dict[str, Any]:
+        return {
+            "kind": self._ledger.kind,
+            "location_id": self._ledger.location_id,
+            "key": key,
+            "state": state,
+            "lane": intent.lane,
+            "content": intent.content,
+            "record_id": None,
+            "owner": self._ledger.owner.run_id,
+            "changed_at": time.time(),
+        }
+
+    @property
+    def _mine(self) -> dict[str, Any]:
+        return {"the_kind": self._ledger.kind, "the_location": self._ledger.location_id}
+
+    @property
+    def _held(self) -> dict[str, Any]:
+        return {**self._mine, "the_owner": self._ledger.owner.run_id}
+
+    def _settle(self, entries: Mapping[str, Mapping[str, Any]]) -> None:
+        """Let go of entries that this run holds, in the state that is given for each."""
+        common = {**self._held, "owner": "", "changed_at": time.time()}
+        if entries:
+            self._connection.execute(_SETTLE, [{**common, "the_key": key, **values} for key, values in entries.items()])
+
+    def _swap(self, key: str, state: str, owner: str, new_state: str, new_owner: str) -> bool:
+        new = {"state": new_state, "owner": new_owner, "changed_at": time.time()}
+        old = {**self._mine, "the_key": key, "the_state": state, "the_owner": owner}
+        return bool(self._connection.execute(_SWAP, {**old, **new}).rowcount)
+
+
+class Ledger:
+    """One location's entries of one kind. Use it as a context manager; use it from one thread.
+
+    :param url: an SQLAlchemy URL: ``sqlite:////path/to/ledger.db``, ``postgresql://…``, ``mysql+pymysql://…``.
+    :param kind: what is sent: ``booking`` or ``event``.
+    :param clock: monotonic seconds.
+    :raises LedgerError: it cannot be opened, or a newer version of the provider wrote it.
+    """
+
+    def __init__(self, url: str, location_id: int, kind: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.location_id = location_id
+        self.kind = kind
+        self.owner = Owner.of_this_process()
+        self._engine = open_engine(url)
+        self._watch = Watch(clock)
+        self._clock = clock
+        self._last_beat = clock()
+        with self._transaction() as connection:
+            connection.execute(
+                sa.insert(runs).values(
+                    run_id=self.owner.run_id, host=self.owner.host, process=self.owner.process, beat=0
+                )
+            )
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the run, and let go of the database. What this run still holds is in doubt for the next one."""
+        self.owner.end()
+        with suppress(LedgerError), self._transaction() as connection:
+            connection.execute(sa.delete(runs).where(runs.c.run_id == self.owner.run_id))
+        self._engine.dispose()
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """One transaction: committed, and on the disk, when the block ends without error."""
+        with self._transaction() as connection:
+            if self._clock() - self._last_beat >= Watch.BEAT_SECONDS:
+                self._beat(connection)
+            yield Session(connection, self)
+
+    def beat(self) -> None:
+        """Show that this run is alive; call it every few seconds while nothing else is written."""
+        if self._clock() - self._last_beat >= Watch.BEAT_SECONDS:
+            with self._transaction() as connection:
+                self._beat(connection)
+
+    def is_dead(self, run_id: str) -> bool:
+        """Whether the run of that number is surely gone; until that is sure, it is taken for alive."""
+        with self._transaction() as connection:
+            row = connection.execute(sa.select(runs.c.host, runs.c.process, runs.c.beat).where(runs.c.run_id == run_id))
+            found = row.first()
+        return found is None or self._watch.is_dead(Owner(run_id, found[0], found[1]), found[2])
+
+    def _beat(self, connection: sa.Connection) -> None:
+        connection.execute(sa.update(runs).where(runs.c.run_id == self.owner.run_id).values(beat=runs.c.beat + 1))
+        self._last_beat = self._clock()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except sa.exc.DBAPIError as error:
+            raise LedgerError.of("the ledger cannot be written", error) from error

@@ -1,0 +1,110 @@
+"""Whether another run is still alive: asked of the system on this host, watched for a while on others."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+__all__ = ["Owner", "Watch"]
+
+
+#: The runs of this very process that have not ended.
+_RUNNING: set[str] = set()
+
+
+class Owner(NamedTuple):
+    """A run: its number, its host (with the process namespace, for containers share names), and its process."""
+
+    run_id: str
+    host: str
+    process: str
+
+    @classmethod
+    def of_this_process(cls) -> Owner:
+        """A new run of this process."""
+        run_id = uuid.uuid4().hex
+        _RUNNING.add(run_id)
+        return cls(run_id, _host(), _process(os.getpid()) or "")
+
+    def end(self) -> None:
+        """The run is over, though its process may live on."""
+        _RUNNING.discard(self.run_id)
+
+
+class Watch:
+    """Tells the dead from the living.
+
+    A run on this host is alive while its process is, and one of this process until it has ended. One on another host
+    shows beats in the ledger; it is dead when it has shown no new one for :data:`SILENCE_SECONDS` of watching, by the
+    watcher's own clock: no two clocks are compared.
+
+    :param clock: monotonic seconds.
+    """
+
+    #: How often a living run beats.
+    BEAT_SECONDS = 5.0
+    #: So long without a beat is death.
+    SILENCE_SECONDS = 60.0
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._seen: dict[str, tuple[int, float]] = {}
+
+    def is_dead(self, owner: Owner, beat: int) -> bool:
+        """Whether the run is surely dead, given the number of its latest beat."""
+        if owner.host == _host():
+            if owner.process == _process(os.getpid()):
+                return owner.run_id not in _RUNNING
+            there = _process(int(owner.process.split(":")[0]))
+            if there is not None:
+                return there != owner.process
+        last, since = self._seen.get(owner.run_id, (None, 0.0))
+        if last != beat:
+            self._seen[owner.run_id] = (beat, self._clock())
+            return False
+        return self._clock() - since >= self.SILENCE_SECONDS
+
+
+def _host() -> str:
+    try:
+        namespace = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        namespace = 0
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        boot = ""
+    return f"{socket.gethostname()}:{boot}:{namespace}"
+
+
+def _process(pid: int) -> str | None:
+    """The process with its birth, for numbers are used again; without one where there is none.
+
+    ``None`` where this user may not see it.
+    """
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        pass  # it is there, and another user's
+    try:
+        # The kernel's own count since the start of the system: a time of day would change when a clock is set.
+        state, *fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return "" if state in ("Z", "X") else f"{pid}:{fields[18]}"
+    except OSError:
+        return _process_elsewhere(pid)
+
+
+def _process_elsewhere(pid: int) -> str | None:
+    try:
+        process = psutil.Process(pid)
+        return "" if process.status() == psutil.STATUS_ZOMBIE else f"{pid}:{process.create_time():.2f}"
+    except psutil.Error:
+        return None

@@ -1,0 +1,267 @@
+"""Sends the rows of a spool through the ledger, several at once, each exactly once.
+
+A row goes in three steps, of which the first and the last are committed to the ledger: it is claimed, it is sent, and
+what came of it is recorded. Many rows share a commit: while some are under way, those that have come back are
+recorded and the next ones claimed in one transaction.
+
+Rows of one lane (an event) are sent one after the other, in input order, so that the first ones in the file get the
+last seats; lanes run side by side.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from typing import NamedTuple, Protocol
+
+from altegio_provider.api.errors import (
+    AltegioAuthError,
+    AltegioError,
+    AltegioNotSentError,
+    AltegioOutcomeUnknownError,
+    AltegioRateLimitError,
+    AltegioValidationError,
+)
+from altegio_provider.imports.ledger import Intent, Known, Ledger, LedgerError, Session
+from altegio_provider.imports.liveness import Watch
+from altegio_provider.imports.spool import Pending, Spool, Status
+
+__all__ = ["OTHER_CONTENT", "Halt", "Post", "Runner", "Sent", "standing"]
+
+#: What is wrong with a row whose key stands for another one.
+OTHER_CONTENT = "its external_id stood for something else"
+#: So many answers lost one after the other mean that the server is ill; each further one would be a row in doubt.
+_LOST_IN_A_ROW = 20
+
+
+class Sent(NamedTuple):
+    """What the API said of a row that it took.
+
+    :param record_id: what was created.
+    :param remark: what a person should know of it.
+    """
+
+    record_id: int
+    remark: str = ""
+
+
+class Post(Protocol):
+    """Sends one row, once."""
+
+    def __call__(self, row: Pending, /) -> Sent:
+        """:raises AltegioError: the leaf says what came of it."""
+
+
+class Halt(NamedTuple):
+    """Why the sending ended before its end.
+
+    :param reason: for a person.
+    :param may_pass: whether the same run later may get further.
+    """
+
+    reason: str
+    may_pass: bool
+
+
+class _Settled(NamedTuple):
+    row: Pending
+    status: Status
+    reasons: list[str]
+    record_id: int | None = None
+
+
+class Runner:
+    """Sends what a spool has to send.
+
+    :param concurrency: rows under way at once, at most.
+    :param stop: set it from anywhere, and nothing new is sent; what is under way is finished and recorded.
+    :param on_settled: told of the number of rows that are settled, as they are.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        ledger: Ledger,
+        post: Post,
+        *,
+        concurrency: int,
+        stop: threading.Event,
+        on_settled: Callable[[int], None],
+    ) -> None:
+        self._spool = spool
+        self._ledger = ledger
+        self._post = post
+        self._concurrency = concurrency
+        self._stop = stop
+        self._on_settled = on_settled
+        self._lost = 0
+        #: Why it halted, if it did.
+        self.halt: Halt | None = None
+
+    def send_all(self) -> None:
+        """Send every row of the spool that is fit to be sent, and wait for rows that another run is sending.
+
+        :raises LedgerError: the ledger failed; what was under way is in doubt.
+        """
+        while True:
+            elsewhere = self._send_once()
+            if not elsewhere or not self._await_others(elsewhere):
+                return
+
+    @property
+    def _is_over(self) -> bool:
+        return self._stop.is_set() or self.halt is not None
+
+    def _send_once(self) -> list[Pending]:
+        """Send what can be claimed; return what another run is sending at this time."""
+        lanes = [(seq, lane) for lane, seq in self._spool.lanes()]
+        heapq.heapify(lanes)
+        elsewhere: list[Pending] = []
+        under_way: dict[Future[Sent], Pending] = {}
+        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="altegio-import") as pool:
+            try:
+                while True:
+                    can_take_more = lanes and len(under_way) < self._concurrency and not self._is_over
+                    done = self._returned(under_way, is_idle=not can_take_more)
+                    batch = self._next_rows(lanes, self._concurrency - len(under_way) + len(done))
+                    if not (under_way or batch):
+                        return elsewhere
+                    mine = self._turn(done, under_way, batch, lanes, elsewhere)
+                    for row in mine:
+                        under_way[pool.submit(self._post, row)] = row
+            except BaseException:
+                self._record_the_last(under_way)
+                raise
+
+    def _record_the_last(self, under_way: dict[Future[Sent], Pending]) -> None:
+        """The run breaks off: finish what is under way, and record as much of it as still can be."""
+        for row in under_way.values():
+            self._spool.settle(row.seq, Status.IN_DOUBT, reasons=["the run broke off before it was recorded"])
+        while wait(under_way, timeout=Watch.BEAT_SECONDS).not_done:
+            with suppress(LedgerError):
+                self._ledger.beat()
+        with suppress(LedgerError):
+            self._turn(list(under_way), under_way, [], [], [])
+
+    def _returned(self, under_way: dict[Future[Sent], Pending], *, is_idle: bool) -> list[Future[Sent]]:
+        if is_idle and under_way:
+            wait(under_way, timeout=Watch.BEAT_SECONDS, return_when=FIRST_COMPLETED)
+        return [future for future in under_way if future.done()]
+
+    def _next_rows(self, lanes: list[tuple[int, int]], count: int) -> list[Pending]:
+        batch: list[Pending] = []
+        while lanes and len(batch) < count and not self._is_over:
+            seq, lane = heapq.heappop(lanes)
+            row = self._spool.next_in(lane, seq - 1)
+            if row is not None:
+                batch.append(row)
+        return batch
+
+    def _turn(
+        self,
+        done: list[Future[Sent]],
+        under_way: dict[Future[Sent], Pending],
+        batch: list[Pending],
+        lanes: list[tuple[int, int]],
+        elsewhere: list[Pending],
+    ) -> list[Pending]:
+        """Claim what is next and record what came back, in one transaction; return what may be sent."""
+        with self._ledger.session() as session:
+            # In this order: whoever waits for another importer's claims must hold nothing that it may wait for.
+            claims = session.claim({row.key: _intent(row) for row in batch})
+            settled = self._record(session, [(under_way[future], future) for future in done])
+        for future in done:
+            heapq.heappush(lanes, self._behind(under_way.pop(future)))
+        for one in settled:
+            self._spool.settle(one.row.seq, one.status, record_id=one.record_id, reasons=one.reasons)
+        self._on_settled(len(settled))
+        mine: list[Pending] = []
+        for row in batch:
+            claim = claims[row.key]
+            if claim.state == "mine":
+                mine.append(row)
+                continue
+            heapq.heappush(lanes, self._behind(row))
+            if claim.state in ("sending", "settling"):
+                elsewhere.append(row)
+                continue
+            self._spool.settle(row.seq, *standing(row, claim))
+            self._on_settled(claim.state == "created")
+        return mine
+
+    @staticmethod
+    def _behind(row: Pending) -> tuple[int, int]:
+        return row.seq + 1, row.lane
+
+    def _record(self, session: Session, returned: list[tuple[Pending, Future[Sent]]]) -> list[_Settled]:
+        settled = [self._judge(row, future) for row, future in returned]
+        created = {one.row.key: one for one in settled if one.record_id is not None}
+        twice = session.created(
+            {key: one.record_id for key, one in created.items() if one.record_id is not None},
+            {key: _intent(one.row) for key, one in created.items()},
+        )
+        for key, record_id in twice.items():
+            created[key].reasons.append(f"it was created twice, as {record_id} too: delete one of the two in Altegio")
+        session.doubt(*(one.row.key for one in settled if one.status is Status.IN_DOUBT))
+        session.free(*(one.row.key for one in settled if one.status in (Status.NOT_SENT, Status.REJECTED)))
+        return settled
+
+    def _judge(self, row: Pending, future: Future[Sent]) -> _Settled:
+        error = future.exception()
+        if not isinstance(error, AltegioOutcomeUnknownError):
+            self._lost = 0
+        if error is None:
+            sent = future.result()
+            return _Settled(row, Status.CREATED, [sent.remark] if sent.remark else [], sent.record_id)
+        if isinstance(error, AltegioAuthError | AltegioRateLimitError | AltegioNotSentError):
+            self.halt = self.halt or Halt(str(error), may_pass=error.transient)
+            return _Settled(row, Status.NOT_SENT, [error.summary])
+        if isinstance(error, AltegioError) and not isinstance(error, AltegioOutcomeUnknownError):
+            return _Settled(row, Status.REJECTED, reasons_of(error))
+        if not isinstance(error, AltegioError):
+            self.halt = self.halt or Halt(f"a fault of the importer itself: {type(error).__name__}", may_pass=False)
+            return _Settled(row, Status.IN_DOUBT, [type(error).__name__])
+        self._lost += 1
+        if self._lost >= _LOST_IN_A_ROW:
+            self.halt = self.halt or Halt(f"{self._lost} answers in a row were lost; the last: {error.summary}", True)
+        return _Settled(row, Status.IN_DOUBT, [error.summary])
+
+    def _await_others(self, rows: list[Pending]) -> bool:
+        """Wait until no other run sends these rows any more; whether some of them may be sent by this one now."""
+        while rows and not self._stop.wait(0.2):
+            with self._ledger.session() as session:
+                known = session.known([row.key for row in rows])
+            owners = {entry.owner for entry in known.values() if entry.state in ("sending", "settling")}
+            dead = {owner for owner in owners if self._ledger.is_dead(owner)}
+            with self._ledger.session() as session:
+                for row in rows:
+                    if row.key in known and known[row.key].owner in dead:
+                        session.bury(row.key, known[row.key])
+            rows = [row for row in rows if row.key in known and known[row.key].owner in owners - dead]
+        return not self._stop.is_set()
+
+
+def standing(row: Pending, known: Known) -> tuple[Status, int | None, list[str]]:
+    """How a row stands by what the ledger knows of its key: status, record and reasons."""
+    if known.content != row.content:
+        booked = f" as {known.record_id}" if known.record_id else ""
+        return Status.REJECTED, None, [f"{OTHER_CONTENT} before{booked}: give each row an external_id of its own"]
+    if known.state == "created":
+        return Status.ALREADY_CREATED, known.record_id, []
+    if known.state == "in_doubt":
+        return Status.IN_DOUBT, None, ["the answer of an earlier run was lost"]
+    return Status.IN_DOUBT, None, ["another run is sending it, or was ended while it did"]
+
+
+def _intent(row: Pending) -> Intent:
+    return Intent(row.lane, row.content)
+
+
+def reasons_of(error: AltegioError) -> list[str]:
+    """What the API said of a row that it refused, by field where it named any."""
+    if isinstance(error, AltegioValidationError) and error.errors:
+        return [f"{field}: {'; '.join(texts)}" for field, texts in error.errors.items()]
+    return [f"{error.summary} {error.message or ''}".strip()]

@@ -1,0 +1,202 @@
+"""The rows of one run on their way, in a private file: however many there are, they do not fill the memory.
+
+Each row of the input has a row here from the moment it is read, and its status is always what the report would say if
+the run ended now. The file holds people's names, so it can be read by its owner only, and it goes when the run ends.
+It is no ledger: nothing depends on it once the run is over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+__all__ = ["Outcome", "Pending", "Spool", "Status"]
+
+
+class Status(StrEnum):
+    """What became of a row."""
+
+    CREATED = "created"
+    ALREADY_CREATED = "already_created"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+    IN_DOUBT = "in_doubt"
+    #: Fit to be sent, and not sent: a dry run, too many faulty rows, or the run was stopped.
+    NOT_SENT = "not_sent"
+
+
+class Pending(NamedTuple):
+    """A row fit to be sent.
+
+    :param seq: its place in the input, from 1.
+    :param lane: rows of one lane (an event, for bookings) are sent one after the other, in this order.
+    :param body: what is to be sent, and what it is recognised by.
+    :param content: what it asks for, as a hash: the key itself, unless the file gave it a key of its own.
+    """
+
+    seq: int
+    line: int
+    key: str
+    lane: int
+    seats: int
+    body: Mapping[str, Any]
+    content: str
+
+
+class Outcome(NamedTuple):
+    """A row as the report has it."""
+
+    seq: int
+    line: int
+    key: str | None
+    lane: int | None
+    status: Status
+    record_id: int | None
+    reasons: list[str]
+    original: Mapping[str, Any]
+
+
+_SCHEMA = """
+CREATE TABLE row (
+    seq INTEGER PRIMARY KEY, line INTEGER NOT NULL, key TEXT, content TEXT, lane INTEGER, seats INTEGER, body TEXT,
+    status TEXT NOT NULL, record_id INTEGER, reasons TEXT NOT NULL, original TEXT NOT NULL
+);
+CREATE UNIQUE INDEX by_key ON row (key) WHERE status NOT IN ('duplicate', 'rejected');
+CREATE INDEX by_lane ON row (lane, seq) WHERE status = 'not_sent';
+CREATE INDEX by_status ON row (status, seq);
+"""
+_PENDING = "SELECT seq, line, key, lane, seats, body, content FROM row"
+
+
+class Spool:
+    """The rows of one run. Use it as a context manager; use it from one thread."""
+
+    def __init__(self) -> None:
+        file, path = tempfile.mkstemp(prefix="altegio-import-", suffix=".db")
+        os.close(file)
+        self._db = sqlite3.connect(path, isolation_level=None)
+        # It need not survive anything: a run that dies is begun anew, from the file and the ledger.
+        self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA temp_store=FILE;" + _SCHEMA)
+        # Without a name it is gone with the process, however that ends.
+        os.unlink(path)
+        self._seq = 0
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def reject(self, line: int, reasons: Iterable[str], original: Mapping[Any, Any], *, key: str | None = None) -> None:
+        """Add a row that cannot be sent."""
+        self._add(line, key, None, None, 0, None, Status.REJECTED, reasons, original)
+
+    def accept(
+        self,
+        line: int,
+        key: str,
+        lane: int,
+        seats: int,
+        body: Mapping[str, Any],
+        original: Mapping[Any, Any],
+        *,
+        content: str | None = None,
+    ) -> bool:
+        """Add a row fit to be sent; ``False``, and nothing added, where its key is there already.
+
+        :param content: see :class:`Pending`; default: the key.
+        """
+        try:
+            self._add(line, key, content or key, lane, seats, body, Status.NOT_SENT, (), original)
+        except sqlite3.IntegrityError:
+            self._seq -= 1
+            return False
+        return True
+
+    def accepted(self, key: str) -> Pending:
+        """The row of that key that is fit to be sent."""
+        # In these very words the index knows which rows are meant.
+        query = f"{_PENDING} WHERE key = ? AND status NOT IN ('duplicate', 'rejected')"
+        return _pending(self._db.execute(query, (key,)).fetchone())
+
+    def duplicate(self, line: int, key: str, reason: str, original: Mapping[Any, Any]) -> None:
+        """Add a row that says what an earlier row says."""
+        self._add(line, key, None, None, 0, None, Status.DUPLICATE, (reason,), original)
+
+    def settle(self, seq: int, status: Status, record_id: int | None = None, reasons: Sequence[str] = ()) -> None:
+        """Tell what became of a row."""
+        self._db.execute(
+            "UPDATE row SET status = ?, record_id = ?, reasons = ? WHERE seq = ?",
+            (status, record_id, json.dumps(list(reasons), ensure_ascii=False), seq),
+        )
+
+    def counts(self) -> dict[Status, int]:
+        """How many rows have each status; all of them are named, and the sum is the number of input rows."""
+        found: Counter[str] = Counter(dict(self._db.execute("SELECT status, count(*) FROM row GROUP BY status")))
+        return {status: found[status] for status in Status}
+
+    def lanes(self) -> list[tuple[int, int]]:
+        """The lanes that have rows to send, each with the place of its first one, in input order."""
+        query = "SELECT lane, min(seq) FROM row WHERE status = 'not_sent' GROUP BY lane ORDER BY min(seq)"
+        return list(self._db.execute(query))
+
+    def next_in(self, lane: int, after: int) -> Pending | None:
+        """The lane's next row to send behind that place in the input."""
+        query = f"{_PENDING} INDEXED BY by_lane WHERE lane = ? AND seq > ? AND status = 'not_sent' ORDER BY seq LIMIT 1"
+        row = self._db.execute(query, (lane, after)).fetchone()
+        return _pending(row) if row else None
+
+    def with_status(self, status: Status, chunk: int = 500) -> Iterator[list[Pending]]:
+        """Yield the rows that have a status now, by chunks, in input order; they may change meanwhile."""
+        after = 0
+        while rows := self._db.execute(
+            f"{_PENDING} WHERE status = ? AND seq > ? ORDER BY seq LIMIT ?", (status, after, chunk)
+        ).fetchall():
+            yield [_pending(row) for row in rows]
+            after = rows[-1][0]
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Yield all rows, in input order."""
+        query = "SELECT seq, line, key, lane, status, record_id, reasons, original FROM row ORDER BY seq"
+        for seq, line, key, lane, status, record_id, reasons, original in self._db.execute(query):
+            yield Outcome(seq, line, key, lane, Status(status), record_id, json.loads(reasons), json.loads(original))
+
+    def _add(
+        self,
+        line: int,
+        key: str | None,
+        content: str | None,
+        lane: int | None,
+        seats: int,
+        body: Mapping[str, Any] | None,
+        status: Status,
+        reasons: Iterable[str],
+        original: Mapping[Any, Any],
+    ) -> None:
+        self._seq += 1
+        self._db.execute(
+            "INSERT INTO row VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)",
+            (
+                self._seq,
+                line,
+                key,
+                content,
+                lane,
+                seats,
+                None if body is None else json.dumps(body, ensure_ascii=False, default=str),
+                status,
+                json.dumps(list(reasons), ensure_ascii=False),
+                json.dumps({str(name): value for name, value in original.items() if name is not None}, default=str),
+            ),
+        )
+
+
+def _pending(row: tuple[int, int, str, int, int, str, str]) -> Pending:
+    seq, line, key, lane, seats, body, content = row
+    return Pending(seq, line, key, lane, seats, json.loads(body), content)

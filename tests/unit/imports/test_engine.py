@@ -1,0 +1,134 @@
+"""The engine with an API of plain values: what is sent, looked for and sent again when things go wrong oddly."""
+
+from __future__ import annotations
+
+from collections import Counter
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from altegio_provider.api.errors import AltegioConnectionOutcomeUnknownError
+from altegio_provider.imports.engine import FileImport, ImportOptions
+from altegio_provider.imports.ledger import Intent, Ledger
+from altegio_provider.imports.matching import Absent, Found, Undecided
+from altegio_provider.imports.runner import Sent
+from altegio_provider.imports.source import rows_source
+from altegio_provider.imports.spool import Spool
+
+LOST = AltegioConnectionOutcomeUnknownError("no answer.", method="POST")
+
+
+class Scripted(FileImport):
+    """Sends rows of one column, ``key``, and answers by a script."""
+
+    kind = "event"
+    lane = "lane"
+
+    def prepare(self, answers, verdicts):
+        #: Key to what its requests bring, one after the other: a record or an error.
+        self.answers = {key: list(of_key) for key, of_key in answers.items()}
+        #: Key to what looking for it brings: a verdict, or what makes one.
+        self.verdicts = {key: list(of_key) for key, of_key in verdicts.items()}
+        self.sent = Counter()
+        return self
+
+    def _planner(self, source):
+        return lambda row: self._accept(row, row.values["key"], 5, {})
+
+    def _weigh(self):
+        pass
+
+    def _post(self, row):
+        self.sent[row.key] += 1
+        answer = self.answers[row.key].pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return Sent(answer)
+
+    def _search(self, lane, rows, taken):
+        verdicts = {row.key: self.verdicts[row.key].pop(0) for row in rows}
+        return {key: verdict() if callable(verdict) else verdict for key, verdict in verdicts.items()}
+
+
+@pytest.fixture
+def imported(tmp_path):
+    def run(keys, answers, verdicts=(), **options):
+        with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", 7, "event") as ledger, Spool() as spool:
+            given = ImportOptions(settle_seconds=0.01, concurrency=1, **options)
+            work = Scripted(None, 7, ZoneInfo("UTC"), spool, ledger, given).prepare(answers, dict(verdicts))
+            halt = work.run(rows_source(["key"], [{"key": key} for key in keys]))
+            found = {one.key: (str(one.status), one.record_id) for one in spool.outcomes()}
+            return halt, found, work.sent
+
+    return run
+
+
+def test_a_row_whose_appointment_turns_out_to_be_anothers_is_looked_for_again(tmp_path, imported):
+    with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", 7, "event") as other:
+        with other.session() as session:
+            session.claim({"theirs": Intent(5, "theirs")})
+
+        def their_answer_comes():
+            with other.session() as session:
+                session.created({"theirs": 101}, {"theirs": Intent(5, "theirs")})
+            return Found(103)
+
+        halt, found, sent = imported(
+            ["mine", "slow"],
+            {"mine": [LOST, 102], "slow": [LOST]},
+            {"mine": [Found(101), Absent()], "slow": [Undecided("not yet", may_clear_up=True), their_answer_comes]},
+        )
+    assert halt is None
+    assert found == {"mine": ("created", 102), "slow": ("created", 103)}
+    assert sent == {"mine": 2, "slow": 1}
+
+
+def test_a_decision_to_send_again_holds_for_what_was_in_doubt_before_and_once(imported):
+    unclear = [Undecided("masked", may_clear_up=False)]
+    halt, found, sent = imported(["a"], {"a": [LOST]}, {"a": unclear}, resend_in_doubt=True)
+    assert (found, sent) == ({"a": ("in_doubt", None)}, {"a": 1})
+    assert not halt.may_pass
+    halt, found, sent = imported(["a"], {}, {"a": unclear})
+    assert (found, sent) == ({"a": ("in_doubt", None)}, {})
+    halt, found, sent = imported(
+        ["a", "b"],
+        {"a": [LOST], "b": [LOST]},
+        {"a": unclear * 2, "b": unclear * 2},
+        resend_in_doubt=True,
+    )
+    assert found == {"a": ("in_doubt", None), "b": ("in_doubt", None)}
+    assert sent == {"a": 1, "b": 1}
+    halt, found, sent = imported(["a"], {"a": [104]}, {"a": unclear}, resend_in_doubt=True)
+    assert (halt, found, sent) == (None, {"a": ("created", 104)}, {"a": 1})
+
+
+def test_what_cannot_clear_up_is_looked_for_once_and_what_can_three_times(imported):
+    looks = Counter()
+
+    def look(key, may_clear_up):
+        def verdict():
+            looks[key] += 1
+            return Undecided("unclear", may_clear_up=may_clear_up)
+
+        return verdict
+
+    halt, _, sent = imported(
+        ["clear", "unclear"],
+        {"clear": [LOST], "unclear": [LOST]},
+        {"clear": [look("clear", True)] * 9, "unclear": [look("unclear", False)] * 9},
+    )
+    assert looks == {"clear": 3, "unclear": 1}
+    assert halt.may_pass
+    assert sent == {"clear": 1, "unclear": 1}
+
+
+def test_a_row_that_is_lost_and_absent_again_and_again_is_sent_until_it_is_there(imported):
+    halt, found, sent = imported(["a"], {"a": [LOST, LOST, LOST, 105]}, {"a": [Absent()] * 3})
+    assert (halt, found, sent) == (None, {"a": ("created", 105)}, {"a": 4})
+
+
+def test_a_fault_of_the_importer_itself_leaves_its_row_in_doubt_and_sends_nothing_more(imported):
+    halt, found, sent = imported(["a", "b"], {"a": [ZeroDivisionError()], "b": [101]})
+    assert "ZeroDivisionError" in halt.reason
+    assert found == {"a": ("in_doubt", None), "b": ("not_sent", None)}
+    assert sent == {"a": 1}
