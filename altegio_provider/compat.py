@@ -32,13 +32,17 @@ if TYPE_CHECKING:
         dag,
         get_hook_lineage_collector,
         task,
+        task_group,
     )
-    from airflow.sdk import CronDataIntervalTimetable
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
+    from airflow.sdk import AssetWatcher, CronDataIntervalTimetable
     from airflow.sdk.definitions.retry_policy import RetryPolicy
     from airflow.sdk.log import mask_secret
+    from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
 __all__ = [
     "AIRFLOW_V_3_0_PLUS",
+    "AIRFLOW_V_3_1_PLUS",
     "AIRFLOW_V_3_2_PLUS",
     "AIRFLOW_V_3_3_PLUS",
     "AirflowException",
@@ -46,34 +50,51 @@ __all__ = [
     "AirflowNotFoundException",
     "AirflowPlugin",
     "AirflowSkipException",
+    "ApprovalOperator",
     "Asset",
+    "AssetWatcher",
+    "BaseEventTrigger",
     "BaseHook",
     "BaseOperator",
     "BaseOperatorLink",
     "BaseSensorOperator",
+    "BaseTrigger",
     "Connection",
     "Context",
     "CronDataIntervalTimetable",
     "ObjectStoragePath",
     "PokeReturnValue",
     "TaskDeferred",
+    "TriggerEvent",
     "conf",
     "dag",
     "get_hook_lineage_collector",
     "mask_secret",
     "retry_policy",
     "task",
+    "task_group",
 ]
 
 _VERSION = tuple(int(part) for part in _airflow_version.split(".")[:2])
 #: The task SDK, assets (datasets before), the execution API.
 AIRFLOW_V_3_0_PLUS = _VERSION >= (3, 0)
+#: Questions to a person (``ApprovalOperator``); before, importing them raises an error of its own kind.
+AIRFLOW_V_3_1_PLUS = _VERSION >= (3, 1)
 #: Connection forms as data (``conn-fields``); before, the hook's two form methods are asked.
 AIRFLOW_V_3_2_PLUS = _VERSION >= (3, 2)
 #: Retry policies by exception, state stores.
 AIRFLOW_V_3_3_PLUS = _VERSION >= (3, 3)
 
+_TRIGGERS = ("airflow.triggers.base",)
+_APPROVAL = ("airflow.providers.standard.operators.hitl",) if AIRFLOW_V_3_1_PLUS else ()
 _ELSEWHERE: dict[str, tuple[str, ...]] = {
+    # Where nobody can be asked, a stand-in fails when it is asked to ask; DAGs parse all the same.
+    "ApprovalOperator": (*_APPROVAL, "altegio_provider.operators._no_approval"),
+    # The compat provider has no triggers, and assets are not watched before Airflow 3.
+    "AssetWatcher": ("airflow.sdk",),
+    "BaseEventTrigger": _TRIGGERS,
+    "BaseTrigger": _TRIGGERS,
+    "TriggerEvent": _TRIGGERS,
     # The SDK has it since 3.2, core always had it.
     "CronDataIntervalTimetable": ("airflow.sdk", "airflow.timetables.interval"),
     # The compat provider has it only since 1.22, which is much newer than what we otherwise need of it.
@@ -90,7 +111,9 @@ _ERRORS = "altegio_provider.api.errors."
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = _find(name, _ELSEWHERE.get(name, ("airflow.providers.common.compat.sdk",)))
+    # Airflow 2 has no triggers that start DAGs; there the class is an ordinary trigger, which nobody starts.
+    sought = "BaseTrigger" if name == "BaseEventTrigger" and not AIRFLOW_V_3_0_PLUS else name
+    value = _find(sought, _ELSEWHERE.get(name, ("airflow.providers.common.compat.sdk",)))
     globals()[name] = value
     return value
 

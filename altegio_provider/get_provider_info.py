@@ -39,7 +39,24 @@ def get_provider_info() -> dict[str, Any]:
             },
         ],
         "hooks": [{"integration-name": _ALTEGIO, "python-modules": ["altegio_provider.hooks.altegio"]}],
-        "operators": [{"integration-name": _ALTEGIO, "python-modules": ["altegio_provider.operators.events"]}],
+        "operators": [
+            {
+                "integration-name": _ALTEGIO,
+                "python-modules": [
+                    "altegio_provider.operators.appointments",
+                    "altegio_provider.operators.approval",
+                    "altegio_provider.operators.bulk",
+                    "altegio_provider.operators.events",
+                ],
+            }
+        ],
+        "sensors": [
+            {
+                "integration-name": _ALTEGIO,
+                "python-modules": ["altegio_provider.sensors.events", "altegio_provider.sensors.inbox"],
+            }
+        ],
+        "triggers": [{"integration-name": _ALTEGIO, "python-modules": ["altegio_provider.triggers.events"]}],
         "transfers": [
             {
                 "source-integration-name": _ALTEGIO,

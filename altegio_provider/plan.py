@@ -15,8 +15,9 @@ from altegio_provider.api.rate_limit import Rate, windows_of
 
 __all__ = ["Plan", "least_seconds", "main", "requests_for_rows"]
 
-#: Measured on the sandbox's data: ``docs/performance.md``.
-_BYTES_PER_ROW = 90
+#: Measured on the sandbox's data: ``docs/performance.md``. A file of few rows is mostly its description of 43 columns.
+_BYTES_PER_FILE = 17_000
+_BYTES_PER_ROW = 23
 
 
 def requests_for_rows(rows: int, page_size: int) -> int:
@@ -78,9 +79,14 @@ class Plan:
         return least_seconds(math.ceil(self.requests / self.addresses), rates) / 60
 
     @property
+    def files(self) -> int:
+        """Parquet files: one for each run."""
+        return self.locations * math.ceil(self.days / self.window_days)
+
+    @property
     def megabytes(self) -> float:
         """Size of the Parquet dataset."""
-        return self.rows * _BYTES_PER_ROW / 1e6
+        return (self.files * _BYTES_PER_FILE + self.rows * _BYTES_PER_ROW) / 1e6
 
     def __str__(self) -> str:
         hours, minutes = divmod(math.ceil(self.minutes), 60)
@@ -89,7 +95,7 @@ class Plan:
                 f"activities     {self.rows:>12,}",
                 f"requests       {self.requests:>12,}   ({self.page_size} a page, {self.window_days} days a run)",
                 f"time           {f'{hours} h {minutes:02} min':>12}   (at the limit, {self.addresses} IP address(es))",
-                f"Parquet        {self.megabytes:>9,.1f} MB   (about {_BYTES_PER_ROW} bytes a row)",
+                f"Parquet        {self.megabytes:>9,.1f} MB   (in {self.files:,} files)",
             )
         )
 

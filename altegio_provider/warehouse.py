@@ -49,6 +49,9 @@ class Warehouse(Protocol):
     def count(self, table: str) -> int:
         """How many rows a table has."""
 
+    def fetch(self, sql: str) -> pa.Table:
+        """Ask a query."""
+
 
 def load(
     warehouse: Warehouse,
@@ -63,7 +66,8 @@ def load(
 
     The table is made where it is missing, and gets the columns that it lacks.
 
-    :param mode: ``upsert`` replaces rows of the same key, ``replace_range`` all rows of the ranges, ``append`` none.
+    :param mode: ``upsert`` replaces rows of the same key, ``replace_range`` these and all rows of the ranges,
+        ``append`` none.
     :raises ValueError: a column has another type than the table's, a key column is missing, or keys are not unique.
     """
     target = quoted(table)
@@ -79,9 +83,10 @@ def load(
             _widen(warehouse, target, present, incoming)
         if mode == "upsert":
             _check_unique(warehouse, key)
+        if mode != "append" and not missing:
             same = " AND ".join(f"{target}.{quoted(name)} = {_STAGING}.{quoted(name)}" for name in key)
             warehouse.run(f"DELETE FROM {target} USING {_STAGING} WHERE {same}")
-        elif mode == "replace_range":
+        if mode == "replace_range":
             for one in ranges:
                 warehouse.run(
                     f"DELETE FROM {target} WHERE location_id = {int(one.location_id)} "
@@ -182,6 +187,9 @@ class DuckDbWarehouse:
     def run(self, sql: str) -> None:
         self._connection.execute(sql)
 
+    def fetch(self, sql: str) -> pa.Table:
+        return self._connection.sql(sql).to_arrow_table()
+
     def count(self, table: str) -> int:
         return int(self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
@@ -231,6 +239,11 @@ class AdbcWarehouse:
     def run(self, sql: str) -> None:
         with self._connection.cursor() as cursor:
             cursor.execute(sql)
+
+    def fetch(self, sql: str) -> pa.Table:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetch_arrow_table()
 
     def count(self, table: str) -> int:
         with self._connection.cursor() as cursor:

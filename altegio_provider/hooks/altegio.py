@@ -144,6 +144,39 @@ class AltegioHook(BaseHook):
         """Book a client: :meth:`AltegioClient.create_event_appointment`."""
         return self.get_conn().create_event_appointment(self.location_id(location_id), event_id, appointment)
 
+    def list_appointments(self, location_id: int | None = None, **options: Any) -> Iterator[dict[str, Any]]:
+        """Yield appointments as flat dicts: :meth:`AltegioClient.list_appointments`, with the same options."""
+        return self.get_conn().list_appointments(self.location_id(location_id), **options)
+
+    def event_appointments(self, location_id: int | None, event_id: int, **options: Any) -> Iterator[dict[str, Any]]:
+        """Yield an event's appointments under either family: :meth:`AltegioClient.event_appointments`."""
+        return self.get_conn().event_appointments(self.location_id(location_id), event_id, **options)
+
+    def client_appointments_between(
+        self, location_id: int | None, date_from: datetime | str, date_to: datetime | str, **options: Any
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the appointments of a time under either family: :meth:`AltegioClient.client_appointments_between`."""
+        location = self.location_id(location_id)
+        return self.get_conn().client_appointments_between(location, date_from, date_to, **options)
+
+    def update_event_appointment(
+        self, location_id: int | None, event_id: int, record_id: int, changes: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Change an appointment: :meth:`AltegioClient.update_event_appointment`."""
+        location = self.location_id(location_id)
+        return self.get_conn().update_event_appointment(location, event_id, record_id, changes)
+
+    def reschedule_event_appointment(
+        self, location_id: int | None, event_id: int, record_id: int, to_event_id: int, **options: Any
+    ) -> dict[str, Any]:
+        """Move an appointment: :meth:`AltegioClient.reschedule_event_appointment`, with the same options."""
+        location = self.location_id(location_id)
+        return self.get_conn().reschedule_event_appointment(location, event_id, record_id, to_event_id, **options)
+
+    def delete_appointment(self, location_id: int | None, appointment_id: int) -> None:
+        """Delete an appointment: :meth:`AltegioClient.delete_appointment`."""
+        self.get_conn().delete_appointment(self.location_id(location_id), appointment_id)
+
     def get_activities_df(
         self,
         location_id: int | None,

@@ -1,21 +1,22 @@
-"""Single calls on events: create, get, update, delete, and book a client."""
+"""Operators on events: the bulk timetable, and single calls: create, get, update, delete, and book a client."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from altegio_provider.compat import BaseOperator
-from altegio_provider.hooks.altegio import AltegioHook
+from altegio_provider.operators._single_call import SingleCallOperator, as_number, never_again_when_unknown, picked
+from altegio_provider.operators.bulk import AltegioCreateEventsOperator
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from altegio_provider.compat import Context
+    from altegio_provider.hooks.altegio import AltegioHook
 
 __all__ = [
     "AltegioCreateEventAppointmentOperator",
     "AltegioCreateEventOperator",
+    "AltegioCreateEventsOperator",
     "AltegioDeleteEventOperator",
     "AltegioGetEventOperator",
     "AltegioUpdateEventOperator",
@@ -23,38 +24,11 @@ __all__ = [
 
 #: What of an event goes to XCom: small, and no names of people.
 _SUMMARY = ("id", "date", "timestamp", "staff_id", "service_id", "length", "capacity", "clients_count", "records_count")
+#: What an event names that may not exist.
+_NAMED = ("staff_id", "service_id", "resource_instance_ids", "label_ids")
 
 
-class _EventOperator(BaseOperator):
-    """What the single calls share: the connection, the location, and the hook for the time of a call."""
-
-    template_fields: Sequence[str] = ("altegio_conn_id", "location_id")
-    ui_color = "#e8f3ec"
-
-    def __init__(
-        self,
-        *,
-        location_id: int | str | None = None,
-        altegio_conn_id: str = AltegioHook.default_conn_name,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.location_id = location_id
-        self.altegio_conn_id = altegio_conn_id
-
-    def execute(self, context: Context) -> Any:  # noqa: ARG002 - Airflow's signature
-        """Make the call with a hook that is closed afterwards."""
-        hook = AltegioHook(self.altegio_conn_id)
-        try:
-            return self._call(hook, hook.location_id(self.location_id))
-        finally:
-            hook.close()
-
-    def _call(self, hook: AltegioHook, location_id: int) -> Any:
-        raise NotImplementedError
-
-
-class AltegioCreateEventOperator(_EventOperator):
+class AltegioCreateEventOperator(SingleCallOperator):
     """Create an event.
 
     The API has no idempotency key. When the answer is lost, the event is looked for (same team member, service and
@@ -75,11 +49,11 @@ class AltegioCreateEventOperator(_EventOperator):
     :returns: the event's number, place in time, staff, service and seats.
     :raises AltegioValidationError: a field cannot be right; nothing was sent.
     :raises AltegioConflictError: the team member or a resource is busy.
-    :raises AltegioOutcomeUnknownError: the answer was lost, and whether it took effect cannot be found out.
+    :raises AirflowFailException: the answer was lost, and whether it took effect cannot be found out.
     """
 
     template_fields: Sequence[str] = (
-        *_EventOperator.template_fields,
+        *SingleCallOperator.template_fields,
         "staff_id",
         "service_id",
         "date",
@@ -87,6 +61,7 @@ class AltegioCreateEventOperator(_EventOperator):
         "capacity",
         "event",
     )
+    also_named = _NAMED
 
     def __init__(
         self,
@@ -113,21 +88,22 @@ class AltegioCreateEventOperator(_EventOperator):
         from altegio_provider.api.create_once import create_event_once
 
         given = {
-            "staff_id": _number(self.staff_id),
-            "service_id": _number(self.service_id),
+            "staff_id": as_number(self.staff_id),
+            "service_id": as_number(self.service_id),
             "date": self.date,
-            "length": _number(self.length),
-            "capacity": _number(self.capacity),
+            "length": as_number(self.length),
+            "capacity": as_number(self.capacity),
         }
         event = {**(self.event or {}), **{name: value for name, value in given.items() if value is not None}}
         if self.force:
             event["force"] = True
-        created = create_event_once(hook.get_conn(), location_id, event)
+        with never_again_when_unknown():
+            created = create_event_once(hook.get_conn(), location_id, event)
         self.log.info("Event %s of location %s is created", created.get("id"), location_id)
-        return _summary(created)
+        return picked(created, _SUMMARY)
 
 
-class AltegioGetEventOperator(_EventOperator):
+class AltegioGetEventOperator(SingleCallOperator):
     """Read one event; a deleted one still answers.
 
     Operation: ``GET …/activities/{event_id}`` or ``GET …/events/{event_id}``.
@@ -139,20 +115,21 @@ class AltegioGetEventOperator(_EventOperator):
     :raises AltegioNotFoundError: there is no such location or event.
     """
 
-    template_fields: Sequence[str] = (*_EventOperator.template_fields, "event_id")
+    template_fields: Sequence[str] = (*SingleCallOperator.template_fields, "event_id")
 
     def __init__(self, *, event_id: int | str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.event_id = event_id
 
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
-        return _summary(hook.get_event(location_id, _number(self.event_id)))
+        return picked(hook.get_event(location_id, as_number(self.event_id)), _SUMMARY)
 
 
-class AltegioUpdateEventOperator(_EventOperator):
+class AltegioUpdateEventOperator(SingleCallOperator):
     """Change an event, keeping what is not named.
 
-    The API replaces an event whole: so it is read, the named fields are changed, and all of it is put back.
+    The API replaces an event whole: so it is read, the named fields are changed, and all of it is put back. When the
+    answer is lost, the same is put again, which changes nothing if it came through.
 
     Operation: ``PUT …/activities/{event_id}`` or ``PUT …/events/{event_id}``.
 
@@ -165,7 +142,8 @@ class AltegioUpdateEventOperator(_EventOperator):
     :raises AltegioValidationError: a field cannot be right, or the answer does not show what must be put back.
     """
 
-    template_fields: Sequence[str] = (*_EventOperator.template_fields, "event_id", "changes")
+    template_fields: Sequence[str] = (*SingleCallOperator.template_fields, "event_id", "changes")
+    also_named = _NAMED
 
     def __init__(
         self, *, event_id: int | str, changes: Mapping[str, Any], replace: bool = False, **kwargs: Any
@@ -177,16 +155,17 @@ class AltegioUpdateEventOperator(_EventOperator):
 
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
         from altegio_provider.api.event_body import replacement_of
+        from altegio_provider.api.repeatable import repeat_until_answered
 
-        event_id = _number(self.event_id)
+        event_id = as_number(self.event_id)
         body = dict(self.changes)
         if not self.replace:
             body = replacement_of(hook.get_event(location_id, event_id), body)
-        return _summary(hook.update_event(location_id, event_id, body))
+        return picked(repeat_until_answered(lambda: hook.update_event(location_id, event_id, body)), _SUMMARY)
 
 
-class AltegioDeleteEventOperator(_EventOperator):
-    """Delete an event (softly: it can still be read, and lists leave it out).
+class AltegioDeleteEventOperator(SingleCallOperator):
+    """Delete an event (softly: it can still be read, and lists leave it out). When the answer is lost, again.
 
     Operation: ``DELETE …/activities/{event_id}`` or ``DELETE …/events/{event_id}``.
 
@@ -195,10 +174,10 @@ class AltegioDeleteEventOperator(_EventOperator):
     :param location_id: the location; default: the connection's. Templated.
     :param altegio_conn_id: the connection. Templated.
     :returns: ``{"id": …, "deleted": …}``; not deleted where it was gone already.
-    :raises AltegioNotFoundError: it is gone, and ``missing_ok`` is off.
+    :raises AltegioNotFoundError: it is gone, and ``missing_ok`` is off; or there is no such location.
     """
 
-    template_fields: Sequence[str] = (*_EventOperator.template_fields, "event_id")
+    template_fields: Sequence[str] = (*SingleCallOperator.template_fields, "event_id")
 
     def __init__(self, *, event_id: int | str, missing_ok: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -206,37 +185,37 @@ class AltegioDeleteEventOperator(_EventOperator):
         self.missing_ok = missing_ok
 
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
-        from altegio_provider.api.errors import AltegioNotFoundError
+        event_id = as_number(self.event_id)
 
-        event_id = _number(self.event_id)
-        try:
+        def delete() -> None:
             hook.delete_event(location_id, event_id)
-        except AltegioNotFoundError:
-            if not self.missing_ok:
-                raise
-            self.log.info("Event %s of location %s is gone already", event_id, location_id)
-            return {"id": event_id, "deleted": False}
-        return {"id": event_id, "deleted": True}
+
+        return {"id": event_id, "deleted": self._deleted(hook, location_id, delete, missing_ok=self.missing_ok)}
 
 
-class AltegioCreateEventAppointmentOperator(_EventOperator):
+class AltegioCreateEventAppointmentOperator(SingleCallOperator):
     """Book one client into an event. For many, take ``AltegioCreateAppointmentsOperator``, which books each once.
 
-    The API has no idempotency key: a booking whose answer was lost is not sent again, and the task fails. Do not
-    give this task retries.
+    The API has no idempotency key. When the answer is lost, the booking is looked for among the event's appointments
+    before it is sent again; where that brings no certainty the task fails for good and says why. A worker that is
+    killed in the middle leaves nothing behind to tell a retry what it sent: do not give this task retries.
 
     Operation: ``POST …/activities/{event_id}/records`` or ``POST …/events/{event_id}/appointments``.
 
     :param event_id: the event. Templated.
-    :param appointment: the body, in the API's field names. Templated.
+    :param appointment: one form for both families of routes: ``client`` (``name``, ``phone`` with ``+``, and as wanted
+        ``email``, ``surname``, ...) and ``clients_count``, in the API's names. Templated.
     :param location_id: the location; default: the connection's. Templated.
     :param altegio_conn_id: the connection. Templated.
-    :returns: ``{"id": …, "event_id": …, "clients_count": …}``.
-    :raises AltegioValidationError: the API refused it; ``errors`` names the fields.
-    :raises AltegioOutcomeUnknownError: the answer was lost; look before sending it again.
+    :returns: ``{"id": …, "event_id": …, "clients_count": …}``; ``event_id`` is 0 where the API made the appointment
+        without its event.
+    :raises AltegioValidationError: a field cannot be right, and nothing was sent; or the API refused it. ``errors``
+        names the fields.
+    :raises AltegioNotFoundError: there is no such location or event, or the event is deleted.
+    :raises AirflowFailException: the answer was lost, and whether it took effect cannot be found out.
     """
 
-    template_fields: Sequence[str] = (*_EventOperator.template_fields, "event_id", "appointment")
+    template_fields: Sequence[str] = (*SingleCallOperator.template_fields, "event_id", "appointment")
 
     def __init__(self, *, event_id: int | str, appointment: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -244,17 +223,12 @@ class AltegioCreateEventAppointmentOperator(_EventOperator):
         self.appointment = appointment
 
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
-        event_id = _number(self.event_id)
-        record = hook.create_event_appointment(location_id, event_id, self.appointment)
-        if record.get("activity_id") != event_id:
-            self.log.warning("The record %s does not carry the event %s that was asked for", record.get("id"), event_id)
-        return {"id": record.get("id"), "event_id": event_id, "clients_count": record.get("clients_count")}
+        from altegio_provider.imports.booking_once import book_once
 
-
-def _number(value: Any) -> Any:
-    """A template gives text where a number belongs; what is no number is left for the checks to name."""
-    return int(value) if isinstance(value, str) and value.strip().isdigit() else value
-
-
-def _summary(event: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: event[name] for name in _SUMMARY if name in event}
+        event_id = as_number(self.event_id)
+        with never_again_when_unknown():
+            record = book_once(hook.get_conn(), location_id, event_id, self.appointment)
+        carried = record.get("activity_id", event_id)
+        if carried != event_id:
+            self.log.warning("Appointment %s does not carry event %s: put it there in Altegio", record["id"], event_id)
+        return {"id": record["id"], "event_id": carried, "clients_count": record.get("clients_count")}

@@ -25,8 +25,8 @@ class ParquetToSqlOperator(BaseOperator):
         summary that the extract returned or put on its asset event (its ``files``). Templated.
     :param table: the table, with its schema if it has one: ``analytics.activities``. Templated.
     :param key: the columns that make a row the same one.
-    :param mode: ``upsert``: rows of the same key are replaced; ``replace_range``: all rows of each file's location
-        and range are; ``append``: none is.
+    :param mode: ``upsert``: rows of the same key are replaced; ``replace_range``: these, and all rows of each file's
+        location and range; ``append``: none is.
     :param conn_id: a connection of type ``duckdb``, or of type ``adbc`` to PostgreSQL. Templated.
     :returns: ``table``, ``rows`` and ``files`` (how many).
     :raises AltegioValidationError: the source, the table's name or the connection's type cannot be right.

@@ -1,0 +1,97 @@
+"""A folder into which people put files: which are there and whole, and how a run takes them and puts them aside.
+
+::
+
+    <inbox>/clients.csv                          put there by a person or a program
+    <inbox>/work/<run>/clients.csv/clients.csv   taken by a run: nobody changes it any more
+    <inbox>/done/<run>/clients.csv/...           the file and its reports; or in ``failed``, or in ``declined``
+
+Each step is a rename within one file system: a file is in one place at any time, and a step that is done again after
+a crash finds what the first time left. Imported when a task runs, never when a DAG is parsed.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from itertools import count
+from pathlib import Path
+
+__all__ = ["DECLINED", "DONE", "FAILED", "put_aside", "still_files", "take"]
+
+DONE, FAILED, DECLINED, _WORK = "done", "failed", "declined", "work"
+
+_SUFFIXES = (".csv", ".tsv", ".xlsx", ".jsonl", ".parquet")
+
+
+def still_files(inbox: Path, quiet_seconds: float, sleep: Callable[[float], None] = time.sleep) -> list[str]:
+    """Return the names of the files that are not being written, oldest first.
+
+    Hidden files, the locks of spreadsheet programs (``~$...``) and files of other kinds are left alone.
+
+    :param inbox: the folder; it may be missing yet.
+    :param quiet_seconds: a file that changes its size or time within so many seconds is left for the next look.
+    """
+    before = _files(inbox)
+    if before and quiet_seconds:
+        sleep(quiet_seconds)
+        now = _files(inbox)
+        before = {name: seen for name, seen in before.items() if now.get(name) == seen}
+    return sorted(before, key=lambda name: (before[name][0], name))
+
+
+def take(inbox: Path, run_id: str, names: Iterable[str]) -> list[Path]:
+    """Move files to the run's own folder, and return where they are now, each in a folder of its own.
+
+    Taken again, it returns the same. A file that somebody took away meanwhile is not among them.
+    """
+    folder = inbox / _WORK / _folder_name(run_id)
+    taken = []
+    for name in names:
+        target = folder / name / name
+        if not target.exists() and (inbox / name).exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (inbox / name).rename(target)
+        if target.exists():
+            taken.append(target)
+    return taken
+
+
+def put_aside(taken: Path, where: str) -> Path | None:
+    """Move a taken file with all that lies beside it, its reports, and return its folder.
+
+    :param taken: as :func:`take` returned it.
+    :param where: ``DONE``, ``FAILED`` or ``DECLINED``.
+    :returns: ``None`` if it has been put aside elsewhere.
+    """
+    run, inbox = taken.parent.parent, taken.parents[3]
+    target = inbox / where / run.name / taken.parent.name
+    if not taken.parent.exists():
+        return target if target.exists() else None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # A run that was cleared, and has found another file of the same name, keeps both.
+    for again in count(2):
+        if not target.exists():
+            break
+        target = target.with_name(f"{taken.parent.name}.{again}")
+    taken.parent.rename(target)
+    if not any(run.iterdir()):
+        run.rmdir()
+    return target
+
+
+def _files(inbox: Path) -> dict[str, tuple[int, int]]:
+    if not inbox.is_dir():
+        return {}
+    found = (path for path in inbox.iterdir() if path.suffix.lower() in _SUFFIXES and path.name[0] not in ".~")
+    return {path.name: _seen(path) for path in found if path.is_file()}
+
+
+def _seen(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size
+
+
+def _folder_name(run_id: str) -> str:
+    return re.sub(r"[^\w.+-]+", "-", run_id)

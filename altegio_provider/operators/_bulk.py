@@ -1,0 +1,207 @@
+"""What the bulk operators share: where rows come from, the ledger, the report, and how a run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from altegio_provider.compat import AirflowFailException, BaseOperator
+from altegio_provider.hooks.altegio import AltegioHook
+
+if TYPE_CHECKING:
+    import threading
+
+    from altegio_provider.compat import Context
+    from altegio_provider.imports.engine import FileImport
+
+__all__ = ["BulkOperator"]
+
+
+class BulkOperator(BaseOperator):
+    """Sends what the rows of a table say, each exactly once.
+
+    The arguments are explained by ``AltegioCreateAppointmentsOperator``.
+    """
+
+    template_fields: Sequence[str] = (
+        "altegio_conn_id",
+        "location_id",
+        "source",
+        "sql",
+        "report_path",
+        "ledger_url",
+        "is_dry_run",
+        "max_rejected",
+        "resend_in_doubt",
+        "timezone",
+    )
+    ui_color = "#e8f3ec"
+
+    def __init__(
+        self,
+        *,
+        source: Any = None,
+        location_id: int | str | None = None,
+        column_mapping: Mapping[str, str | None] | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        report_path: str | None = None,
+        ledger_url: str | None = None,
+        dry_run: bool | str = False,
+        max_rejected: int | float | str = 0,
+        on_duplicate: Literal["skip", "send", "reject"] = "skip",
+        resend_in_doubt: bool | str = False,
+        timezone: str | None = None,
+        sql: str | None = None,
+        sql_conn_id: str | None = None,
+        source_format: str | None = None,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        settle_seconds: float = 20.0,
+        concurrency: int = 4,
+        altegio_conn_id: str = AltegioHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.location_id = location_id
+        self.column_mapping = column_mapping
+        self.defaults = defaults
+        self.report_path = report_path
+        self.ledger_url = ledger_url
+        # Airflow's operators have a method of the argument's name.
+        self.is_dry_run = dry_run
+        self.max_rejected = max_rejected
+        self.on_duplicate = on_duplicate
+        self.resend_in_doubt = resend_in_doubt
+        self.timezone = timezone
+        self.sql = sql
+        self.sql_conn_id = sql_conn_id
+        self.source_format = source_format
+        self.delimiter = delimiter
+        self.encoding = encoding
+        self.settle_seconds = settle_seconds
+        self.concurrency = concurrency
+        self.altegio_conn_id = altegio_conn_id
+        self._stop: threading.Event | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read, check, send and report; see the class."""
+        from altegio_provider import importing
+        from altegio_provider.api.errors import AltegioError
+        from altegio_provider.imports.ledger import LedgerError
+        from altegio_provider.imports.model import ImportFileError
+
+        hook = AltegioHook(self.altegio_conn_id)
+        try:
+            summary, halt, counts = self._import(hook)
+        except (ImportFileError, LedgerError, AltegioError) as error:
+            if getattr(error, "may_pass", False) or getattr(error, "transient", False):
+                raise
+            raise AirflowFailException(str(error)) from error
+        finally:
+            hook.close()
+        self.log.info("Import of %(rows)d rows: %(created)d created, %(rejected)d rejected", summary)
+        if context and "ti" in context:
+            context["ti"].xcom_push(key="return_value", value=summary)
+        importing.ending(halt, counts, summary["report"])
+        return summary
+
+    def on_kill(self) -> None:
+        """Send nothing more; what is under way is finished and recorded."""
+        if self._stop is not None:
+            self._stop.set()
+
+    def _kind(self) -> type[FileImport]:
+        """What the rows are."""
+        raise NotImplementedError
+
+    def _own_options(self) -> dict[str, Any]:
+        """The options of this operator alone."""
+        return {}
+
+    def _import(self, hook: AltegioHook) -> tuple[dict[str, Any], Any, Any]:
+        import threading
+        from contextlib import suppress
+
+        from altegio_provider import importing
+        from altegio_provider.extraction import storage_path
+        from altegio_provider.imports.ledger import Ledger
+        from altegio_provider.imports.model import ImportFileError
+        from altegio_provider.imports.report import write_report
+        from altegio_provider.imports.spool import Spool
+        from altegio_provider.times import load_zone
+
+        self._stop = threading.Event()
+        kind = self._kind()
+        location_id = hook.location_id(self.location_id)
+        try:
+            zone = load_zone(self.timezone or hook.settings.timezone)
+        except ValueError as error:
+            raise ImportFileError(str(error)) from None
+        options = self._options()
+        folder = storage_path(self.report_path) if self.report_path else None
+        ledger_url = importing.ledger_url_of(self.ledger_url)
+        report: dict[str, str] = {}
+        with (
+            self._source() as source,
+            Ledger(ledger_url, location_id, kind.kind) as ledger,
+            Spool() as spool,
+        ):
+            self.log.info("Reading %s (%s)", source.name, source.how)
+            file_import = kind(
+                hook.get_conn(),
+                location_id,
+                zone,
+                spool,
+                ledger,
+                options,
+                stop=self._stop,
+                on_progress=importing.Progress(self.log).report,
+            )
+            try:
+                halt = file_import.run(source)
+            except BaseException:
+                if folder is not None:
+                    with suppress(Exception):
+                        write_report(spool, source.columns, folder, kind.lane)
+                raise
+            if folder is not None:
+                report = write_report(spool, source.columns, folder, kind.lane)
+            counts = spool.counts()
+        summary = {
+            "location_id": location_id,
+            "rows": sum(counts.values()),
+            **{str(status): count for status, count in counts.items()},
+            "dry_run": options.dry_run,
+            "requests": hook.get_conn().stats.requests,
+            "report": report,
+        }
+        return summary, halt, counts
+
+    def _source(self) -> Any:
+        from altegio_provider import importing
+        from altegio_provider.imports.model import ImportFileError
+
+        if self.sql and self.sql_conn_id:
+            return importing.sql_source(self.sql, self.sql_conn_id)
+        if self.sql or self.source is None:
+            raise ImportFileError("there is no source: give `source`, or `sql` with `sql_conn_id`.")
+        return importing.source_of(
+            self.source, format=self.source_format, delimiter=self.delimiter, encoding=self.encoding
+        )
+
+    def _options(self) -> Any:
+        from altegio_provider.importing import checked_choice, checked_flag, checked_share
+        from altegio_provider.imports.engine import ImportOptions
+
+        return ImportOptions(
+            column_mapping=self.column_mapping,
+            defaults=self.defaults,
+            dry_run=checked_flag("dry_run", self.is_dry_run),
+            max_rejected=checked_share("max_rejected", self.max_rejected),
+            on_duplicate=checked_choice("on_duplicate", self.on_duplicate, ("skip", "send", "reject")),
+            resend_in_doubt=checked_flag("resend_in_doubt", self.resend_in_doubt),
+            concurrency=self.concurrency,
+            settle_seconds=self.settle_seconds,
+            **self._own_options(),
+        )

@@ -1,0 +1,240 @@
+"""Operators on appointments: bulk booking, and the single calls that the ``locations`` family of routes alone has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from altegio_provider.operators._single_call import SingleCallOperator, as_number, never_again_when_unknown, picked
+from altegio_provider.operators.bulk import AltegioCreateAppointmentsOperator
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from altegio_provider.hooks.altegio import AltegioHook
+
+__all__ = [
+    "AltegioCreateAppointmentsOperator",
+    "AltegioDeleteAppointmentOperator",
+    "AltegioListAppointmentsOperator",
+    "AltegioRescheduleAppointmentOperator",
+    "AltegioUpdateAppointmentOperator",
+]
+
+#: What of an appointment goes to XCom: small, and nothing that names a person.
+_SUMMARY = ("id", "activity_id", "client_id", "clients_count", "date", "staff_id", "length", "attendance")
+_PERSONAL = ("name", "surname", "phone", "email")
+#: XCom is no place for more rows than this.
+_MOST_ROWS = 1_000
+
+
+class AltegioListAppointmentsOperator(SingleCallOperator):
+    """List appointments: of an event, of a client, or of a range of dates, the past too.
+
+    The result goes to XCom, so it is small: numbers and times, no names, and 1,000 appointments at the most.
+
+    Operation: ``GET /locations/{id}/appointments``; under ``companies`` the task fails and names the setting to change.
+
+    :param event_id: only those of this event. Templated.
+    :param client_id: only those of this client. Templated.
+    :param date_from: only those that take place in ``[date_from, date_to)``, or in a part of it: a datetime or ISO
+        text; a naive one is on the location's wall clock. Both ends or neither. Templated.
+    :param date_to: the end, not included. Templated.
+    :param include_personal_data: put the client's name, phone and e-mail into XCom too, under ``client``.
+    :param location_id: the location; default: the connection's. Templated.
+    :param altegio_conn_id: the connection. Templated.
+    :returns: ``{"count": …, "clients_count": …, "appointments": [{"id": …, "activity_id": …, …}]}``; the second is
+        the sum of the seats.
+    :raises AltegioValidationError: an argument cannot be right, there are more than 1,000, or ``companies`` is in use.
+    """
+
+    template_fields: Sequence[str] = (
+        *SingleCallOperator.template_fields,
+        "event_id",
+        "client_id",
+        "date_from",
+        "date_to",
+    )
+
+    def __init__(
+        self,
+        *,
+        event_id: int | str | None = None,
+        client_id: int | str | None = None,
+        date_from: datetime | str | None = None,
+        date_to: datetime | str | None = None,
+        include_personal_data: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.event_id = event_id
+        self.client_id = client_id
+        self.date_from = date_from
+        self.date_to = date_to
+        self.include_personal_data = include_personal_data
+
+    def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
+        from altegio_provider.api.errors import AltegioValidationError
+
+        appointments = hook.list_appointments(
+            location_id,
+            event_id=as_number(self.event_id),
+            client_id=as_number(self.client_id),
+            date_from=self.date_from,
+            date_to=self.date_to,
+            include=("client",) if self.include_personal_data else (),
+        )
+        rows = list(islice(appointments, _MOST_ROWS + 1))
+        if len(rows) > _MOST_ROWS:
+            raise AltegioValidationError(
+                f"there are more than {_MOST_ROWS} appointments, which is too much for XCom.",
+                errors={"date_to": ["make the range shorter, or name an event or a client"]},
+                hint="For many, write them to Parquet.",
+            )
+        return {
+            "count": len(rows),
+            "clients_count": sum(row.get("clients_count") or 0 for row in rows),
+            "appointments": [self._shown(row) for row in rows],
+        }
+
+    def _shown(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        shown = picked(row, _SUMMARY)
+        if self.include_personal_data:
+            shown["client"] = picked(row.get("client") or {}, _PERSONAL)
+        return shown
+
+
+class _RecordOperator(SingleCallOperator):
+    template_fields: Sequence[str] = (*SingleCallOperator.template_fields, "event_id", "record_id")
+    also_named: Sequence[str] = ("record_id",)
+
+    def __init__(self, *, event_id: int | str, record_id: int | str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.event_id = event_id
+        self.record_id = record_id
+
+
+class AltegioUpdateAppointmentOperator(_RecordOperator):
+    """Change an appointment: its price, comment, labels, colour or seats.
+
+    A change whose answer is lost is sent again, which sets the same. One with ``attendance_good_items`` is not, for
+    the portal does not say that they replace the goods sold before: then the task fails.
+
+    Operation: ``PUT /locations/{id}/events/{event_id}/appointments/{record_id}``; under ``companies`` the task fails
+    and names the setting to change.
+
+    :param event_id: the event that it is in. Templated.
+    :param record_id: the appointment. Templated.
+    :param changes: in the API's names: ``attendance_service_item`` (``cost_per_unit``, ``discount_percent``,
+        ``manual_cost``), which the API demands, and as wanted ``comment``, ``label_ids``, ``color``,
+        ``clients_count``, ``attendance_good_items``. Templated.
+    :param location_id: the location; default: the connection's. Templated.
+    :param altegio_conn_id: the connection. Templated.
+    :returns: the appointment's number, event, client, seats and time.
+    :raises AltegioValidationError: a field cannot be right, and nothing was sent; or the API refused it.
+    :raises AltegioNotFoundError: there is no such appointment in that event.
+    :raises AirflowFailException: the answer was lost, and sending it again might do more than once.
+    """
+
+    template_fields: Sequence[str] = (*_RecordOperator.template_fields, "changes")
+
+    def __init__(self, *, changes: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.changes = changes
+
+    def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
+        from altegio_provider.api.repeatable import repeat_until_answered
+
+        event_id, record_id = as_number(self.event_id), as_number(self.record_id)
+
+        def change() -> dict[str, Any]:
+            return hook.update_event_appointment(location_id, event_id, record_id, self.changes)
+
+        if isinstance(self.changes, Mapping) and self.changes.get("attendance_good_items"):
+            with never_again_when_unknown():
+                return picked(change(), _SUMMARY)
+        return picked(repeat_until_answered(change), _SUMMARY)
+
+
+class AltegioRescheduleAppointmentOperator(_RecordOperator):
+    """Move an appointment to another event.
+
+    When the answer is lost, the appointment is looked for in the other event before it is moved again.
+
+    Operation: ``PATCH /locations/{id}/events/{event_id}/appointments/{record_id}``; under ``companies`` the task fails
+    and names the setting to change.
+
+    :param event_id: the event that it is in. Templated.
+    :param record_id: the appointment. Templated.
+    :param to_event_id: the event to move it to. Templated.
+    :param with_comer: whether the visitor who comes in the client's place moves along.
+    :param clients_count: seats there; ``None`` for as many as before. Templated.
+    :param location_id: the location; default: the connection's. Templated.
+    :param altegio_conn_id: the connection. Templated.
+    :returns: the appointment's number, event, client, seats and time.
+    :raises AltegioValidationError: an argument cannot be right, and nothing was sent; or the API refused it: too few
+        places, for one.
+    :raises AltegioNotFoundError: there is no such appointment in that event, or no such event to move it to.
+    """
+
+    template_fields: Sequence[str] = (*_RecordOperator.template_fields, "to_event_id", "clients_count")
+    also_named = ("record_id", "to_event_id")
+
+    def __init__(
+        self,
+        *,
+        to_event_id: int | str,
+        with_comer: bool = True,
+        clients_count: int | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.to_event_id = to_event_id
+        self.with_comer = with_comer
+        self.clients_count = clients_count
+
+    def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
+        from altegio_provider.api.repeatable import move_until_seen
+
+        moved = move_until_seen(
+            hook.get_conn(),
+            location_id,
+            as_number(self.event_id),
+            as_number(self.record_id),
+            as_number(self.to_event_id),
+            with_comer=self.with_comer,
+            clients_count=as_number(self.clients_count),
+        )
+        return picked(moved, _SUMMARY)
+
+
+class AltegioDeleteAppointmentOperator(SingleCallOperator):
+    """Delete an appointment. When the answer is lost, it is deleted again, which is no error if it is gone by then.
+
+    Operation: ``DELETE /locations/{id}/appointments/{appointment_id}``; under ``companies`` the task fails and names
+    the setting to change.
+
+    :param appointment_id: the appointment. Templated.
+    :param missing_ok: an appointment that is gone already is no error.
+    :param location_id: the location; default: the connection's. Templated.
+    :param altegio_conn_id: the connection. Templated.
+    :returns: ``{"id": …, "deleted": …}``; not deleted where it was gone already.
+    :raises AltegioNotFoundError: it is gone, and ``missing_ok`` is off; or there is no such location.
+    """
+
+    template_fields: Sequence[str] = (*SingleCallOperator.template_fields, "appointment_id")
+    also_named = ("appointment_id",)
+
+    def __init__(self, *, appointment_id: int | str, missing_ok: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.appointment_id = appointment_id
+        self.missing_ok = missing_ok
+
+    def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
+        appointment_id = as_number(self.appointment_id)
+
+        def delete() -> None:
+            hook.delete_appointment(location_id, appointment_id)
+
+        return {"id": appointment_id, "deleted": self._deleted(hook, location_id, delete, missing_ok=self.missing_ok)}

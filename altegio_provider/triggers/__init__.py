@@ -1,0 +1,1 @@
+"""Triggers: what waits in the triggerer, for sensors and for DAGs that events start."""
