@@ -30,7 +30,12 @@ activities = Asset(name="altegio_activities", uri="altegio://activities")
     catchup=False,
     max_active_runs=1,
     params={"date_from": "", "date_to": ""},
-    default_args={"retries": 3, "retry_delay": timedelta(minutes=2), "retry_policy": retry_policy()},
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(minutes=2),
+        "retry_policy": retry_policy(),
+        "priority_weight": 10,  # before altegio_backfill
+    },
     tags=["altegio"],
     doc_md=__doc__,
 )

@@ -15,7 +15,8 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMPOSE = REPOSITORY / "docker-compose.yaml"
 VARIABLE = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
-AIRFLOW = ["api-server", "scheduler", "dag-processor", "triggerer"]
+AIRFLOW = {name: ["airflow", name] for name in ("api-server", "scheduler", "dag-processor", "triggerer")}
+AIRFLOW["worker"] = ["airflow", "celery", "worker"]
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +44,10 @@ def test_it_fits_the_published_schema(tmp_path):
 
 
 def test_every_part_of_airflow_is_there(services):
-    assert {"postgres", "sandbox", "init", *AIRFLOW} == set(services)
-    for name in AIRFLOW:
-        assert services[name]["command"].split()[:2] == ["airflow", name]
+    assert {"postgres", "warehouse", "redis", "sandbox", "init", *AIRFLOW} == set(services)
+    for name, command in AIRFLOW.items():
+        assert services[name]["command"].split()[: len(command)] == command
+    assert services["worker"]["deploy"]["replicas"] >= 2
 
 
 def test_every_image_is_of_one_exact_version(services):
@@ -83,16 +85,28 @@ def test_the_example_names_every_variable_and_gives_no_value():
     assert {line[1:-1] for line in lines if re.fullmatch(r"#[A-Z_]+=", line)} == {n for n in used if used[n] == "-"}
 
 
-def test_the_connection_is_the_sandbox_of_the_same_file(services):
+def test_the_connections_are_the_services_of_the_same_file(services):
     for name in AIRFLOW:
-        connection = json.loads(filled_in(services[name]["environment"]["AIRFLOW_CONN_ALTEGIO_DEFAULT"]))
-        assert connection == {
-            "conn_type": "altegio",
-            "host": "http://sandbox:8089/api/v2",
-            "password": "sandbox-partner",
-            "extra": {"user_token": "sandbox-user", "timezone": "Europe/Riga"},
-        }
+        environment = {key: filled_in(value) for key, value in services[name]["environment"].items()}
+        daily, backfill, warehouse = (
+            json.loads(environment[f"AIRFLOW_CONN_ALTEGIO_{name}"]) for name in ("DEFAULT", "BACKFILL", "WAREHOUSE")
+        )
+        extra = {"user_token": "sandbox-user", "timezone": "Europe/Riga", "rate_limit_url": "redis://redis:6379/1"}
+        host, password = "http://sandbox:8089/api/v2", "sandbox-partner"
+        assert daily == {"conn_type": "altegio", "host": host, "password": password, "extra": extra}
+        lower = {"requests_per_second": 4, "requests_per_minute": 150}
+        assert backfill == {**daily, "extra": {**extra, **lower}}
+        assert warehouse["extra"]["db_kwargs"] == {"uri": "postgresql://altegio:secret@warehouse/altegio"}
+        assert environment["AIRFLOW__CELERY__BROKER_URL"] == "redis://redis:6379/0"
     assert "--port 8089" in services["sandbox"]["command"]
+
+
+def test_every_pool_of_the_dags_is_made_at_the_start():
+    made = set(
+        re.findall(r"^airflow pools set (\w+)", (REPOSITORY / "scripts/compose_init.sh").read_text(), re.MULTILINE)
+    )
+    dags = "".join(path.read_text() for path in (REPOSITORY / "dags").glob("*.py"))
+    assert set(re.findall(r"pool=\"(\w+)\"", dags)) <= made
 
 
 def test_what_is_mounted_and_copied_is_in_the_repository(services):

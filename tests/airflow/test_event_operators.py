@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from altegio_provider import compat
 from altegio_provider.api import AltegioClient, RetryPolicy
 from altegio_provider.api.create_once import create_event_once
 from altegio_provider.api.errors import (
@@ -152,6 +153,50 @@ def test_an_event_that_comes_late_is_not_made_twice(client, altegio_sandbox) -> 
     assert len([event for event in live_events(altegio_sandbox) if event["staff_id"] == 1]) == 1
 
 
+def test_a_server_that_fails_while_the_event_is_looked_for_leaves_it_unknown(client, altegio_sandbox) -> None:
+    altegio_sandbox.fault("lose_answer_after", route="create_event", times=1)
+    altegio_sandbox.fault("status", status=503, route="list_activities")
+    with pytest.raises(AltegioOutcomeUnknownError):
+        create_event_once(client, LOCATION, EVENT, sleep=lambda seconds: None)
+    assert len(live_events(altegio_sandbox)) == 1
+
+
+def test_a_creation_of_unknown_outcome_is_not_tried_again_by_airflow(family, altegio_sandbox, monkeypatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    created = run(AltegioCreateEventOperator, event=EVENT)
+    altegio_sandbox.fault("lose_answer_before", route="create_event")
+    altegio_sandbox.fault("lose_answer_before", route="create_event_appointment")
+    with pytest.raises(compat.AirflowFailException):
+        run(AltegioCreateEventOperator, event={**EVENT, "staff_id": 3})
+    booking = {"client": {"name": "Test", "phone": "+37120000001"}, "clients_count": 1}
+    with pytest.raises(compat.AirflowFailException):
+        run(AltegioCreateEventAppointmentOperator, event_id=created["id"], appointment=booking)
+
+
+@pytest.mark.parametrize("effect", ["lose_answer_after", "lose_answer_before", "status_after", "status", "html"])
+def test_a_lost_answer_to_an_update_or_a_deletion_changes_nothing_of_the_outcome(
+    family, altegio_sandbox, monkeypatch, effect
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    created = run(AltegioCreateEventOperator, event=EVENT)
+    changes = {"capacity": 12, "label_ids": [], "resource_instance_ids": []}
+    altegio_sandbox.fault(effect, route="update_event", times=1)
+    assert run(AltegioUpdateEventOperator, event_id=created["id"], changes=changes)["capacity"] == 12
+    altegio_sandbox.fault(effect, route="delete_event", times=1)
+    deleted = run(AltegioDeleteEventOperator, event_id=created["id"], missing_ok=False)
+    assert deleted == {"id": created["id"], "deleted": True}
+    assert live_events(altegio_sandbox) == []
+
+
+def test_what_was_not_found_is_told_apart(family, altegio_sandbox) -> None:
+    with pytest.raises(AltegioNotFoundError, match=r"Location 78 does not answer under route_family='"):
+        run(AltegioDeleteEventOperator, event_id=5, location_id=78)
+    with pytest.raises(AltegioNotFoundError, match="has no event 5"):
+        run(AltegioGetEventOperator, event_id=5)
+    with pytest.raises(AltegioNotFoundError, match="Location 77 is there, so it is staff_id or service_id"):
+        run(AltegioCreateEventOperator, event={**EVENT, "staff_id": 99})
+
+
 def test_what_cannot_be_found_out_stays_unknown(client, altegio_sandbox) -> None:
     altegio_sandbox.fault("lose_answer_before", route="create_event")
     with pytest.raises(AltegioOutcomeUnknownError):
@@ -168,10 +213,7 @@ def test_an_update_that_would_drop_labels_says_so(client, family, altegio_sandbo
 
 def test_one_client_is_booked(family, altegio_sandbox) -> None:
     created = run(AltegioCreateEventOperator, event=EVENT)
-    client = {"name": "Test", "phone": "+37120000001", "email": "t@example.com", "surname": "T", "gender": 0}
-    if family == "locations":
-        nothing = dict.fromkeys(("id", "patronymic", "birthday", "agreements", "custom_field_values"))
-        client = {**client, **nothing, "phone": "37120000001"}
+    client = {"name": "Test", "phone": "+37120000001", "email": "t@example.com", "surname": "T"}
     record = run(
         AltegioCreateEventAppointmentOperator,
         event_id=created["id"],

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +14,7 @@ from altegio_provider.loading import open_warehouse
 from altegio_provider.tables.activities import ActivityBatches
 from altegio_provider.tables.dataset import ParquetDataset
 from altegio_provider.transfers.parquet_to_sql import ParquetToSqlOperator
+from tests.services import connection_of, postgres_uri
 
 pytest.importorskip("duckdb")
 DAY = datetime(2026, 11, 10, tzinfo=UTC)
@@ -39,26 +38,11 @@ def write(root, day=DAY, rows=5, location_id=1001, **fields):
     return writer.result.files
 
 
-def postgres_answers() -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", 5432)) == 0
-
-
 @pytest.fixture(params=["duckdb", "postgres"])
 def warehouse(request, tmp_path, monkeypatch):
     """A connection id, and a function that asks it."""
-    if request.param == "duckdb":
-        connection = {"conn_type": "duckdb", "host": str(tmp_path / "warehouse.duckdb")}
-    else:
-        pytest.importorskip("adbc_driver_postgresql")
-        if not postgres_answers():
-            if os.environ.get("ALTEGIO_REQUIRE_SERVICES"):
-                pytest.fail("PostgreSQL does not answer at 127.0.0.1:5432, and ALTEGIO_REQUIRE_SERVICES is set")
-            pytest.skip("PostgreSQL does not answer at 127.0.0.1:5432")
-        uri = os.environ.get("ALTEGIO_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/test")
-        connection = {"conn_type": "adbc", "extra": {"dialect": "postgresql", "db_kwargs": {"uri": uri}}}
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
+    where = str(tmp_path / "warehouse.duckdb") if request.param == "duckdb" else postgres_uri()
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", connection_of(request.param, where))
     table = f"activities_{uuid.uuid4().hex[:10]}"
 
     def ask(sql: str) -> list[tuple]:

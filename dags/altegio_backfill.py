@@ -1,0 +1,79 @@
+"""Years of every location's past, month by month, beside the daily run and never in its way.
+
+Trigger it with ``{"date_from": "2021-01-01"}`` (and ``date_to``, if not until today): days on each location's own
+clock. Each location has one task for each month, the latest first, that its manifest does not cover yet: triggered
+again, it goes on where it stopped. Five years of forty locations are 2,400 tasks, in forty lists of sixty, each far
+below Airflow's ``max_map_length`` of 1,024. When a location is done, one event of the asset starts the warehouse's
+load.
+
+Three things keep it out of the daily run's way:
+
+* a pool of its own (``airflow pools set altegio_backfill 2 "Altegio's past"``) and a lower priority;
+* one month of a location at a time;
+* a connection of its own, ``altegio_backfill``: the daily one with ``requests_per_second`` 4 and
+  ``requests_per_minute`` 150. Both share one budget, and the lower limit counts everybody's requests: the backfill
+  takes what is left of 150 and stands still where the daily run needs it all (``docs/scaling.md``).
+
+``ALTEGIO_DATA`` and ``ALTEGIO_LOCATIONS`` are those of ``altegio_activities_daily``.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+from typing import Any
+
+from altegio_provider.compat import Asset, dag, retry_policy, task
+from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToParquetOperator
+
+DATA = os.environ.get("ALTEGIO_DATA", "data").rstrip("/")
+LOCATIONS = os.environ.get("ALTEGIO_LOCATIONS", "1001=Europe/Riga,1002=America/New_York,1003=Asia/Tbilisi")
+
+activities = Asset(name="altegio_activities", uri="altegio://activities")
+
+
+@dag(
+    schedule=None,
+    start_date=datetime(2026, 1, 1),  # noqa: DTZ001 - no timetable looks at it
+    catchup=False,
+    max_active_runs=1,
+    params={"date_from": "", "date_to": ""},
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(minutes=5),
+        "retry_policy": retry_policy(),
+        "priority_weight": 1,
+        "weight_rule": "absolute",
+    },
+    tags=["altegio"],
+    doc_md=__doc__,
+)
+def altegio_backfill() -> None:
+    @task
+    def missing(location_id: str, timezone: str, **context: Any) -> list[dict[str, str]]:
+        from altegio_provider.backfill import missing_months
+
+        params = context["params"]
+        return missing_months(f"{DATA}/activities", location_id, timezone, params["date_from"], params["date_to"])
+
+    @task(outlets=[activities], trigger_rule="none_failed_min_one_success")
+    def tell(location_id: str, **context: Any) -> None:
+        from altegio_provider.extraction import tell_outlets
+
+        tell_outlets(context, [activities], {"path": f"{DATA}/activities", "location_id": int(location_id)})
+
+    for location in LOCATIONS.split(","):
+        location_id, timezone = location.split("=")
+        extract = AltegioActivitiesToParquetOperator.partial(
+            task_id=f"extract_{location_id}",
+            location_id=location_id,
+            timezone=timezone,
+            output_path=f"{DATA}/activities",
+            altegio_conn_id="altegio_backfill",
+            pool="altegio_backfill",
+            max_active_tis_per_dagrun=1,
+        ).expand_kwargs(missing.override(task_id=f"missing_{location_id}")(location_id, timezone))
+        extract >> tell.override(task_id=f"tell_{location_id}")(location_id)
+
+
+altegio_backfill()

@@ -1,0 +1,69 @@
+"""A term's timetable becomes classes, and is taken back when it must be.
+
+Trigger it in Airflow with ``{"timetable": "/path/to/timetable.csv"}``: a row for each class, with ``staff_id``,
+``service_id``, ``date`` (location time), ``length`` (seconds), ``capacity``, and for a weekly class ``repeat_until``
+and ``weekdays``. The same file again creates nothing twice. With ``{"timetable": ..., "take_back": true}`` the classes
+that this file created are deleted again. Set in the environment:
+
+* ``ALTEGIO_DATA``: where the reports go (default ``./data``);
+* ``ALTEGIO_LEDGER``: the ledger's database, where several workers share it (default: a file beside Airflow's own).
+
+The tasks run in the pool ``altegio``.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+
+from altegio_provider.compat import dag, retry_policy, task
+from altegio_provider.operators.events import AltegioCreateEventsOperator, AltegioDeleteEventOperator
+
+REPORTS = f"{os.environ.get('ALTEGIO_DATA', 'data').rstrip('/')}/timetables"
+
+LEDGER = os.environ.get("ALTEGIO_LEDGER")
+
+
+@dag(
+    schedule=None,
+    start_date=datetime(2026, 1, 1),  # noqa: DTZ001 - the timetable's zone
+    catchup=False,
+    max_active_runs=1,
+    params={"timetable": "timetable.csv", "take_back": False},
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=2), "retry_policy": retry_policy()},
+    render_template_as_native_obj=True,
+    tags=["altegio"],
+    doc_md=__doc__,
+)
+def altegio_timetable_publish() -> None:
+    publish = AltegioCreateEventsOperator(
+        task_id="publish",
+        source="{{ params.timetable }}",
+        report_path=f"{REPORTS}/{{{{ run_id }}}}",
+        # What was published is known from the ledger: a dry run names it, and sends nothing.
+        dry_run="{{ params.take_back }}",
+        ledger_url=LEDGER,
+        pool="altegio",
+    )
+
+    @task
+    def to_take_back(summary: dict, params: dict) -> list[int]:
+        if not params["take_back"]:
+            return []
+        import pyarrow.parquet as pq
+
+        rows = pq.read_table(summary["report"]["report.parquet"], columns=["status", "record_id"]).to_pylist()
+        return [row["record_id"] for row in rows if row["status"] == "already_created"]
+
+    @task
+    def forget(summary: dict, events: list[int]) -> int:
+        from altegio_provider import importing
+
+        return importing.forget(LEDGER, summary["location_id"], "event", events)
+
+    events = to_take_back(publish.output)
+    take_back = AltegioDeleteEventOperator.partial(task_id="take_back", pool="altegio").expand(event_id=events)
+    take_back >> forget(publish.output, events)
+
+
+altegio_timetable_publish()
