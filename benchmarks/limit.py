@@ -1,20 +1,20 @@
 """At the API's limit: 400 requests against a server that counts both windows, by threads, processes and Redis.
 
-``python -m benchmarks.limit`` takes about seven minutes: the limit is what takes the time.
+``python -m benchmarks limit`` takes about seven minutes: the limit is what takes the time.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import threading
-import time
-import urllib.request
 
 from altegio_provider.api import AltegioClient
-from benchmarks.servers import sandbox
+from benchmarks.goals import Goal, told
+from benchmarks.servers import sandbox, stats_of
+
+__all__ = ["main"]
 
 REQUESTS = 400
 #: 40 bursts of five a second apart, and the same again a minute later: 60 + 39 s, counted as 100.
@@ -43,29 +43,36 @@ def work(url: str, requests: int, threads: int, rate_limit_url: str | None) -> N
             worker.join()
 
 
-def measure(name: str) -> str:
-    """Run one case and return its line."""
+def measure(name: str) -> list[Goal]:
+    """Run one case, print its line and return its goals."""
     processes, threads, rate_limit_url = CASES[name]
     with sandbox() as url:
-        control = url.replace("/api/v2", "/_sandbox")
         command = [sys.executable, "-m", "benchmarks.limit", "--worker", url, "--threads", str(threads)]
         command += ["--requests", str(REQUESTS // processes)]
         command += ["--redis", rate_limit_url] if rate_limit_url else []
         workers = [subprocess.Popen(command) for _ in range(processes)]
         failed = sum(worker.wait() != 0 for worker in workers)
-        with urllib.request.urlopen(f"{control}/stats") as answer:
-            stats = json.load(answer)
+        stats = stats_of(url)
     arrivals = stats["arrivals"]
     seconds = arrivals[-1] - arrivals[0]
     ratio = seconds / LEAST_SECONDS
-    return (
-        f"{name:<28} {len(arrivals):>4} requests in {seconds:6.1f} s = {ratio:.3f} of the least (goal 1.03), "
-        f"{stats['limited']} times 429 (goal 0), {failed} failed"
+    print(
+        f"{name:<28}{len(arrivals):>4} requests in {seconds:6.1f} s = {ratio:.3f} of the least, "
+        f"{stats['limited']} times 429, {failed} processes failed",
+        flush=True,
     )
+    return [
+        Goal(f"{name}: seconds for {len(arrivals)} requests, times the least", ratio, 1.03),
+        Goal(f"{name}: requests lost, processes failed, or answered 429", stats["limited"] + failed, 0),
+    ]
 
 
-def main() -> None:
-    """Print a line for each case; all run at once, each against a server of its own."""
+def main() -> list[Goal]:
+    """Print a line for each case and return the goals."""
+    return [goal for name in CASES for goal in measure(name)]
+
+
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--threads", type=int, default=1, help=argparse.SUPPRESS)
@@ -74,12 +81,5 @@ def main() -> None:
     options = parser.parse_args()
     if options.worker:
         work(options.worker, options.requests, options.threads, options.redis)
-        return
-    began = time.monotonic()
-    for name in CASES:
-        print(measure(name), flush=True)
-    print(f"{time.monotonic() - began:.0f} s")
-
-
-if __name__ == "__main__":
-    main()
+    else:
+        print(told(main()))

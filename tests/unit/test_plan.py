@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from altegio_provider.api.rate_limit import Limiter, windows_of
 from altegio_provider.api.rate_logs import MemoryPlaceLog
 from altegio_provider.api.routes import COMPANIES
 from altegio_provider.plan import Plan, least_seconds, main, requests_for_rows
+from altegio_provider.sandbox.render import activity
+from altegio_provider.sandbox.seed import seeded_state
+from altegio_provider.tables.activities import ActivityBatches
+from altegio_provider.tables.dataset import ParquetDataset
 from tests.property.churning_list import ChurningList, read_all
 
 
@@ -37,6 +43,20 @@ def test_a_plan_adds_up() -> None:
     assert plan.rows == 2_190_000
     assert plan.requests == 40 * (60 * requests_for_rows(900, 100) + requests_for_rows(750, 100))
     assert Plan(locations=40, events_per_day=30, days=1825, addresses=2).minutes < plan.minutes * 0.51
+
+
+@pytest.mark.parametrize("days", [1, 30, 365])
+def test_the_size_is_that_of_real_looking_rows(days, tmp_path) -> None:
+    location = seeded_state(1).locations[1001]
+    begin = datetime(2025, 1, 1, tzinfo=UTC)
+    location.fill(begin.date(), (begin + timedelta(days - 1)).date())
+    rows = [activity(location, event) for event in location.events.values()]
+    with ParquetDataset(tmp_path, 1001).writer(begin, begin + timedelta(days)) as writer:
+        for batch in ActivityBatches(1001, "Europe/Riga").batches(rows):
+            writer.write(batch)
+    plan = Plan(locations=1, events_per_day=len(rows) / days, days=days, window_days=days)
+    assert plan.files == len(writer.result.files)
+    assert plan.megabytes == pytest.approx(writer.result.bytes / 1e6, rel=0.15)
 
 
 def test_the_command_prints_it(capsys) -> None:

@@ -18,7 +18,10 @@ MAY_IMPORT = {
     "times": set(),
     "api": {"api", "times"},
     "tables": {"tables", "times"},
-    "imports": {"imports", "api", "times"},
+    "imports": {"imports", "api", "tables", "times"},
+    "waiting": {"api", "times"},
+    "watching": {"api", "times"},
+    "polling": {"api"},
     "sandbox": {"sandbox"},
 }
 DOES_WITHOUT = {
@@ -26,6 +29,9 @@ DOES_WITHOUT = {
     "api": {"airflow", "pandas", "pyarrow", "fastapi"},
     "tables": {"airflow", "requests", "fastapi"},
     "imports": {"airflow", "fastapi"},
+    "waiting": {"airflow", "pandas", "pyarrow", "pydantic", "fastapi"},
+    "watching": {"airflow", "pandas", "pyarrow", "pydantic", "fastapi"},
+    "polling": {"airflow", "pandas", "pyarrow", "pydantic", "fastapi"},
     "sandbox": {"airflow", "pandas", "pyarrow", "requests"},
 }
 PARTS = [part for part in MAY_IMPORT if (ROOT / part).is_dir() or (ROOT / f"{part}.py").is_file()]

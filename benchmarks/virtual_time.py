@@ -1,0 +1,90 @@
+"""Workers that share the limit, on a virtual clock: hours pass in seconds, through the limiter's own arithmetic."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+
+from altegio_provider.api.rate_limit import Rate, windows_of
+from altegio_provider.api.rate_logs import MemoryPlaceLog
+
+__all__ = ["Job", "Run", "run"]
+
+_NO_PAUSE = Rate(1, 0.0)
+
+
+@dataclass
+class Job:
+    """Tasks of one kind, worked off by so many slots.
+
+    :param tasks: how many.
+    :param requests: of each task, one after the other.
+    :param slots: tasks under way at once.
+    :param start_seconds: from a free slot to the task's first request: scheduler, process, imports.
+    :param latency_seconds: from a request to its answer.
+    :param begins_at: seconds from the beginning of the simulation.
+    """
+
+    tasks: int
+    requests: int
+    slots: int
+    start_seconds: float = 0.0
+    latency_seconds: float = 0.2
+    begins_at: float = 0.0
+    requests_per_second: int = 5
+    requests_per_minute: int = 200
+    #: When each request went; filled in by :func:`run`.
+    sent: list[float] = field(default_factory=list)
+    ended_at: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """From the job's beginning to its last answer."""
+        return self.ended_at - self.begins_at
+
+
+@dataclass
+class Run:
+    """The virtual clock, and the log that all jobs share: one IP address."""
+
+    now: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.log = MemoryPlaceLog(lambda: self.now)
+
+
+def run(*jobs: Job, seed: int = 1) -> None:
+    """Let the jobs run to their end behind one IP address; who wakes at the same moment goes in random order."""
+    shared = Run()
+    chance = random.Random(seed)
+    numbers = count()
+    waiting: list[tuple[float, float, int, Iterator[float]]] = []
+    for job in jobs:
+        left = deque(range(job.tasks))
+        slots = [_slot(job, left, shared) for _ in range(min(job.slots, job.tasks))]
+        waiting += [(job.begins_at, chance.random(), next(numbers), slot) for slot in slots]
+    heapq.heapify(waiting)
+    while waiting:
+        at, _, number, slot = heapq.heappop(waiting)
+        shared.now = at
+        seconds = next(slot, None)
+        if seconds is not None:
+            heapq.heappush(waiting, (at + seconds, chance.random(), number, slot))
+
+
+def _slot(job: Job, left: deque[int], shared: Run) -> Iterator[float]:
+    """One slot's life: what it yields are the seconds until it goes on."""
+    rates = windows_of(job.requests_per_second, job.requests_per_minute)
+    while left:
+        left.popleft()
+        yield job.start_seconds
+        for _ in range(job.requests):
+            while (wait := shared.log.take(rates, _NO_PAUSE)[0]) > 0:
+                yield wait
+            job.sent.append(shared.now)
+            yield job.latency_seconds
+    job.ended_at = max(job.ended_at, shared.now)
