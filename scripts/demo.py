@@ -1,4 +1,4 @@
-"""From nothing to Parquet files: the sandbox, Airflow on SQLite, and the daily DAG for a week of three locations.
+"""From nothing to a warehouse: the sandbox, Airflow on SQLite, the daily DAG for a week of three locations, and DuckDB.
 
 Run by ``make demo``. Everything it makes is in ``.demo``; nothing else of the machine is touched.
 """
@@ -23,6 +23,12 @@ from rich.table import Table
 REPOSITORY = Path(__file__).resolve().parent.parent
 DEMO = REPOSITORY / ".demo"
 DATA = DEMO / "data"
+WAREHOUSE = DEMO / "warehouse.duckdb"
+QUESTION = """
+  SELECT service_title AS class, sum(classes) AS classes, sum(seats) AS seats,
+         sum(booked_seats) AS booked, round(100 * sum(booked_seats) / sum(seats)) AS percent
+  FROM altegio_occupancy GROUP BY service_title ORDER BY percent DESC, class
+"""
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 console = Console(width=max(100, min(Console().width, 120)), highlight=False)
@@ -41,9 +47,13 @@ def main() -> int:
         step(f"Airflow: the DAG altegio_activities_daily for {monday:%d %B} to {monday + timedelta(6):%d %B %Y}")
         week = {"date_from": f"{monday:%Y-%m-%d}", "date_to": f"{monday + timedelta(7):%Y-%m-%d}"}
         airflow(environment, "dags", "test", "altegio_activities_daily", "--conf", json.dumps(week))
-    show(DATA / "activities")
+        show(DATA / "activities")
+        step("Airflow: the DAG altegio_warehouse_load, which starts when the daily one is done")
+        airflow(environment, "dags", "test", "altegio_warehouse_load")
+    ask(QUESTION)
     console.print(f"\nDone in {time.monotonic() - began:.0f} s. To look further:\n")
     tell("  .venv/bin/python -c \"import pandas; print(pandas.read_parquet('.demo/data/activities').info())\"")
+    tell("  .venv/bin/python -c \"import duckdb; duckdb.connect('.demo/warehouse.duckdb').sql('SHOW TABLES').show()\"")
     tell("  make sandbox     the imitated API, for your own experiments")
     return 0
 
@@ -97,6 +107,7 @@ def airflow_environment(url: str) -> dict[str, str]:
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW_CONN_ALTEGIO_DEFAULT": json.dumps(connection),
+        "AIRFLOW_CONN_ALTEGIO_WAREHOUSE": json.dumps({"conn_type": "duckdb", "host": str(WAREHOUSE)}),
         "ALTEGIO_DATA": str(DATA),
     }
 
@@ -147,6 +158,24 @@ def show(root: Path) -> None:
     for weekday, number in bookings.items():
         bar = "█" * round(40 * number / bookings.max())
         console.print(f"  {DAYS[int(weekday)]:<10} {bar} {int(number)}")
+
+
+def ask(question: str) -> None:
+    """Ask the warehouse, and print its answer as a table and as bars of its last column."""
+    import duckdb
+
+    step("The warehouse: which classes are full?")
+    tell(question.strip("\n"))
+    with duckdb.connect(str(WAREHOUSE), read_only=True) as warehouse:
+        answer = warehouse.execute(question)
+        table = Table(*(column[0] for column in answer.description or ()))
+        rows = answer.fetchall()
+    for row in rows:
+        table.add_row(*(str(value if isinstance(value, str) else int(value)) for value in row))
+    console.print(table)
+    width = max(len(row[0]) for row in rows)
+    for name, *_, percent in rows:
+        console.print(f"  {name:<{width}} {'█' * round(percent * 0.4)} {percent:.0f} %", markup=False)
 
 
 if __name__ == "__main__":
