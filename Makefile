@@ -4,7 +4,7 @@ RUN := .venv/bin/python -m
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench sandbox lock clean
+.PHONY: help setup demo test check bench scale torture sandbox lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -12,7 +12,7 @@ help: ## list the targets
 setup: ## install everything into .venv (Python >= 3.11 and make are enough)
 	@scripts/install.sh
 
-demo: setup ## the sandbox, Airflow and the example DAGs, from nothing to Parquet files
+demo: setup ## the sandbox, Airflow and the example DAGs, from nothing to a warehouse
 	@.venv/bin/python scripts/demo.py
 
 test: setup ## all tests; make test ARGS="-k paging" runs some
@@ -23,8 +23,16 @@ check: setup ## the linters: ruff, its format, mypy --strict on the package
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
 
-bench: setup ## the benchmarks of benchmarks/
-	@$(RUN) benchmarks $(ARGS)
+bench: ## speed and memory beside others (15 minutes); make bench ARGS=limit: at the API's limit (7)
+	@VENV=.venv-bench scripts/install.sh bench
+	@.venv-bench/bin/python -m benchmarks $(ARGS)
+
+scale: ## the topology of docker-compose.yaml as processes: many workers, one limit, one of them killed
+	@VENV=.venv-scale scripts/install.sh compose
+	@.venv-scale/bin/python scripts/scale.py
+
+torture: setup ## imports that are killed again and again, in full; some minutes
+	@ALTEGIO_TORTURE=1 $(RUN) pytest tests/airflow/test_torture.py $(ARGS)
 
 sandbox: setup ## the imitated API on http://127.0.0.1:8089, until Ctrl-C
 	@$(RUN) altegio_provider.sandbox $(ARGS)
@@ -33,4 +41,4 @@ lock: setup ## write constraints.txt anew, with today's versions
 	@scripts/lock.sh
 
 clean: ## remove .venv and all caches
-	@rm -rf .venv .demo .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
+	@rm -rf .venv .venv-scale .demo .scale .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
