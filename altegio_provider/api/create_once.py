@@ -38,7 +38,7 @@ def create_event_once(
     :raises AltegioError: what else the request ended in.
     """
     body = client.event_body(event)
-    before = {row["id"] for row in _alike(client, location_id, body)} if body.get("force") else set()
+    before = _ids_before(client, location_id, body) if body.get("force") else set()
     lost: AltegioOutcomeUnknownError | None = None
     for _ in range(_ATTEMPTS):
         try:
@@ -49,6 +49,8 @@ def create_event_once(
         except AltegioOutcomeUnknownError as error:
             lost = error
             sleep(settle_seconds)
+        if before is None:
+            break
         try:
             found = [row for row in _alike(client, location_id, body) if row["id"] not in before]
         except AltegioError as error:
@@ -59,6 +61,13 @@ def create_event_once(
             break
     assert lost is not None  # noqa: S101 - the loop ends early only when an answer was lost
     raise lost
+
+
+def _ids_before(client: AltegioClient, location_id: int, body: Mapping[str, Any]) -> set[Any] | None:
+    try:
+        return {row["id"] for row in _alike(client, location_id, body)}
+    except AltegioError:
+        return None  # a past start under `locations`, for one: it can be created, but not looked for
 
 
 def _alike(client: AltegioClient, location_id: int, body: Mapping[str, Any]) -> list[dict[str, Any]]:

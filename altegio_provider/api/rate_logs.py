@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from altegio_provider.api.errors import AltegioConnectionError, AltegioValidationError
 from altegio_provider.api.rate_limit import PlaceLog, Rate, seconds_to_wait
+from altegio_provider.api.settings import origin_of
 
 __all__ = ["FilePlaceLog", "MemoryPlaceLog", "RedisPlaceLog", "open_place_log"]
 
@@ -30,14 +30,21 @@ def open_place_log(base_url: str, rates: Sequence[Rate], rate_limit_url: str | N
     :param rate_limit_url: ``redis://…`` or ``rediss://…`` shares the budget between hosts; ``None`` shares it
         between the processes of this host and user, by a file in the temporary directory.
     :raises AltegioValidationError: the URL is of another kind, or the ``redis`` package is missing.
+    :raises AltegioConnectionError: the file is damaged or cannot be written.
     """
-    parts = urlsplit(base_url)
-    budget = f"{parts.scheme}://{parts.netloc}"
+    budget = origin_of(base_url)
     if rate_limit_url:
         return RedisPlaceLog(rate_limit_url, f"altegio-rate-limit:{budget}")
     if not rates:
         return MemoryPlaceLog()
-    return FilePlaceLog(_private_directory() / f"{hashlib.sha256(budget.encode()).hexdigest()[:24]}.sqlite")
+    path = _private_directory() / f"{hashlib.sha256(budget.encode()).hexdigest()[:24]}.sqlite"
+    try:
+        return FilePlaceLog(path)
+    except sqlite3.DatabaseError as error:
+        raise AltegioConnectionError(
+            f"The shared rate limit's file {path} cannot be used ({error}).",
+            hint="Nothing was sent. The file holds only the times of recent requests: delete it, and try again.",
+        ) from error
 
 
 def _private_directory() -> Path:

@@ -153,6 +153,20 @@ def test_an_event_that_comes_late_is_not_made_twice(client, altegio_sandbox) -> 
     assert len([event for event in live_events(altegio_sandbox) if event["staff_id"] == 1]) == 1
 
 
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_an_event_that_no_list_shows_is_made_and_never_made_twice(client, family, altegio_sandbox, is_lost) -> None:
+    if family == "companies":
+        pytest.skip("its list shows the past")
+    past = {**EVENT, "date": START - timedelta(days=400), "force": True}
+    if not is_lost:
+        assert create_event_once(client, LOCATION, past)["id"] == live_events(altegio_sandbox)[0]["id"]
+        return
+    altegio_sandbox.fault("lose_answer_after", route="create_event", times=1)
+    with pytest.raises(AltegioOutcomeUnknownError):
+        create_event_once(client, LOCATION, past, sleep=lambda seconds: None)
+    assert len(live_events(altegio_sandbox)) == 1
+
+
 def test_a_server_that_fails_while_the_event_is_looked_for_leaves_it_unknown(client, altegio_sandbox) -> None:
     altegio_sandbox.fault("lose_answer_after", route="create_event", times=1)
     altegio_sandbox.fault("status", status=503, route="list_activities")

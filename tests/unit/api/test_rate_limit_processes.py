@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.api.errors import AltegioConnectionError, AltegioValidationError
 from altegio_provider.api.rate_limit import windows_of
 from altegio_provider.api.rate_logs import MemoryPlaceLog, open_place_log
 from tests.unit.api.scripted import answer
@@ -132,3 +132,20 @@ def test_a_directory_of_somebody_else_is_not_used(shared_tmp, monkeypatch) -> No
 def test_without_limits_there_is_nothing_to_share(shared_tmp) -> None:
     assert isinstance(open_place_log("https://api.alteg.io/api/v2", [], None), MemoryPlaceLog)
     assert list(shared_tmp.iterdir()) == []
+
+
+@pytest.mark.parametrize("spelling", ["https://API.alteg.io/api/v2", "https://api.alteg.io:443/api/v1"])
+def test_every_spelling_of_a_server_has_the_same_budget(shared_tmp, spelling) -> None:
+    for url in ("https://api.alteg.io/api/v2", spelling):
+        open_place_log(url, windows_of(5, 200), None).close()
+    (directory,) = shared_tmp.iterdir()
+    assert len(list(directory.iterdir())) == 1
+
+
+def test_a_damaged_file_is_named(shared_tmp) -> None:
+    open_place_log("https://api.alteg.io/api/v2", windows_of(5, 200), None).close()
+    (directory,) = shared_tmp.iterdir()
+    (file,) = directory.iterdir()
+    file.write_bytes(b"no database" * 1000)
+    with pytest.raises(AltegioConnectionError, match=file.name):
+        open_place_log("https://api.alteg.io/api/v2", windows_of(5, 200), None)
