@@ -13,6 +13,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import pyarrow as pa
 
+from altegio_provider.tables.json_text import json_texts
+
 __all__ = ["AdbcWarehouse", "DuckDbWarehouse", "LoadRange", "Mode", "Warehouse", "load"]
 
 Mode = Literal["upsert", "replace_range", "append"]
@@ -264,24 +266,7 @@ def _flat(batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
         for batch in batches:
             columns = list(batch.columns)
             for number in nested:
-                columns[number] = _as_json(columns[number])
+                columns[number] = json_texts(columns[number])
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
     return pa.RecordBatchReader.from_batches(schema, flattened())
-
-
-def _as_json(column: pa.Array) -> pa.Array:
-    import orjson
-
-    # The distinct values are few (labels, rooms): each is written once.
-    texts: dict[str, str] = {}
-    values: list[str | None] = []
-    for value in column.to_pylist():
-        if value is None:
-            values.append(None)
-            continue
-        key = repr(value)
-        if key not in texts:
-            texts[key] = orjson.dumps(value, default=str).decode()
-        values.append(texts[key])
-    return pa.array(values, pa.string())
