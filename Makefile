@@ -12,8 +12,8 @@ help: ## list the targets
 setup: ## install everything into .venv (Python >= 3.11 and make are enough)
 	@scripts/install.sh
 
-demo: setup ## the sandbox, Airflow and the example DAGs, from nothing to a warehouse
-	@.venv/bin/python scripts/demo.py
+demo: setup ## the sandbox, Airflow and the example DAGs: a warehouse, and clients booked from a file
+	@$(RUN) scripts.demo
 
 test: setup ## all tests; make test ARGS="-k paging" runs some
 	@$(RUN) pytest $(ARGS)

@@ -1,0 +1,62 @@
+"""The demo's sandbox: a process of its own, and its control plane."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+
+from scripts.demo.places import REPOSITORY
+from scripts.demo.screen import step, tell
+
+
+class Sandbox:
+    """A running sandbox.
+
+    :param url: the base URL of the imitated API.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._control = url.removesuffix("/api/v2") + "/_sandbox"
+
+    def get(self, path: str) -> Any:
+        """Ask the control plane; docs/sandbox.md lists its routes."""
+        return self._answer(requests.get(self._control + path, timeout=30))
+
+    def post(self, path: str, body: Any) -> Any:
+        """Tell the control plane."""
+        return self._answer(requests.post(self._control + path, json=body, timeout=30))
+
+    def delete(self, path: str) -> None:
+        """Take something away through the control plane."""
+        self._answer(requests.delete(self._control + path, timeout=30))
+
+    @staticmethod
+    def _answer(answer: requests.Response) -> Any:
+        answer.raise_for_status()
+        return answer.json()
+
+
+@contextlib.contextmanager
+def running_sandbox() -> Iterator[Sandbox]:
+    """Start the imitated API on a free port."""
+    step("The sandbox: an imitation of the Altegio API, on this machine only")
+    command = [sys.executable, "-m", "altegio_provider.sandbox", "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if found := re.search(r"http\S+", line):
+                tell(f"  {found[0]}")
+                yield Sandbox(found[0])
+                return
+        raise SystemExit("The sandbox did not start; what it said is above.")
+    finally:
+        process.terminate()
+        process.wait()
