@@ -1,7 +1,7 @@
-"""The columns of activities, as data: one table, from which the Arrow schema and ``docs/schema.md`` both come.
+"""The columns of activities and of appointments, as data, from which Arrow schemas and ``docs/schema.md`` both come.
 
-The schema is the same for both families of routes. A column names the fields of the flat activity row that it is
-read from, the most trusted first: a later one fills the column where the earlier ones are empty.
+A schema is the same for both families of routes. A column names the fields of the flat row that it is read from, the
+most trusted first: a later one fills the column where the earlier ones are empty.
 """
 
 from __future__ import annotations
@@ -11,12 +11,26 @@ from functools import cached_property
 
 import pyarrow as pa
 
-__all__ = ["ACTIVITY_COLUMNS", "ACTIVITY_SCHEMA", "Column", "as_markdown"]
+__all__ = [
+    "ACTIVITY_COLUMNS",
+    "ACTIVITY_SCHEMA",
+    "APPOINTMENT_COLUMNS",
+    "APPOINTMENT_SCHEMA",
+    "Column",
+    "as_markdown",
+]
 
 _INT, _FLOAT, _TEXT, _FLAG = pa.int64(), pa.float64(), pa.string(), pa.bool_()
 _INSTANT, _WALL_CLOCK = pa.timestamp("us", tz="UTC"), pa.timestamp("us")
 _LABELS = pa.list_(
     pa.struct([("id", _INT), ("title", _TEXT), ("color", _TEXT), ("icon", _TEXT), ("font_color", _TEXT)])
+)
+_SERVICES = pa.list_(
+    pa.struct(
+        [("id", _INT), ("title", _TEXT)]
+        + [(name, _FLOAT) for name in ("cost", "first_cost", "manual_cost", "discount")]
+        + [("amount", _INT)]
+    )
 )
 _RESOURCES = pa.list_(pa.struct([("id", _INT), ("title", _TEXT), ("resource_id", _INT)]))
 
@@ -36,6 +50,8 @@ class Column:
         provider itself makes the value, or the family has no such field.
     :param description: what it means, in a sentence.
     :param locations: its fields under ``locations``, where they are others.
+    :param personal: whether it can name or reach a person who comes: filled only on demand.
+    :param zero_is_none: whether the API writes 0 where there is none.
     """
 
     name: str
@@ -44,6 +60,8 @@ class Column:
     companies: str
     description: str
     locations: str = _SAME
+    personal: bool = False
+    zero_is_none: bool = False
 
     @property
     def fields(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -58,6 +76,20 @@ class Column:
         companies, locations = self.fields
         return tuple(tuple(field.split(".")) for field in dict.fromkeys(companies + locations))
 
+
+_STAFF = (
+    Column("staff_name", _TEXT, "", "staff.name", "The team member's name."),
+    Column("staff_specialization", _TEXT, "", "staff.specialization", "What they do."),
+    Column("staff_position_id", _INT, "", "staff.position.id", "Their position."),
+    Column("staff_position_title", _TEXT, "", "staff.position.title", "Its title."),
+    Column("staff_rating", _FLOAT, "stars", "staff.rating", "Their rating."),
+    Column("staff_avatar", _TEXT, "URL", "staff.avatar", "Their picture."),
+)
+_DELETED = Column("is_deleted", _FLAG, "", "is_deleted, deleted", "Whether it is known to be deleted; else false.")
+_EXTRACTED = Column("extracted_at", _INSTANT, "UTC", "", "When the run that read the row began to read.")
+_TIMEZONE = Column(
+    "timezone", _TEXT, "IANA name", "", "The location's time zone, as the connection or the task names it."
+)
 
 ACTIVITY_COLUMNS: tuple[Column, ...] = (
     Column("location_id", _INT, "", _LOCATION, "The location that was asked.", "staff.company_id"),
@@ -75,18 +107,13 @@ ACTIVITY_COLUMNS: tuple[Column, ...] = (
     Column(
         "starts_at_local", _WALL_CLOCK, "wall clock", _START, "The same on the location's clock.", "date, timestamp"
     ),
-    Column("timezone", _TEXT, "IANA name", "", "The location's time zone, as the connection or the task names it."),
+    _TIMEZONE,
     Column("length_seconds", _INT, "seconds", "length", "How long it takes, a technical break included."),
     Column("capacity", _INT, "seats", "capacity", "Seats in all."),
     Column("booked_seats", _INT, "seats", "clients_count", "Seats taken; null where the API counts records only."),
     Column("records_count", _INT, "records", "records_count", "Bookings, each of one seat or more.", ""),
     Column("staff_id", _INT, "", "staff_id, staff.id", "The team member.", "staff_id, master_id, staff.id"),
-    Column("staff_name", _TEXT, "", "staff.name", "The team member's name."),
-    Column("staff_specialization", _TEXT, "", "staff.specialization", "What they do."),
-    Column("staff_position_id", _INT, "", "staff.position.id", "Their position."),
-    Column("staff_position_title", _TEXT, "", "staff.position.title", "Its title."),
-    Column("staff_rating", _FLOAT, "stars", "staff.rating", "Their rating."),
-    Column("staff_avatar", _TEXT, "URL", "staff.avatar", "Their picture."),
+    *_STAFF,
     Column("service_id", _INT, "", "service_id, service.id", "The service."),
     Column("service_title", _TEXT, "", "service.title", "Its title."),
     Column("service_comment", _TEXT, "", "service.comment", "Its comment."),
@@ -115,24 +142,124 @@ ACTIVITY_COLUMNS: tuple[Column, ...] = (
     Column("schedule_event_modified", _FLAG, "", "schedule_event_modified", "Whether it departs from the repetition."),
     Column("labels", _LABELS, "", "labels", "Its tags, in the API's order."),
     Column("resource_instances", _RESOURCES, "", "resource_instances", "Rooms and devices, in the API's order."),
-    Column("is_deleted", _FLAG, "", "is_deleted, deleted", "Whether it is known to be deleted; else false."),
+    _DELETED,
     Column("extra", _TEXT, "JSON", "", "What is in no other column, each value at the place where it came; else null."),
-    Column("extracted_at", _INSTANT, "UTC", "", "When the run that read the row began to read."),
+    _EXTRACTED,
+)
+
+APPOINTMENT_COLUMNS: tuple[Column, ...] = (
+    Column("location_id", _INT, "", "company_id", "The location that was asked."),
+    Column("id", _INT, "", "id", "The appointment. With `location_id` the key; null where the API sent no number."),
+    Column(
+        "activity_id", _INT, "", "activity_id", "The activity that it is in; null where in none.", zero_is_none=True
+    ),
+    Column(
+        "starts_at",
+        _INSTANT,
+        "UTC",
+        _START,
+        "When it starts: `timestamp` where it agrees with the naive `date` in the location's zone, else that date.",
+    ),
+    Column("starts_at_local", _WALL_CLOCK, "wall clock", _START, "The same on the location's clock."),
+    _TIMEZONE,
+    Column("length_seconds", _INT, "seconds", "length", "How long it takes."),
+    Column("duration_seconds", _INT, "seconds", "duration", "The API's other word for it."),
+    Column("clients_count", _INT, "seats", "clients_count", "Seats that it takes."),
+    Column(
+        "attendance",
+        _INT,
+        "",
+        "attendance, attendance_status",
+        "-1 absent, 0 waiting, 1 attended, 2 confirmed.",
+    ),
+    Column("attendance_slug", _TEXT, "", "attendance_status_slug", "The same as a word, such as `absent`."),
+    Column("client_id", _INT, "", "client_id, client.id", "The client; null where not known.", zero_is_none=True),
+    Column(
+        "client_phone_hash",
+        _TEXT,
+        "hex",
+        "client.phone, client_fictive_phone",
+        "Keyed hash of the client's phone; null without a key, and where the phone is masked or none.",
+    ),
+    Column(
+        "client_email_hash",
+        _TEXT,
+        "hex",
+        "client.email, client_fictive_email",
+        "Keyed hash of the client's e-mail address, likewise.",
+    ),
+    Column("client_name", _TEXT, "", "client.name", "The client's name.", personal=True),
+    Column("client_surname", _TEXT, "", "client.surname", "Their surname.", personal=True),
+    Column("client_patronymic", _TEXT, "", "client.patronymic", "Their patronymic.", personal=True),
+    Column("client_phone", _TEXT, "", "client.phone", "Their phone as the API writes it.", personal=True),
+    Column("client_email", _TEXT, "", "client.email", "Their e-mail address.", personal=True),
+    Column("client_gender", _INT, "", "client.gender", "0 unknown, 1 male, 2 female.", personal=True),
+    Column("client_birthday", _TEXT, "date", "client.birthday", "Their birthday.", personal=True),
+    Column(
+        "client_fictive_name",
+        _TEXT,
+        "",
+        "client_fictive_name",
+        "The name of a guest who is not a client.",
+        personal=True,
+    ),
+    Column("client_fictive_phone", _TEXT, "", "client_fictive_phone", "That guest's phone.", personal=True),
+    Column("client_fictive_email", _TEXT, "", "client_fictive_email", "That guest's e-mail address.", personal=True),
+    Column(
+        "comer_id", _INT, "", "comer_id, comer.id", "The visitor who comes in the client's place.", zero_is_none=True
+    ),
+    Column("comer_name", _TEXT, "", "comer.name", "Their name.", personal=True),
+    Column("staff_id", _INT, "", "staff_id, master_id, staff.id", "The team member.", zero_is_none=True),
+    *_STAFF,
+    Column("services", _SERVICES, "", "services", "The services booked, in the API's order."),
+    Column("labels", _LABELS, "", "labels", "Its tags, in the API's order."),
+    Column("payment_status", _INT, "", "payment_status", "As the API gives it."),
+    Column("paid_full", _INT, "", "paid_full", "As the API gives it: 1 where paid in full."),
+    Column("is_paid", _FLAG, "", "is_paid", "Whether it is paid."),
+    Column("is_overpaid", _FLAG, "", "is_overpaid", "Whether more was paid than it costs."),
+    Column("prepaid_status", _TEXT, "", "prepaid_status", "Whether it is paid ahead, such as `forbidden`."),
+    Column("is_sale_bill_printed", _FLAG, "", "is_sale_bill_printed", "Whether its bill was printed."),
+    Column("visit_id", _INT, "", "visit_id", "The visit that it is a part of.", zero_is_none=True),
+    Column("booking_user_id", _INT, "", "booking_user_id", "The account that booked online.", zero_is_none=True),
+    Column("bookform_id", _INT, "", "bookform_id", "The booking form that it came by.", zero_is_none=True),
+    Column("is_mobile", _FLAG, "", "is_mobile", "Whether it was booked on a phone."),
+    Column("is_client_notification_sent", _FLAG, "", "is_client_notification_sent", "Whether the client was notified."),
+    Column("source", _TEXT, "", "source", "What it was booked with; free text.", personal=True),
+    Column("record_from", _TEXT, "", "record_from", "Where it came from; free text.", personal=True),
+    Column("from_url", _TEXT, "URL", "from_url", "The page that it was booked on, query and all.", personal=True),
+    Column("external_id", _TEXT, "", "external_id", "Its number in another system; free text.", personal=True),
+    Column("comment", _TEXT, "", "comment", "A comment; free text.", personal=True),
+    Column("color", _TEXT, "`#rrggbb`", "custom_color", "Its colour."),
+    Column("font_color", _TEXT, "`#rrggbb`", "custom_font_color", "Its text's colour."),
+    Column("created_at", _INSTANT, "UTC", "created_datetime", "When it was booked."),
+    _DELETED,
+    Column(
+        "extra",
+        _TEXT,
+        "JSON",
+        "",
+        "What is in no other column, each value at the place where it came, if nobody can be known by it; else null.",
+    ),
+    _EXTRACTED,
 )
 
 #: The schema of every batch and file of activities.
 ACTIVITY_SCHEMA: pa.Schema = pa.schema([(column.name, column.type) for column in ACTIVITY_COLUMNS])
 
+#: The schema of every batch and file of appointments, with personal data or without.
+APPOINTMENT_SCHEMA: pa.Schema = pa.schema([(column.name, column.type) for column in APPOINTMENT_COLUMNS])
+
 
 def as_markdown(columns: tuple[Column, ...] = ACTIVITY_COLUMNS) -> str:
     """Return the columns as the table that stands in ``docs/schema.md``."""
-    lines = [
-        "| column | type | unit | `companies` | `locations` | what it is |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
+    families = ["field"] if all(column.locations == _SAME for column in columns) else ["`companies`", "`locations`"]
+    has_people = any(column.personal for column in columns)
+    heads = ["column", "type", "unit", *families, *(["personal"] if has_people else []), "what it is"]
+    lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     for column in columns:
-        companies, locations = (", ".join(f"`{field}`" for field in fields) or "-" for fields in column.fields)
-        cells = (f"`{column.name}`", _type_text(column.type), column.unit or "-", companies, locations)
+        fields = [", ".join(f"`{field}`" for field in fields) or "-" for fields in column.fields[: len(families)]]
+        personal = ["yes" if column.personal else "-"] if has_people else []
+        cells = [f"`{column.name}`", _type_text(column.type), column.unit or "-", *fields, *personal]
         lines.append(f"| {' | '.join(cells)} | {column.description} |")
     return "\n".join(lines)
 
