@@ -9,24 +9,31 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.compat import Asset, ObjectStoragePath
+from altegio_provider.compat import Asset, BaseHook, ObjectStoragePath, mask_secret
+from altegio_provider.tables.dataset import ParquetDataset
+from altegio_provider.tables.pseudonyms import Pseudonyms
 from altegio_provider.times import as_instant, load_zone
 
 if TYPE_CHECKING:
     from altegio_provider.compat import Context
     from altegio_provider.hooks.altegio import AltegioHook
+    from altegio_provider.tables.batches import RowBatches
 
 __all__ = [
+    "ExtractingTask",
     "Progress",
     "Window",
+    "extract",
+    "flag_of",
     "frame_transform",
     "ids_of",
     "number_of",
+    "pseudonyms_of",
     "storage_path",
     "tell_outlets",
     "window_of",
@@ -116,6 +123,13 @@ def number_of(argument: str, value: Any) -> int | None:
         raise _wrong(argument, "must be a whole number") from None
 
 
+def flag_of(argument: str, value: Any) -> bool:
+    """Take true or false and nothing else: a text such as ``"False"`` would count as true."""
+    if not isinstance(value, bool):
+        raise _wrong(argument, "must be True or False")
+    return value
+
+
 def frame_transform(transform: Callable[[Any], Any] | str | None) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     """Return a function on record batches that applies the user's function on DataFrames, chunk by chunk.
 
@@ -201,6 +215,75 @@ class Progress:
         per_minute = self._hook.settings.requests_per_minute
         share = f", {requests / seconds * 60 / per_minute:.0%} of the rate limit" if per_minute else ""
         self._log.info("%d rows, %d requests, %.0f rows/s%s", self._rows, requests, self._rows / seconds, share)
+
+
+class ExtractingTask(Protocol):
+    """What an extracting operator tells of itself."""
+
+    output_path: str
+    transform: Callable[[Any], Any] | str | None
+    outlets: Any
+
+    @property
+    def log(self) -> Any: ...
+
+
+def pseudonyms_of(conn_id: str) -> Pseudonyms:
+    """Return what hashes with the key of a connection, which is its password.
+
+    :raises AltegioValidationError: it has none, or one that is too short.
+    """
+    key = BaseHook.get_connection(conn_id).password or ""
+    mask_secret(key)
+    try:
+        return Pseudonyms(key.encode())
+    except ValueError as error:
+        raise AltegioValidationError(
+            f"the connection {conn_id!r} holds no key to hash with: its password is missing or too short.",
+            errors={"hash_key_conn_id": [str(error)]},
+            hint="Make one with `openssl rand -hex 32`, and keep it: with another key the hashes join no more.",
+        ) from None
+
+
+def extract(
+    task: ExtractingTask,
+    context: Context,
+    hook: AltegioHook,
+    location_id: int,
+    window: Window,
+    rows: Iterable[Mapping[str, Any]],
+    conversion: RowBatches,
+    notes: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write a range's rows into the task's dataset, tell the outlets, and return the summary.
+
+    :param rows: read when the writing has begun, never before the task's arguments are known to be right.
+    :param conversion: what makes them batches; it tells the log what did not add up.
+    :param notes: small JSON values to keep beside the file in the manifest.
+    """
+    transform = frame_transform(task.transform)
+    dataset = ParquetDataset(storage_path(task.output_path), location_id)
+    progress = Progress(hook, task.log)
+    with dataset.writer(window.start, window.end, notes) as writer:
+        for batch in transform(conversion.batches(rows)):
+            writer.write(batch)
+            progress.report(batch.num_rows)
+    conversion.warn(task.log)
+    stats = hook.get_conn().stats
+    summary = {
+        "path": str(task.output_path),
+        "files": writer.result.files,
+        "rows": writer.result.rows,
+        "bytes": writer.result.bytes,
+        "requests": stats.requests,
+        "retries": stats.retries,
+        "from": window.start.isoformat(),
+        "to": window.end.isoformat(),
+        "location_id": location_id,
+    }
+    task.log.info("Wrote %(rows)d rows of location %(location_id)d into %(path)s", summary)
+    tell_outlets(context, task.outlets, summary)
+    return summary
 
 
 def tell_outlets(context: Context, outlets: Sequence[Any], summary: Mapping[str, Any]) -> None:

@@ -159,6 +159,13 @@ class AltegioHook(BaseHook):
         location = self.location_id(location_id)
         return self.get_conn().client_appointments_between(location, date_from, date_to, **options)
 
+    def appointments_starting_between(
+        self, location_id: int | None, date_from: datetime | str, date_to: datetime | str, **options: Any
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what starts in a time, either family: :meth:`AltegioClient.appointments_starting_between`."""
+        location = self.location_id(location_id)
+        return self.get_conn().appointments_starting_between(location, date_from, date_to, **options)
+
     def update_event_appointment(
         self, location_id: int | None, event_id: int, record_id: int, changes: Mapping[str, Any]
     ) -> dict[str, Any]:

@@ -45,6 +45,8 @@ class RowBatches:
     #: The columns to make; among them ``id`` and those that every table has.
     columns: ClassVar[tuple[Column, ...]]
     schema: ClassVar[pa.Schema]
+    #: Which of what is left over does stand in ``extra``, where it is not all; for the log.
+    _proviso = ""
 
     def __init__(self, location_id: int, timezone: str, extracted_at: datetime | None = None) -> None:
         self._location_id = location_id
@@ -128,10 +130,14 @@ class RowBatches:
         """Tell a logger, once, what did not add up. It names fields and columns, never a value."""
         for column, times in self.misfits.items():
             log.warning(
-                "%d of %d rows: the value of %s did not fit its column and stands in `extra`", times, self.rows, column
+                "%d of %d rows: the value of %s did not fit its column and stands in `extra`%s",
+                times,
+                self.rows,
+                column,
+                self._proviso,
             )
         if named := sorted(filter(_NAME.fullmatch, self.unknown_fields)):
-            log.info("Fields without a column, which stand in `extra`: %s", ", ".join(named))
+            log.info("Fields without a column, which stand in `extra`%s: %s", self._proviso, ", ".join(named))
         if self.rows_without_id:
             log.warning("%d of %d rows have no `id` that is a number", self.rows_without_id, self.rows)
         if self.start_disagreements:

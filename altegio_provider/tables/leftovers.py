@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -15,14 +16,18 @@ class Leftovers:
     """Keeps what the rows of one page have left, each value at the place where it came.
 
     :param count: how many rows the page has.
+    :param may_stay: tells by its path and itself whether a value may be kept; default: all may.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, may_stay: Callable[[tuple[str, ...], Any], bool] | None = None) -> None:
         self._rows: dict[int, dict[str, Any]] = {}
         self._count = count
+        self._may_stay = may_stay
 
     def put(self, number: int, path: tuple[str, ...], value: Any) -> None:
         """Keep a value of a row; the path leads to it through the row's objects."""
+        if self._may_stay is not None and not self._may_stay(path, value):
+            return
         place = self._rows.setdefault(number, {})
         for name in path[:-1]:
             place = place.setdefault(name, {})

@@ -148,7 +148,7 @@ ACTIVITY_COLUMNS: tuple[Column, ...] = (
 )
 
 APPOINTMENT_COLUMNS: tuple[Column, ...] = (
-    Column("location_id", _INT, "", "company_id", "The location that was asked."),
+    Column("location_id", _INT, "", "company_id, staff.company_id", "The location that was asked."),
     Column("id", _INT, "", "id", "The appointment. With `location_id` the key; null where the API sent no number."),
     Column(
         "activity_id", _INT, "", "activity_id", "The activity that it is in; null where in none.", zero_is_none=True

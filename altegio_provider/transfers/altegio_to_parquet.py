@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from altegio_provider.compat import BaseOperator
-from altegio_provider.hooks.altegio import AltegioHook
+from altegio_provider.transfers._to_parquet import Reading, ToParquetOperator
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from altegio_provider.extraction import Window
+    from altegio_provider.hooks.altegio import AltegioHook
+    from altegio_provider.tables.pseudonyms import Pseudonyms
 
-    from altegio_provider.compat import Context
-
-__all__ = ["AltegioActivitiesToParquetOperator"]
+__all__ = ["AltegioActivitiesToParquetOperator", "AltegioAppointmentsToParquetOperator"]
 
 
-class AltegioActivitiesToParquetOperator(BaseOperator):
+#: What is joined to each appointment: the salon's own things always, people where they are used.
+_THINGS = ("staff", "services", "labels")
+
+
+class AltegioActivitiesToParquetOperator(ToParquetOperator):
     """Write the activities of a location that start in ``[date_from, date_to)`` into a Parquet dataset.
 
     Use it daily with a ``CronDataIntervalTimetable`` (on Airflow 3 a plain cron schedule gives an interval of zero
@@ -52,100 +54,122 @@ class AltegioActivitiesToParquetOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = (
-        "altegio_conn_id",
-        "location_id",
-        "output_path",
-        "date_from",
-        "date_to",
+        *ToParquetOperator.template_fields,
         "staff_ids",
         "service_ids",
         "capacity",
         "search",
-        "timezone",
     )
-    ui_color = "#e8f3ec"
 
     def __init__(
         self,
         *,
-        output_path: str,
-        location_id: int | str | None = None,
-        date_from: datetime | str = "{{ data_interval_start }}",
-        date_to: datetime | str = "{{ data_interval_end }}",
         staff_ids: Sequence[int] | str | None = None,
         service_ids: Sequence[int] | str | None = None,
         capacity: int | str | None = None,
         search: str | None = None,
-        timezone: str | None = None,
-        lookback: timedelta = timedelta(0),
-        transform: Callable[[pd.DataFrame], pd.DataFrame] | str | None = None,
-        concurrency: int = 4,
-        page_size: int | None = None,
-        altegio_conn_id: str = AltegioHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.output_path = output_path
-        self.location_id = location_id
-        self.date_from = date_from
-        self.date_to = date_to
         self.staff_ids = staff_ids
         self.service_ids = service_ids
         self.capacity = capacity
         self.search = search
-        self.timezone = timezone
-        self.lookback = lookback
-        self.transform = transform
-        self.concurrency = concurrency
-        self.page_size = page_size
-        self.altegio_conn_id = altegio_conn_id
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Read, convert and write; see the class."""
-        from altegio_provider import extraction
+    def _reading(self, hook: AltegioHook, location_id: int, window: Window, timezone: str) -> Reading:
+        from altegio_provider.extraction import ids_of, number_of
         from altegio_provider.tables.activities import ActivityBatches
-        from altegio_provider.tables.dataset import ParquetDataset
 
-        hook = AltegioHook(self.altegio_conn_id)
-        location_id = hook.location_id(self.location_id)
-        timezone = self.timezone or hook.settings.timezone
-        window = extraction.window_of(self.date_from, self.date_to, self.lookback, timezone)
-        transform = extraction.frame_transform(self.transform)
-        dataset = ParquetDataset(extraction.storage_path(self.output_path), location_id)
-        try:
-            activities = hook.list_activities(
-                location_id,
-                window.start,
-                window.end,
-                staff_ids=extraction.ids_of("staff_ids", self.staff_ids),
-                service_ids=extraction.ids_of("service_ids", self.service_ids),
-                capacity=extraction.number_of("capacity", self.capacity),
-                search=self.search or None,
-                page_size=self.page_size,
-                concurrency=self.concurrency,
-                timezone=timezone,
-            )
-            conversion = ActivityBatches(location_id, timezone)
-            progress = extraction.Progress(hook, self.log)
-            with dataset.writer(window.start, window.end) as writer:
-                for batch in transform(conversion.batches(activities)):
-                    writer.write(batch)
-                    progress.report(batch.num_rows)
-            stats = hook.get_conn().stats
-        finally:
-            hook.close()
-        conversion.warn(self.log)
-        summary = {
-            "path": str(self.output_path),
-            "files": writer.result.files,
-            "rows": writer.result.rows,
-            "bytes": writer.result.bytes,
-            "requests": stats.requests,
-            "retries": stats.retries,
-            "from": window.start.isoformat(),
-            "to": window.end.isoformat(),
-            "location_id": location_id,
-        }
-        self.log.info("Wrote %(rows)d activities of location %(location_id)d into %(path)s", summary)
-        extraction.tell_outlets(context, self.outlets, summary)
-        return summary
+        activities = hook.list_activities(
+            location_id,
+            window.start,
+            window.end,
+            staff_ids=ids_of("staff_ids", self.staff_ids),
+            service_ids=ids_of("service_ids", self.service_ids),
+            capacity=number_of("capacity", self.capacity),
+            search=self.search or None,
+            page_size=self.page_size,
+            concurrency=self.concurrency,
+            timezone=timezone,
+        )
+        return Reading(activities, ActivityBatches(location_id, timezone))
+
+
+class AltegioAppointmentsToParquetOperator(ToParquetOperator):
+    """Write the appointments of a location that start in ``[date_from, date_to)`` into a Parquet dataset.
+
+    The past is allowed, under either family of routes: the same service answers both, and this list is its only one.
+    The dataset is written as by :class:`AltegioActivitiesToParquetOperator`: a run replaces its own range, whole or
+    not at all. Attendance is marked after a class, and sometimes days after: give a ``lookback``.
+
+    **Personal data** (names, phones, e-mails, birthdays, free texts) are left out, and not even asked for, unless
+    ``include_personal_data=True``; the columns are there in either case. To tell clients apart and to join them to
+    other data without knowing them, there are their ``client_id`` and, with ``hash_key_conn_id``, keyed hashes of
+    phone and e-mail, the same in every run and location that has the key. ``docs/schema.md`` says what passes.
+
+    Operation: ``GET /locations/{id}/appointments``.
+
+    :param output_path: where the dataset is, as any URL that ``ObjectStoragePath`` takes; not the activities' one.
+        One file, where it ends in ``.parquet``. Templated.
+    :param location_id: the location; default: the connection's. Templated.
+    :param date_from: the start: ISO 8601 text or a datetime; a naive one is on the location's wall clock.
+        Default: the start of the data interval. Templated.
+    :param date_to: the end, not included. Default: the end of the data interval. Templated.
+    :param include_personal_data: whether the personal columns are filled.
+    :param hash_key_conn_id: a connection, of any type, whose password is the key of the hashes: a secret of 16
+        characters or more, such as ``openssl rand -hex 32`` makes. Without, the columns of hashes are null. Templated.
+    :param timezone: the location's IANA time zone; default: the connection's. Templated.
+    :param lookback: widens the range backwards, for appointments that were changed late.
+    :param transform: a function from DataFrame to DataFrame, or its import path, applied chunk by chunk before
+        writing. The DataFrame has Arrow-backed types; what comes back must keep one schema over the run.
+    :param concurrency: requests under way at once, at most.
+    :param page_size: rows a request, 250 at the most and by default.
+    :param altegio_conn_id: the connection. Templated.
+    :returns: by XCom and on the asset events of the outlets: ``path``, ``files``, ``rows``, ``bytes``,
+        ``requests``, ``retries``, ``from``, ``to`` and ``location_id``; nothing of any appointment.
+    :raises AltegioValidationError: an argument or the key cannot be right; nothing was touched.
+    :raises AltegioAuthError: the user has no right to see appointments.
+    :raises AltegioError: what a request ended in; the old dataset stays as it was.
+    """
+
+    template_fields: Sequence[str] = (*ToParquetOperator.template_fields, "hash_key_conn_id")
+
+    def __init__(
+        self, *, include_personal_data: bool = False, hash_key_conn_id: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.include_personal_data = include_personal_data
+        self.hash_key_conn_id = hash_key_conn_id
+
+    def _reading(self, hook: AltegioHook, location_id: int, window: Window, timezone: str) -> Reading:
+        from altegio_provider.extraction import flag_of
+        from altegio_provider.tables.appointments import AppointmentBatches
+
+        flag_of("include_personal_data", self.include_personal_data)
+        pseudonyms = self._pseudonyms()
+        if pseudonyms is None and not self.include_personal_data:
+            self.log.info("No hash_key_conn_id: client_phone_hash and client_email_hash stay null")
+        people = [
+            *(["client"] if self.include_personal_data or pseudonyms else []),
+            *(["comer"] if self.include_personal_data else []),
+        ]
+        appointments = hook.appointments_starting_between(
+            location_id,
+            window.start,
+            window.end,
+            include=(*_THINGS, *people),
+            page_size=self.page_size,
+            concurrency=self.concurrency,
+            timezone=timezone,
+        )
+        conversion = AppointmentBatches(
+            location_id, timezone, include_personal_data=self.include_personal_data, pseudonyms=pseudonyms
+        )
+        return Reading(appointments, conversion, {"personal_data": self.include_personal_data})
+
+    def _pseudonyms(self) -> Pseudonyms | None:
+        if self.hash_key_conn_id in (None, "", "None"):
+            return None
+        from altegio_provider.extraction import pseudonyms_of
+
+        return pseudonyms_of(str(self.hash_key_conn_id))

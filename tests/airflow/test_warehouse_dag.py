@@ -15,6 +15,7 @@ from altegio_provider.building import DataCheckError, build_tables, files_loaded
 from altegio_provider.compat import AirflowNotFoundException
 from altegio_provider.loading import open_warehouse
 from altegio_provider.tables.activities import ActivityBatches
+from altegio_provider.tables.appointments import AppointmentBatches
 from altegio_provider.tables.dataset import ParquetDataset
 from altegio_provider.transfers.parquet_to_sql import ParquetToSqlOperator
 from tests.services import connection_of, postgres_uri
@@ -54,10 +55,10 @@ def ask(request, tmp_path, monkeypatch):
             opened.run(f"DROP SCHEMA {schema} CASCADE")
 
 
-def write(root, events, day=DAY, location_id=1001, extracted_at=None) -> None:
-    """Write a day of activities."""
+def write(root, rows, day=DAY, location_id=1001, extracted_at=None, batches=ActivityBatches) -> None:
+    """Write a day of activities, or of what else."""
     with ParquetDataset(root, location_id).writer(day, day + timedelta(days=1)) as writer:
-        for batch in ActivityBatches(location_id, "UTC").batches(events):
+        for batch in batches(location_id, "UTC").batches(rows):
             if extracted_at is not None:
                 column = pa.array([extracted_at] * batch.num_rows, pa.timestamp("us", tz="UTC"))
                 batch = batch.set_column(batch.schema.get_field_index("extracted_at"), "extracted_at", column)
@@ -134,24 +135,26 @@ def test_the_fill_curve_grows_with_every_extract(ask, tmp_path) -> None:
 
 
 def test_no_shows_are_counted_where_appointments_are_loaded(ask, tmp_path) -> None:
-    write(tmp_path, [event(1), event(2, service=8)])
-    attendance = [(1, -1), (1, 1), (1, 1), (1, 0), (2, 1), (99, -1)]
-    rows = pa.table(
-        {
-            "location_id": [1001] * 6,
-            "id": list(range(6)),
-            "activity_id": [one for one, _ in attendance],
-            "attendance": [mark for _, mark in attendance],
-        }
-    )
-    from altegio_provider.warehouse import load as load_rows
-
-    with open_warehouse("altegio_warehouse") as opened:
-        reader = pa.RecordBatchReader.from_batches(rows.schema, rows.to_batches())
-        load_rows(opened, reader, "altegio_appointments", mode="upsert", key=("location_id", "id"))
-    load(tmp_path)
-    found = ask("SELECT service_id, appointments, absent, no_show_rate FROM altegio_no_show ORDER BY service_id")
-    assert found == [(7, 3, 1, pytest.approx(1 / 3)), (8, 1, 0, 0.0)]
+    write(tmp_path / "activities", [event(1), event(2, service=8)])
+    attendance = [(1, -1), (1, 1), (1, 1), (1, 0), (2, 1), (2, 2), (0, -1), (99, -1)]
+    rows = [
+        {"id": number, "activity_id": one, "attendance": mark, "client_id": 170, "date": "2026-11-10T09:00:00"}
+        for number, (one, mark) in enumerate(attendance, 1)
+    ]
+    gone = {**rows[0], "id": 9, "deleted": True}
+    write(tmp_path / "appointments", [*rows, gone], batches=AppointmentBatches)
+    for _ in range(2):
+        ParquetToSqlOperator(
+            task_id="load",
+            source_path=str(tmp_path / "appointments"),
+            table="altegio_appointments",
+            mode="replace_range",
+            conn_id="altegio_warehouse",
+        ).execute({})
+        load(tmp_path / "activities")
+        found = ask("SELECT service_id, appointments, absent, no_show_rate FROM altegio_no_show ORDER BY service_id")
+        assert found == [(7, 3, 1, pytest.approx(1 / 3)), (8, 1, 0, 0.0)]
+        assert ask("SELECT count(*) FROM altegio_appointments WHERE activity_id IS NULL") == [(1,)]
 
 
 def test_an_event_loads_what_it_names_and_no_more(ask, tmp_path) -> None:

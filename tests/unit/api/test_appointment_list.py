@@ -225,3 +225,49 @@ def test_a_list_whose_order_is_not_stable_is_read_to_the_end(connect, altegio_sa
     day = {"date_from": f"{DAY}", "date_to": f"{DAY + timedelta(days=1)}"}
     assert len(list(client.list_appointments(LOCATION, **day, page_size=25))) == 60
     assert altegio_sandbox.stats()["requests"] < 40
+
+
+@pytest.mark.parametrize("family", ["companies", "locations"])
+@pytest.mark.parametrize(
+    ("begin", "end", "places"),
+    [("10:00", "12:00", [0, 0]), ("10:00:01", "12:00", []), ("10:30", "12:00:01", [1, 1, 1]), ("18:00", "19:00", [2])],
+)
+def test_what_starts_in_a_range_is_listed_in_either_family(connect, classes, family, begin, end, places):
+    rows = connect(family).appointments_starting_between(LOCATION, f"{DAY}T{begin}", f"{DAY}T{end}")
+    assert events_of(rows) == sorted(classes[place] for place in places)
+
+
+def test_neighbouring_ranges_share_nothing_and_miss_nothing(connect, altegio_sandbox):
+    """Half-hourly classes of an hour and of no time at all, on the day of 25 hours."""
+    altegio_sandbox.add_location(LOCATION, timezone="Europe/Riga", staff=[STAFF], services=[{"id": 2}])
+    midnight = datetime(2025, 10, 26)  # noqa: DTZ001 - a wall clock
+    starts = [midnight + timedelta(minutes=30 * number) for number in range(48)]
+    altegio_sandbox.add_events(
+        LOCATION,
+        [
+            {"date": start.isoformat(), "length": length, "first_records": 1, "first_seats": 1}
+            for start in starts
+            for length in (0, 3600)
+        ],
+    )
+    client = connect(timezone="Europe/Riga")
+    cuts = [datetime(2025, 10, 25, 21, tzinfo=UTC) + timedelta(minutes=50 * number) for number in range(31)]
+    parts = [
+        [row["id"] for row in client.appointments_starting_between(LOCATION, *pair, include=())]
+        for pair in itertools.pairwise(cuts)
+    ]
+    read = [number for part in parts for number in part]
+    assert len(read) == len(set(read)) == 96
+
+
+def test_a_time_zone_may_be_given(connect, classes):
+    rows = connect().appointments_starting_between(
+        LOCATION, f"{DAY}T12:00", f"{DAY}T12:30", include=(), timezone="Etc/GMT-2"
+    )
+    # The location is on UTC in truth: its wall clock is believed, in the zone given.
+    assert events_of(rows) == [classes[1]] * 3
+
+
+def test_starts_are_listed_only_of_a_range_that_is_one(connect, classes):
+    with pytest.raises(AltegioValidationError, match="reversed"):
+        connect().appointments_starting_between(LOCATION, "2026-01-02", "2026-01-01")

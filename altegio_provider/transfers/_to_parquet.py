@@ -1,0 +1,86 @@
+"""What the operators that write a range of time into a Parquet dataset share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from altegio_provider.compat import BaseOperator
+from altegio_provider.hooks.altegio import AltegioHook
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from altegio_provider.compat import Context
+    from altegio_provider.extraction import Window
+    from altegio_provider.tables.batches import RowBatches
+
+__all__ = ["Reading", "ToParquetOperator"]
+
+
+class Reading(NamedTuple):
+    """What a run writes: its rows, what makes them batches, and what to note of it in the manifest."""
+
+    rows: Iterable[Mapping[str, Any]]
+    conversion: RowBatches
+    notes: Mapping[str, Any] = {}
+
+
+class ToParquetOperator(BaseOperator):
+    """The range, the dataset and the connection; the operators' own pages describe them."""
+
+    template_fields: Sequence[str] = (
+        "altegio_conn_id",
+        "location_id",
+        "output_path",
+        "date_from",
+        "date_to",
+        "timezone",
+    )
+    ui_color = "#e8f3ec"
+
+    def __init__(
+        self,
+        *,
+        output_path: str,
+        location_id: int | str | None = None,
+        date_from: datetime | str = "{{ data_interval_start }}",
+        date_to: datetime | str = "{{ data_interval_end }}",
+        timezone: str | None = None,
+        lookback: timedelta = timedelta(0),
+        transform: Callable[[pd.DataFrame], pd.DataFrame] | str | None = None,
+        concurrency: int = 4,
+        page_size: int | None = None,
+        altegio_conn_id: str = AltegioHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.output_path = output_path
+        self.location_id = location_id
+        self.date_from = date_from
+        self.date_to = date_to
+        self.timezone = timezone
+        self.lookback = lookback
+        self.transform = transform
+        self.concurrency = concurrency
+        self.page_size = page_size
+        self.altegio_conn_id = altegio_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read, convert and write; see the class."""
+        from altegio_provider.extraction import extract, window_of
+
+        hook = AltegioHook(self.altegio_conn_id)
+        try:
+            location_id = hook.location_id(self.location_id)
+            timezone = self.timezone or hook.settings.timezone
+            window = window_of(self.date_from, self.date_to, self.lookback, timezone)
+            reading = self._reading(hook, location_id, window, timezone)
+            return extract(self, context, hook, location_id, window, *reading)
+        finally:
+            hook.close()
+
+    def _reading(self, hook: AltegioHook, location_id: int, window: Window, timezone: str) -> Reading:
+        """Return what to write; nothing is asked of the API before the rows are read."""
+        raise NotImplementedError
