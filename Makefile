@@ -2,6 +2,8 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 export PYTHON
+# Airflow is run in many processes, and each would compile thousands of modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench scale torture sandbox lock clean
@@ -16,7 +18,7 @@ demo: setup ## the sandbox, Airflow and the example DAGs: a warehouse, and clien
 	@$(RUN) scripts.demo
 
 test: setup ## all tests; make test ARGS="-k paging" runs some
-	@$(RUN) pytest $(ARGS)
+	@$(RUN) pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 check: setup ## the linters: ruff, its format, mypy --strict on the package
 	@$(RUN) ruff check .

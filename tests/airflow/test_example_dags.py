@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -16,14 +17,15 @@ DAGS = sorted(path.stem for path in (Path(__file__).parents[2] / "dags").glob("*
 HEAVY = {"pandas", "pyarrow", "requests", "pydantic", "sqlalchemy", "orjson", "pyroaring", "redis", "fastapi"}
 
 
-def modules_after(code: str) -> set[str]:
+@functools.cache
+def modules_after(code: str) -> frozenset[str]:
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys; print(*sorted(sys.modules))"],
         capture_output=True,
         text=True,
         check=True,
     )
-    return set(done.stdout.split())
+    return frozenset(done.stdout.split())
 
 
 @pytest.mark.parametrize("name", DAGS)
