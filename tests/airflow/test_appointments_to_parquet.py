@@ -6,6 +6,7 @@ import json
 import logging
 from datetime import UTC, datetime, timedelta
 
+import duckdb
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +18,7 @@ from altegio_provider.tables.dataset import read_manifest
 from altegio_provider.tables.pseudonyms import Pseudonyms
 from altegio_provider.tables.schema import APPOINTMENT_COLUMNS, APPOINTMENT_SCHEMA
 from altegio_provider.transfers.altegio_to_parquet import AltegioAppointmentsToParquetOperator
+from tests.services import connection_of
 
 DAY = ("2026-11-10T00:00:00+02:00", "2026-11-11T00:00:00+02:00")
 KEY = "a secret of the studio's own"
@@ -234,3 +236,29 @@ def test_lookback_takes_in_what_was_marked_late(connect, tmp_path) -> None:
     both, looked = (pd.read_parquet(tmp_path / name) for name in ("both", "looked"))
     assert set(both["id"]) == set(looked["id"])
     assert looked["starts_at"].min() < datetime(2026, 11, 9, 12, tzinfo=UTC)
+
+
+def test_the_daily_dag_brings_three_locations_into_the_warehouse(
+    connect, airflow, airflow_db, altegio_sandbox, tmp_path
+) -> None:
+    airflow("pools", "set", "altegio", "4", "Altegio")
+    where = str(tmp_path / "warehouse.duckdb")
+    airflow(
+        "dags",
+        "test",
+        "altegio_appointments_daily",
+        "--conf",
+        json.dumps({"date_from": "2026-11-10", "date_to": "2026-11-11"}),
+        AIRFLOW_CONN_ALTEGIO_WAREHOUSE=connection_of("duckdb", where),
+        ALTEGIO_DATA=str(tmp_path / "my data"),
+        ALTEGIO_HASH_KEY="altegio_key",
+    )
+    frame = pd.read_parquet(tmp_path / "my data" / "appointments")
+    days = frame.groupby("location_id")["starts_at_local"].agg(lambda starts: starts.dt.date.nunique())
+    assert days.to_dict() == {1001: 8, 1002: 8, 1003: 8}
+    with duckdb.connect(where, read_only=True) as warehouse:
+        counted = warehouse.execute(
+            "SELECT count(*), count(client_phone_hash), count(client_phone), count(activity_id) "
+            "FROM altegio_appointments"
+        ).fetchone()
+    assert counted == (len(frame), len(frame), 0, len(frame))

@@ -1,0 +1,72 @@
+"""Every appointment of every location, each day, into a Parquet dataset and the warehouse, without personal data.
+
+Each run reads the day before and the week before that again, for attendance is marked late. With it in the warehouse,
+``altegio_warehouse_load`` has the no-show rate. ``ALTEGIO_DATA`` and ``ALTEGIO_LOCATIONS`` are those of
+``altegio_activities_daily``, ``ALTEGIO_WAREHOUSE`` that of ``altegio_warehouse_load``; and:
+
+* ``ALTEGIO_HASH_KEY``: the connection whose password is the key for hashes of phones and e-mails (default: none, and
+  no hashes; ``docs/schema.md``).
+
+For another range, trigger the DAG with ``{"date_from": "2026-11-01", "date_to": "2026-11-08"}``: days on each
+location's own clock, and the week before them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from altegio_provider.compat import Asset, CronDataIntervalTimetable, dag, retry_policy, task
+from altegio_provider.transfers.altegio_to_parquet import AltegioAppointmentsToParquetOperator
+from altegio_provider.transfers.parquet_to_sql import ParquetToSqlOperator
+
+DATA = os.environ.get("ALTEGIO_DATA", "data").rstrip("/")
+LOCATIONS = os.environ.get("ALTEGIO_LOCATIONS", "1001=Europe/Riga,1002=America/New_York,1003=Asia/Tbilisi")
+WAREHOUSE = os.environ.get("ALTEGIO_WAREHOUSE", "altegio_warehouse")
+HASH_KEY = os.environ.get("ALTEGIO_HASH_KEY")
+
+
+@dag(
+    # On Airflow 3 a plain "@daily" gives an interval of zero length; this one is the day before.
+    schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
+    start_date=datetime(2026, 1, 1),  # noqa: DTZ001 - the timetable's zone
+    catchup=False,
+    max_active_runs=1,
+    params={"date_from": "", "date_to": ""},
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=2), "retry_policy": retry_policy()},
+    tags=["altegio"],
+    doc_md=__doc__,
+)
+def altegio_appointments_daily() -> None:
+    @task
+    def locations() -> list[dict[str, str]]:
+        pairs = (location.split("=") for location in LOCATIONS.split(","))
+        return [{"location_id": number, "timezone": timezone} for number, timezone in pairs]
+
+    extracted = AltegioAppointmentsToParquetOperator.partial(
+        task_id="extract",
+        output_path=f"{DATA}/appointments",
+        date_from="{{ params.date_from or data_interval_start }}",
+        date_to="{{ params.date_to or data_interval_end }}",
+        lookback=timedelta(days=7),
+        hash_key_conn_id=HASH_KEY,
+        outlets=[Asset(name="altegio_appointments", uri="altegio://appointments")],
+        pool="altegio",
+    ).expand_kwargs(locations())
+
+    @task
+    def written(summaries: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+        return {"files": [file for summary in summaries for file in summary["files"]]}
+
+    ParquetToSqlOperator(
+        task_id="load",
+        source_path=written(extracted.output),
+        table="altegio_appointments",
+        mode="replace_range",
+        conn_id=WAREHOUSE,
+    )
+
+
+altegio_appointments_daily()
