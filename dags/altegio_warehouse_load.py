@@ -9,8 +9,8 @@ dataset the warehouse lacks; triggered by hand, it loads the whole dataset. Set 
 
 The tables: ``altegio_activities`` (as extracted), ``altegio_occupancy`` (by day, location and service),
 ``altegio_no_show`` (the same, from the ``altegio_appointments`` that ``altegio_appointments_daily`` loads),
-``altegio_fill_curve`` (by days before the start) and the ``altegio_snapshots`` that it is made of. The SQL is in ``sql/warehouse``. Its checks stop
-the run, and the analysts' tables stay as they were.
+``altegio_fill_curve`` (by days before the start) and the ``altegio_snapshots`` that it is made of. The SQL is in
+``sql/warehouse``. Its checks stop the run, and the analysts' tables stay as they were.
 """
 
 from __future__ import annotations
