@@ -32,6 +32,11 @@ class BookingImport(FileImport):
     lane = "event_id"
 
     @cached_property
+    def _meant(self) -> dict[str, int]:
+        """The events that rows name by their start, by the hash of that name."""
+        return {}
+
+    @cached_property
     def _events(self) -> EventFinder:
         return EventFinder(self.client, self.location_id, self.timezone)
 
@@ -61,26 +66,55 @@ class BookingImport(FileImport):
         return plan
 
     def _plan(self, row: SourceRow, request: BookingRequest) -> None:
-        event_id = request.event_id
-        if event_id is None and request.event is not None:
-            found = self._events.find(request.event)
-            if isinstance(found, str):
-                self.spool.reject(row.line, [found], row.values)
-                return
-            event_id = found
-        if event_id is None:
-            raise AssertionError("validation lets no row through without an event")
-        key = content = key_of(self.location_id, event_id, request.identity(), request.seats)
-        if request.external_id is not None:
-            key = key_of(self.location_id, "external_id", request.external_id)
+        found = self._event_of(request)
+        if isinstance(found, str):
+            self.spool.reject(row.line, [found], row.values)
+            return
+        key, content = self._keys(request, found)
         self._accept(
             row,
             key,
-            event_id,
+            found,
             request.appointment(),
             seats=request.seats,
             content=content if request.external_id is not None else None,
         )
+
+    def _keys(self, request: BookingRequest, event_id: int) -> tuple[str, str]:
+        """Return the row's key in the ledger, and the one that it would have without an ``external_id``."""
+        content = key_of(self.location_id, event_id, request.identity(), request.seats)
+        if request.external_id is None:
+            return content, content
+        return key_of(self.location_id, "external_id", request.external_id), content
+
+    def _event_of(self, request: BookingRequest) -> int | str:
+        """Return the event that a row means, or why there is none.
+
+        What cannot be looked up (under ``locations`` nothing past can be; a class may be moved or deleted) is known
+        from the ledger, for the clients who are in it: that they are booked does not change. Nobody else is booked
+        into what is not there any more.
+        """
+        if request.event_id is not None:
+            return request.event_id
+        if request.event is None:
+            raise AssertionError("validation lets no row through without an event")
+        reference = key_of(self.location_id, *request.event.name())
+        found = self._events.find(request.event)
+        if not isinstance(found, str):
+            self._meant[reference] = found
+            return found
+        with self.ledger.session() as session:
+            for event_id in session.meant_by(reference):
+                key, content = self._keys(request, event_id)
+                known = session.known([key]).get(key)
+                if known is not None and known.content == content:
+                    return event_id
+        return found
+
+    def _recall(self) -> None:
+        with self.ledger.session() as session:
+            session.remember(self._meant)
+        super()._recall()
 
     def _why_duplicate(self, first: Pending, body: Mapping[str, Any]) -> str:
         reason = super()._why_duplicate(first, body)

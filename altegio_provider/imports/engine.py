@@ -12,7 +12,6 @@ Nothing is sent before every row has been read, checked and weighed. What the ro
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +28,7 @@ from altegio_provider.imports.reconcile import Reconciler
 from altegio_provider.imports.runner import OTHER_CONTENT, Halt, Runner, Sent, standing
 from altegio_provider.imports.source import RowSource
 from altegio_provider.imports.spool import Pending, Spool, Status
+from altegio_provider.imports.stop import Stop
 
 __all__ = ["FileImport", "ImportOptions", "OnDuplicate"]
 
@@ -65,7 +65,7 @@ class FileImport(ABC):
     :param timezone: the location's.
     :param spool: takes the rows; afterwards it holds what became of each.
     :param ledger: of this kind and location.
-    :param stop: set it from anywhere, and what is under way is finished and recorded.
+    :param stop: set it from anywhere, a signal handler too, and what is under way is finished and recorded.
     :param on_progress: told of (rows settled, rows to send).
     """
 
@@ -83,7 +83,7 @@ class FileImport(ABC):
         ledger: Ledger,
         options: ImportOptions,
         *,
-        stop: threading.Event | None = None,
+        stop: Stop | None = None,
         on_progress: Callable[[int, int], None] = lambda _settled, _rows: None,
     ) -> None:
         self.client = client
@@ -92,7 +92,7 @@ class FileImport(ABC):
         self.spool = spool
         self.ledger = ledger
         self.options = options
-        self._stop = stop or threading.Event()
+        self._stop = stop or Stop()
         self._on_progress = on_progress
         self._repeats: Counter[str] = Counter()
         self._doubted_before: set[int] = set()

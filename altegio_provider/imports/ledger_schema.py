@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-__all__ = ["LedgerError", "bookings", "insert_new", "open_engine", "runs"]
+__all__ = ["LedgerError", "bookings", "insert_new", "open_engine", "references", "runs"]
 
 #: The version of the tables; a ledger of a higher one was written by a newer release.
 VERSION = 1
@@ -39,6 +39,15 @@ bookings = sa.Table(
     sa.Column("changed_at", sa.Float(53), nullable=False),
     # A record belongs to one row only, whoever looks for it at the same time.
     sa.UniqueConstraint("kind", "location_id", "record_id", name="altegio_ledger_record"),
+    mysql_engine="InnoDB",
+)
+#: What files called an event, as a hash, and which it was: a past, moved or deleted one is not to be looked up again.
+references = sa.Table(
+    "altegio_ledger_references",
+    _metadata,
+    sa.Column("location_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("reference", sa.String(64), primary_key=True),
+    sa.Column("event_id", sa.BigInteger, primary_key=True, autoincrement=False),
     mysql_engine="InnoDB",
 )
 #: One row for every run, by which others see whether it is alive.
@@ -111,19 +120,20 @@ def open_engine(url: str) -> sa.Engine:
     return engine
 
 
-def insert_new(connection: sa.Connection, entries: Sequence[dict[str, Any]]) -> None:
+def insert_new(connection: sa.Connection, table: sa.Table, entries: Sequence[dict[str, Any]]) -> None:
     """Insert entries, passing over those whose key is there already."""
     statement: Any
     dialect = connection.dialect.name
     if dialect in ("postgresql", "sqlite"):
         insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-        statement = insert(bookings).on_conflict_do_nothing()
+        statement = insert(table).on_conflict_do_nothing()
     elif dialect in ("mysql", "mariadb"):
-        statement = sa.insert(bookings).prefix_with("IGNORE")
+        statement = sa.insert(table).prefix_with("IGNORE")
     else:
         raise LedgerError(f"a ledger on {dialect} is not supported: use SQLite, PostgreSQL or MySQL")
     # In one order, so that two importers of the same file wait for each other and never in a circle.
-    connection.execute(statement, sorted(entries, key=lambda entry: str(entry["key"])))
+    key = [column.name for column in table.primary_key]
+    connection.execute(statement, sorted(entries, key=lambda entry: [entry[name] for name in key]))
 
 
 def _let_sqlite_lock_early(engine: sa.Engine) -> None:

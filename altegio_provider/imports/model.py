@@ -62,6 +62,11 @@ class EventReference:
     staff_id: int | None
     staff_name: str | None = field(repr=False)
 
+    def name(self) -> tuple[Any, ...]:
+        """Return what the event is called; it is the same however the file writes it."""
+        title, staff = (None if text is None else folded(text) for text in (self.service_title, self.staff_name))
+        return f"{self.start:%Y-%m-%d %H:%M:%S}", self.start.fold, self.service_id, title, self.staff_id, staff
+
 
 @dataclass(frozen=True, slots=True)
 class BookingRequest:

@@ -7,7 +7,6 @@ a row is searched for, the ledger says so, and no other run searches for it or s
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from altegio_provider.imports.ledger import Ledger
 from altegio_provider.imports.liveness import Watch
 from altegio_provider.imports.matching import Absent, Found, Undecided, Verdict
 from altegio_provider.imports.spool import Pending, Spool, Status
+from altegio_provider.imports.stop import Stop
 
 __all__ = ["Reconciler", "Search"]
 
@@ -45,9 +45,7 @@ class Reconciler:
     :param stop: set it from anywhere, and the search ends soon; what it held is in doubt as before.
     """
 
-    def __init__(
-        self, spool: Spool, ledger: Ledger, search: Search, *, settle_seconds: float, stop: threading.Event
-    ) -> None:
+    def __init__(self, spool: Spool, ledger: Ledger, search: Search, *, settle_seconds: float, stop: Stop) -> None:
         self._spool = spool
         self._ledger = ledger
         self._search = search

@@ -11,7 +11,6 @@ last seats; lanes run side by side.
 from __future__ import annotations
 
 import heapq
-import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -28,6 +27,7 @@ from altegio_provider.api.errors import (
 from altegio_provider.imports.ledger import Intent, Known, Ledger, LedgerError, Session
 from altegio_provider.imports.liveness import Watch
 from altegio_provider.imports.spool import Pending, Spool, Status
+from altegio_provider.imports.stop import Stop
 
 __all__ = ["OTHER_CONTENT", "Halt", "Post", "Runner", "Sent", "standing"]
 
@@ -88,7 +88,7 @@ class Runner:
         post: Post,
         *,
         concurrency: int,
-        stop: threading.Event,
+        stop: Stop,
         on_settled: Callable[[int], None],
     ) -> None:
         self._spool = spool

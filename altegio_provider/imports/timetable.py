@@ -142,10 +142,10 @@ class TimetableImport(FileImport):
         starts = list(occurrences(typed.date, typed.repeat_until, typed.weekdays))
         if not starts:
             self.spool.reject(row.line, ["weekdays: no class falls on these days; give repeat_until"], row.values)
-        for start in starts:
-            self._plan_one(row, typed, start)
+        for number, start in enumerate(starts):
+            self._plan_one(row, typed, start, number)
 
-    def _plan_one(self, row: SourceRow, typed: _Row, start: datetime) -> None:
+    def _plan_one(self, row: SourceRow, typed: _Row, start: datetime, number: int) -> None:
         given = typed.model_dump(exclude=_ABOUT_THE_ROW, exclude_none=True) | {"date": start}
         try:
             body = self.client.event_body(given)
@@ -157,8 +157,14 @@ class TimetableImport(FileImport):
             reason = f"date: the clock skips {start:%Y-%m-%d %H:%M} in this time zone"
             self.spool.reject(row.line, [reason], row.values)
             return
-        what = [typed.external_id] if typed.external_id else [typed.staff_id, typed.service_id]
-        self._accept(row, key_of(self.location_id, *what, body["date"]), typed.staff_id, body)
+        content = key_of(self.location_id, typed.staff_id, typed.service_id, body["date"])
+        if not typed.external_id:
+            self._accept(row, content, typed.staff_id, body)
+            return
+        # By its number among the row's classes and not by its start: a class that was moved in the file shall be told
+        # of, and not be created a second time.
+        key = key_of(self.location_id, "external_id", typed.external_id, number)
+        self._accept(row, key, typed.staff_id, body, content=content)
 
     def _weigh(self) -> None:
         """The API itself weighs team members and resources, and answers 409 where they are busy."""

@@ -9,10 +9,9 @@ from altegio_provider.compat import AirflowFailException, BaseOperator
 from altegio_provider.hooks.altegio import AltegioHook
 
 if TYPE_CHECKING:
-    import threading
-
     from altegio_provider.compat import Context
     from altegio_provider.imports.engine import FileImport
+    from altegio_provider.imports.stop import Stop
 
 __all__ = ["BulkOperator"]
 
@@ -82,7 +81,7 @@ class BulkOperator(BaseOperator):
         self.settle_seconds = settle_seconds
         self.concurrency = concurrency
         self.altegio_conn_id = altegio_conn_id
-        self._stop: threading.Event | None = None
+        self._stop: Stop | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, check, send and report; see the class."""
@@ -120,7 +119,6 @@ class BulkOperator(BaseOperator):
         return {}
 
     def _import(self, hook: AltegioHook) -> tuple[dict[str, Any], Any, Any]:
-        import threading
         from contextlib import suppress
 
         from altegio_provider import importing
@@ -129,9 +127,10 @@ class BulkOperator(BaseOperator):
         from altegio_provider.imports.model import ImportFileError
         from altegio_provider.imports.report import write_report
         from altegio_provider.imports.spool import Spool
+        from altegio_provider.imports.stop import Stop
         from altegio_provider.times import load_zone
 
-        self._stop = threading.Event()
+        self._stop = Stop()
         kind = self._kind()
         location_id = hook.location_id(self.location_id)
         try:

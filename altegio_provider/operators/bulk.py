@@ -104,8 +104,9 @@ class AltegioCreateEventsOperator(BulkOperator):
     ``resource_instance_ids``, ``label_ids``, ``technical_break_duration``, ``comment``, ``instructions``,
     ``stream_link``, ``color``, ``force``), and ``repeat_until`` (a day, included) with ``weekdays`` (``mon,wed`` or
     ``1,3``; default: the day of ``date``) for classes that come every week, always at the same time on the
-    location's wall clock; each class then has a line of its own in the report. ``external_id`` names a row where
-    team member, service and start do not.
+    location's wall clock; each class then has a line of its own in the report. ``external_id`` is the row's
+    own key, where you have one: its classes, the first, the second ..., stand for the same team member, service and
+    start for good, and a row that says otherwise is rejected.
 
     Operation: ``POST …/activities`` or ``POST …/events``, once a class.
 

@@ -46,7 +46,7 @@ def timetable(path, *rows):
 def publish(tmp_path, source, **options):
     return AltegioCreateEventsOperator(
         task_id="publish",
-        source=str(source),
+        source=source if isinstance(source, list) else str(source),
         report_path=str(tmp_path / "report"),
         ledger_url=f"sqlite:///{tmp_path / 'ledger.db'}",
         **{"settle_seconds": 0.05, **options},
@@ -106,6 +106,27 @@ def test_faulty_rows_are_named_and_nothing_is_created(tmp_path, family, altegio_
     reasons = [" ".join(r["reasons"]) for r in pq.read_table(tmp_path / "report" / "report.parquet").to_pylist()]
     assert all(name in reasons[1] for name in ("date", "length", "capacity", "weekdays"))
     assert "repeat_until" in reasons[2]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"date": f"{NEXT_YEAR}-03-20 19:30"},
+        {"staff_id": 3},
+        {"service_id": 4},
+    ],
+)
+def test_a_row_that_changed_under_its_external_id_is_told_of(tmp_path, family, altegio_sandbox, change):
+    row = {"staff_id": 1, "service_id": 2, "date": f"{NEXT_YEAR}-03-20 18:30", "length": 3600, "capacity": 12}
+    row |= {"repeat_until": f"{NEXT_YEAR}-03-27", "external_id": "yoga"}
+    assert publish(tmp_path, [row])["created"] == 2
+    with pytest.raises(AirflowFailException, match="2 of 2 rows are rejected"):
+        publish(tmp_path, [row | change])
+    report = pq.read_table(tmp_path / "report" / "report.parquet").to_pylist()
+    assert all("external_id stood for something else before" in one["reasons"][0] for one in report)
+    longer = publish(tmp_path, [row | {"repeat_until": f"{NEXT_YEAR}-04-03"}])
+    assert (longer["already_created"], longer["created"]) == (2, 1)
+    assert starts(altegio_sandbox) == [f"{NEXT_YEAR}-{day} 18:30" for day in ("03-20", "03-27", "04-03")]
 
 
 def test_a_busy_team_member_is_a_rejection_in_the_api_s_words(tmp_path, family, altegio_sandbox):
