@@ -13,14 +13,25 @@ if TYPE_CHECKING:
     from altegio_provider.api.client import AltegioClient
     from altegio_provider.api.errors import AltegioError
     from altegio_provider.hooks.altegio import AltegioHook
-    from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToParquetOperator
+    from altegio_provider.transfers.altegio_to_parquet import (
+        AltegioActivitiesToParquetOperator,
+        AltegioAppointmentsToParquetOperator,
+    )
 
-__all__ = ["AltegioActivitiesToParquetOperator", "AltegioClient", "AltegioError", "AltegioHook", "__version__"]
+__all__ = [
+    "AltegioActivitiesToParquetOperator",
+    "AltegioAppointmentsToParquetOperator",
+    "AltegioClient",
+    "AltegioError",
+    "AltegioHook",
+    "__version__",
+]
 
 __version__ = "0.1.0"
 
 _HOME_OF = {
     "AltegioActivitiesToParquetOperator": "altegio_provider.transfers.altegio_to_parquet",
+    "AltegioAppointmentsToParquetOperator": "altegio_provider.transfers.altegio_to_parquet",
     "AltegioClient": "altegio_provider.api.client",
     "AltegioError": "altegio_provider.api.errors",
     "AltegioHook": "altegio_provider.hooks.altegio",

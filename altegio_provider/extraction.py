@@ -189,7 +189,9 @@ def _transformed(function: Callable[[Any], Any], table: pa.Table, schema: pa.Sch
     try:
         result = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise _wrong("transform", f"must keep one schema, of types that Parquet has ({error.args[0]})") from error
+        # The first of its texts shows the value, which may be somebody's name; the others tell the column.
+        where = "; ".join(map(str, error.args[1:])) or type(error).__name__
+        raise _wrong("transform", f"must keep one schema, of types that Parquet has ({where})") from None
     return result.replace_schema_metadata(None)
 
 
@@ -263,8 +265,9 @@ def extract(
     """
     transform = frame_transform(task.transform)
     dataset = ParquetDataset(storage_path(task.output_path), location_id)
+    _check_table(dataset, conversion.table)
     progress = Progress(hook, task.log)
-    with dataset.writer(window.start, window.end, notes) as writer:
+    with dataset.writer(window.start, window.end, {"table": conversion.table, **(notes or {})}) as writer:
         for batch in transform(conversion.batches(rows)):
             writer.write(batch)
             progress.report(batch.num_rows)
@@ -284,6 +287,16 @@ def extract(
     task.log.info("Wrote %(rows)d rows of location %(location_id)d into %(path)s", summary)
     tell_outlets(context, task.outlets, summary)
     return summary
+
+
+def _check_table(dataset: ParquetDataset, table: str) -> None:
+    """Refuse a dataset of another table: a run would replace its files.
+
+    :raises AltegioValidationError: it is one.
+    """
+    others = {file.notes.get("table", table) for file in dataset.files()} - {table}
+    if others:
+        raise _wrong("output_path", f"holds {others.pop()}, which {table} would replace", "Give each its own.")
 
 
 def tell_outlets(context: Context, outlets: Sequence[Any], summary: Mapping[str, Any]) -> None:

@@ -90,7 +90,7 @@ class AltegioListAppointmentsOperator(SingleCallOperator):
             raise AltegioValidationError(
                 f"there are more than {_MOST_ROWS} appointments, which is too much for XCom.",
                 errors={"date_to": ["make the range shorter, or name an event or a client"]},
-                hint="For many, write them to Parquet.",
+                hint="For many, take AltegioAppointmentsToParquetOperator.",
             )
         return {
             "count": len(rows),

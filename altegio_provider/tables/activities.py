@@ -14,6 +14,7 @@ __all__ = ["ActivityBatches"]
 class ActivityBatches(RowBatches):
     """Turns the activities of one location, of either family of routes, into record batches."""
 
+    table = "activities"
     columns = ACTIVITY_COLUMNS
     schema = ACTIVITY_SCHEMA
 

@@ -18,7 +18,7 @@ from altegio_provider.tables.arrays import array_of
 from altegio_provider.tables.batches import RowBatches
 from altegio_provider.tables.leftovers import Leftovers
 from altegio_provider.tables.page import Page
-from altegio_provider.tables.pseudonyms import Pseudonyms
+from altegio_provider.tables.pseudonyms import Pseudonyms, canonical_phone
 from altegio_provider.tables.schema import APPOINTMENT_COLUMNS, APPOINTMENT_SCHEMA
 
 __all__ = ["AppointmentBatches"]
@@ -31,6 +31,7 @@ _FORMS: Final = {
     "color": _COLOR,
     "font_color": _COLOR,
 }
+_PHONES = ("client_phone", "client_fictive_phone")
 _OF_PEOPLE = re.compile(r"(client|comer)(_.*)?", re.DOTALL)
 _FIELD = re.compile(r"[a-z_][a-z0-9_]{0,60}", re.ASCII)
 #: Phones, years of birth written as dates, and numbers of documents are longer.
@@ -48,6 +49,7 @@ class AppointmentBatches(RowBatches):
     :raises ValueError: there is no such time zone.
     """
 
+    table = "appointments"
     columns = APPOINTMENT_COLUMNS
     schema = APPOINTMENT_SCHEMA
 
@@ -77,10 +79,10 @@ class AppointmentBatches(RowBatches):
             "client_phone_hash": self._hashes(page, "client_phone_hash", phone),
             "client_email_hash": self._hashes(page, "client_email_hash", email),
         }
-        if not self._is_open:
-            arrays |= {column.name: pa.nulls(count, column.type) for column in self.columns if column.personal}
-            arrays |= {name: _formed(page.column(self._column[name]), form) for name, form in _FORMS.items()}
-        return arrays
+        if self._is_open:
+            return arrays | {name: _in_e164(page.column(self._column[name])) for name in _PHONES}
+        arrays |= {column.name: pa.nulls(count, column.type) for column in self.columns if column.personal}
+        return arrays | {name: _formed(page.column(self._column[name]), form) for name, form in _FORMS.items()}
 
     def _hashes(self, page: Page, name: str, hashed: Callable[[Any], str | None] | None) -> pa.Array:
         """The hash of the first of a column's fields that has something to hash."""
@@ -90,6 +92,12 @@ class AppointmentBatches(RowBatches):
                 values = page.values(path)
                 hashes = [said or (value and hashed(value)) or None for said, value in zip(hashes, values, strict=True)]
         return array_of(pa.string(), hashes)
+
+
+def _in_e164(array: pa.Array) -> pa.Array:
+    """Phones with ``+`` as they are on our side, however the API writes them; what is no whole phone stays as it is."""
+    phones = [f"+{digits}" if (digits := canonical_phone(text)) else text for text in array.to_pylist()]
+    return array_of(pa.string(), phones)
 
 
 def _formed(array: pa.Array, form: re.Pattern[str]) -> pa.Array:

@@ -42,6 +42,8 @@ class RowBatches:
     :raises ValueError: there is no such time zone.
     """
 
+    #: What the rows are, in a word.
+    table: ClassVar[str]
     #: The columns to make; among them ``id`` and those that every table has.
     columns: ClassVar[tuple[Column, ...]]
     schema: ClassVar[pa.Schema]

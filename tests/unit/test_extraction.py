@@ -113,6 +113,14 @@ def test_a_transform_must_keep_one_schema() -> None:
         list(frame_transform(restless)(batches(rows, [row + 1 for row in rows])))
 
 
+def test_a_transform_that_mixes_types_is_told_the_column_and_shown_no_value() -> None:
+    mixed = frame_transform(lambda frame: frame.assign(who=[1, "Anna"]))
+    with pytest.raises(AltegioValidationError, match="who") as caught:
+        list(mixed(batches([1, 2])))
+    assert "Anna" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
 def test_a_transform_may_be_named() -> None:
     named = frame_transform(f"{__name__}.restless")
     assert [batch.num_rows for batch in named(batches([0]))] == [1]

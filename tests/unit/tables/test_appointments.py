@@ -263,6 +263,22 @@ def test_a_masked_phone_has_no_hash(masked):
     assert (made["client_phone_hash"], made["client_email_hash"]) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("sent", "cell"),
+    [
+        ("37120000001", "+37120000001"),
+        ("+371 2000-0001", "+37120000001"),
+        ("+3712*****01", "+3712*****01"),
+        ("112", "112"),
+        ("", ""),
+        (None, None),
+    ],
+)
+def test_a_phone_is_e164_where_it_is_whole(sent, cell):
+    row, extra, _ = one(personal=True, client={"id": 170, "phone": sent}, client_fictive_phone=sent)
+    assert (row["client_phone"], row["client_fictive_phone"], extra) == (cell, cell, {})
+
+
 def test_without_a_key_the_hashes_are_null():
     row, _, _ = one()
     assert (row["client_phone_hash"], row["client_email_hash"]) == (None, None)
