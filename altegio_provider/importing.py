@@ -29,6 +29,7 @@ __all__ = [
     "ledger_url_of",
     "source_of",
     "sql_source",
+    "told",
 ]
 
 _PROGRESS_SECONDS = 5.0
@@ -152,6 +153,11 @@ class Progress:
         self._log.info("%d of %d rows settled, %.1f rows/s, about %s left", settled, rows, pace, left)
 
 
+def told(counts: Mapping[Status, int]) -> str:
+    """Return how many rows have which status, for people."""
+    return ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no rows"
+
+
 def ending(halt: Halt | None, counts: Mapping[Status, int], report: Mapping[str, str]) -> None:
     """Fail the task where not everything went well; the report is written by then.
 
@@ -160,10 +166,9 @@ def ending(halt: Halt | None, counts: Mapping[Status, int], report: Mapping[str,
     """
     if halt is None:
         return
-    summary = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     where = f" The report: {next(iter(report.values()))}" if report else ""
     kind = AirflowException if halt.may_pass else AirflowFailException
-    raise kind(f"{halt.reason}. ({summary}.){where}")
+    raise kind(f"{halt.reason}. ({told(counts)}.){where}")
 
 
 def _wrong(argument: str, text: str) -> AltegioValidationError:

@@ -99,7 +99,7 @@ class BulkOperator(BaseOperator):
             raise AirflowFailException(str(error)) from error
         finally:
             hook.close()
-        self.log.info("Import of %(rows)d rows: %(created)d created, %(rejected)d rejected", summary)
+        self.log.info("Import of %d rows: %s", summary["rows"], importing.told(counts))
         if context and "ti" in context:
             context["ti"].xcom_push(key="return_value", value=summary)
         importing.ending(halt, counts, summary["report"])
