@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import pyarrow as pa
 
 from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.collector import few_collections
 from altegio_provider.compat import Asset, BaseHook, ObjectStoragePath, mask_secret
 from altegio_provider.tables.dataset import ParquetDataset
 from altegio_provider.tables.pseudonyms import Pseudonyms
@@ -267,7 +268,8 @@ def extract(
     dataset = ParquetDataset(storage_path(task.output_path), location_id)
     _check_table(dataset, conversion.table)
     progress = Progress(hook, task.log)
-    with dataset.writer(window.start, window.end, {"table": conversion.table, **(notes or {})}) as writer:
+    notes = {"table": conversion.table, **(notes or {})}
+    with few_collections(), dataset.writer(window.start, window.end, notes) as writer:
         for batch in transform(conversion.batches(rows)):
             writer.write(batch)
             progress.report(batch.num_rows)

@@ -1,0 +1,36 @@
+"""The garbage collector is spared within the block, and as before after it."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from altegio_provider.collector import few_collections
+
+
+def test_all_is_as_before_afterwards_also_after_an_error():
+    before = gc.get_threshold(), gc.get_freeze_count()
+    with pytest.raises(KeyError), few_collections():
+        assert gc.get_freeze_count() > 1_000
+        raise KeyError
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before
+
+
+def test_what_somebody_else_froze_stays_frozen():
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        with few_collections():
+            pass
+        assert gc.get_freeze_count() == frozen
+    finally:
+        gc.unfreeze()
+
+
+def test_a_cycle_made_within_is_still_collected():
+    with few_collections():
+        cycle: list[object] = []
+        cycle.append(cycle)
+        del cycle
+        assert gc.collect() >= 1
