@@ -213,7 +213,7 @@ class AltegioHook(BaseHook):
         date_from: datetime | str,
         date_to: datetime | str,
         *,
-        chunksize: int = 2_500,
+        chunksize: int = 2_000,
         dtype_backend: DtypeBackend = "numpy",
         **options: Any,
     ) -> Iterator[pd.DataFrame]:

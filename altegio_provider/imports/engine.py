@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
 from altegio_provider.api import AltegioClient
+from altegio_provider.collector import few_collections
 from altegio_provider.imports.ledger import Known, Ledger, key_of
 from altegio_provider.imports.matching import Verdict
 from altegio_provider.imports.model import SourceRow
@@ -98,6 +99,7 @@ class FileImport(ABC):
         self._doubted_before: set[int] = set()
         self._may_clear_up = False
 
+    @few_collections()
     def run(self, source: RowSource) -> Halt | None:
         """Read, check, send and settle every row; return why not all of them are there, where that is so.
 
