@@ -68,6 +68,10 @@ def load(
 
     The table is made where it is missing, and gets the columns that it lacks.
 
+    A class that was moved can be there twice: alive at its new time, and marked as deleted at the old one. Where both
+    would have one key, the row counts that was seen last, and a row that is only kept as deleted replaces none that was
+    seen after it.
+
     :param mode: ``upsert`` replaces rows of the same key, ``replace_range`` these and all rows of the ranges,
         ``append`` none.
     :raises ValueError: a column has another type than the table's, a key column is missing, or keys are not unique.
@@ -83,11 +87,18 @@ def load(
             warehouse.run(f"CREATE TABLE {target} AS SELECT * FROM {_STAGING} LIMIT 0")
         else:
             _widen(warehouse, target, present, incoming)
+        tells_deleted = {"is_deleted", "extracted_at"} <= set(incoming.names)
         if mode == "upsert":
+            if tells_deleted:
+                _keep_latest(warehouse, key)
             _check_unique(warehouse, key)
         if mode != "append" and not missing:
-            same = " AND ".join(f"{target}.{quoted(name)} = {_STAGING}.{quoted(name)}" for name in key)
-            warehouse.run(f"DELETE FROM {target} USING {_STAGING} WHERE {same}")
+            same = _same(target, _STAGING, key)
+            is_outdated = f"({_STAGING}.is_deleted AND {_STAGING}.extracted_at < {target}.extracted_at)"
+            if mode == "upsert" and tells_deleted:
+                warehouse.run(f"DELETE FROM {_STAGING} USING {target} WHERE {same} AND {is_outdated}")
+            spared = f" AND NOT {is_outdated}" if tells_deleted else ""
+            warehouse.run(f"DELETE FROM {target} USING {_STAGING} WHERE {same}{spared}")
         if mode == "replace_range":
             for one in ranges:
                 warehouse.run(
@@ -100,6 +111,19 @@ def load(
         rows = warehouse.count(_STAGING)
         warehouse.run(f"DROP TABLE {_STAGING}")
         return rows
+
+
+def _same(one: str, other: str, key: Sequence[str]) -> str:
+    return " AND ".join(f"{one}.{quoted(name)} = {other}.{quoted(name)}" for name in key)
+
+
+def _keep_latest(warehouse: Warehouse, key: Sequence[str]) -> None:
+    """Of staged rows of one key, keep the one that was seen last; of two, the one that is alive."""
+    warehouse.run(
+        f"DELETE FROM {_STAGING} USING {_STAGING} AS other WHERE {_same(_STAGING, 'other', key)} "
+        f"AND ({_STAGING}.extracted_at < other.extracted_at OR ({_STAGING}.extracted_at = other.extracted_at "
+        f"AND {_STAGING}.is_deleted AND NOT other.is_deleted))"
+    )
 
 
 def quoted(name: str) -> str:

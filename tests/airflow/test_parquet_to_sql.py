@@ -114,6 +114,29 @@ def put(reader, table, **arguments) -> int:
         return load(opened, reader, table, **{"mode": "upsert", "key": ("id",), **arguments})
 
 
+def seen(*rows) -> pa.RecordBatchReader:
+    """Rows of (id, capacity, seen on which day, is_deleted)."""
+    ids, capacities, days, flags = zip(*rows, strict=True)
+    moments = pa.array([DAY + timedelta(days=day) for day in days], pa.timestamp("us", tz="UTC"))
+    return frame(id=list(ids), capacity=list(capacities), extracted_at=moments, is_deleted=list(flags))
+
+
+@pytest.mark.parametrize("mode", ["upsert", "replace_range"])
+def test_what_was_moved_stays_alive_whatever_is_loaded_last(warehouse, mode) -> None:
+    """A moved class is alive at its new time, and kept as deleted at its old one."""
+    table, ask = warehouse
+    old, new = (7, 10, 1, True), (7, 20, 2, False)
+    latest = f"SELECT DISTINCT ON (id) id, capacity FROM {table} ORDER BY id, extracted_at DESC, is_deleted"
+    for order in ((old, new), (new, old)):
+        for row in order:
+            put(seen(row), table, mode=mode)
+        assert ask(latest) == [(7, 20)]
+    put(seen(old, new, (8, 1, 1, False)), table, mode=mode)
+    assert ask(latest) == [(7, 20), (8, 1)]
+    put(seen((7, 20, 2, True)), table, mode=mode)
+    assert ask(f"SELECT is_deleted FROM {table} WHERE id = 7 AND capacity = 20") == [(True,)]
+
+
 def test_a_new_column_is_added(warehouse) -> None:
     table, ask = warehouse
     put(frame(id=[1]), table)
