@@ -20,15 +20,17 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from altegio_provider.tables.commit import Made, as_listed, check_room, commit
-from altegio_provider.tables.manifest import DatasetError, Entry, named_in_manifest, read_footer
+from altegio_provider.tables.earlier import EarlierRows, Source, sources_in
+from altegio_provider.tables.manifest import DatasetError, Entry, entries_of, named_in_manifest, read_footer
 from altegio_provider.tables.parquet import FileWriter
+from altegio_provider.tables.spool import Spool
 from altegio_provider.tables.storage import Folder
 from altegio_provider.tables.windows import Window
 
@@ -90,19 +92,44 @@ class ParquetDataset:
     """
 
     def __init__(self, root: Any, location_id: int) -> None:
-        self._location_id = location_id
+        self.location_id = location_id
         self._is_one_file = str(root).endswith(".parquet")
         self._file_name = root.name if self._is_one_file else ""
         self._folder = Folder(root.parent if self._is_one_file else root / f"location-{location_id}")
 
+    def earlier(self, start: datetime, end: datetime, *, tells_deleted: bool = True) -> EarlierRows:
+        """Return what is there of ``[start, end)``, for a run that is not to lose what it does not bring.
+
+        :param start: an aware datetime; so is ``end``.
+        :param tells_deleted: as for :class:`~altegio_provider.tables.earlier.EarlierRows`.
+        """
+        window = Window.of(start, end)
+        return EarlierRows(self._folder, lambda: self._sources(window), tells_deleted=tells_deleted)
+
+    def spool(self, job: str, start: datetime, end: datetime, fresh_for: timedelta) -> Spool:
+        """Return the answers that earlier attempts at a job got for ``[start, end)``, to go on with.
+
+        :param job: its name.
+        :param fresh_for: answers of an attempt that began longer ago are not used.
+        """
+        window = Window.of(start, end).file_name.removesuffix(".parquet")
+        return Spool(self._folder, f"{job}-{self.location_id}-{window}", fresh_for)
+
     @contextmanager
-    def writer(self, start: datetime, end: datetime, notes: Mapping[str, Any] | None = None) -> Iterator[RunWriter]:
+    def writer(
+        self,
+        start: datetime,
+        end: datetime,
+        notes: Mapping[str, Any] | None = None,
+        earlier: EarlierRows | None = None,
+    ) -> Iterator[RunWriter]:
         """Write the rows that start in ``[start, end)``; they become visible when the block ends without error.
 
         At least one batch must be written, if an empty one: it tells the schema.
 
         :param start: an aware datetime; so is ``end``.
-        :param notes: small JSON values to keep beside the file in the manifest.
+        :param notes: small JSON values to keep beside the file in the manifest, as they are when the block ends.
+        :param earlier: adds what the run lacks of earlier ones; without it the run replaces all of its window.
         :raises DatasetError: the window overlaps a file that cannot be cut. Raised before anything is written.
         :raises ValueError: the window is empty or naive, or nothing was written.
         """
@@ -118,7 +145,10 @@ class ParquetDataset:
                 yield run
 
                 def finish(written_at: datetime) -> Made:
-                    entry = Entry(name, self._location_id, window, file.rows, 0, written_at, run_id, dict(notes or {}))
+                    if earlier is not None and file.schema is not None:
+                        for rows in earlier.rows(file.schema):
+                            file.write(rows)
+                    entry = Entry(name, self.location_id, window, file.rows, 0, written_at, run_id, dict(notes or {}))
                     file.close(entry.footer())
                     return as_listed(self._folder, entry, staged), staged
 
@@ -134,8 +164,16 @@ class ParquetDataset:
         listing = [listed for listed in self._folder.listing() if listed.name == self._file_name]
         return [self._data_file(read_footer(self._folder, listed)) for listed in listing]
 
+    def _sources(self, window: Window) -> list[Source]:
+        if not self._is_one_file:
+            return sources_in(window, entries_of(self._folder).values())
+        listing = [listed for listed in self._folder.listing() if listed.name == self._file_name]
+        with suppress(DatasetError):  # a file that somebody else wrote is replaced as it is
+            return sources_in(window, [read_footer(self._folder, listed) for listed in listing])
+        return []
+
     def _commit(self, window: Window, finish: Callable[[datetime], Made]) -> Entry:
-        return commit(self._folder, self._location_id, window, finish)
+        return commit(self._folder, self.location_id, window, finish)
 
     def _publish(self, finish: Callable[[datetime], Made]) -> Entry:
         entry, staged = finish(datetime.now(UTC))

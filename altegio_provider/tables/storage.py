@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 __all__ = ["Folder", "Listed", "Staged"]
 
@@ -166,6 +166,13 @@ class Folder:
             fs.mv(hidden, self._remote(name))
         fs.invalidate_cache(self.path.path)
 
+    def appending(self, name: str) -> BinaryIO | None:
+        """Open a file to append to, without a buffer; ``None`` on an object store, which has no such thing."""
+        if self._local is None:
+            return None
+        self._local.mkdir(parents=True, exist_ok=True)
+        return open(self._local / name, "ab", buffering=0)
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
         """Keep other writers out, and say whether that worked: object stores and some network disks have no locks."""
@@ -192,8 +199,18 @@ class Folder:
                     os.unlink(path)
         if self._local is None and not self._uploads_whole:
             for listed in self.listing():
-                if listed.name.startswith(".") and listed.name.endswith(_SUFFIX) and self._is_old(listed.name):
+                if listed.name.startswith(".") and listed.name.endswith(_SUFFIX) and self.is_old(listed.name):
                     self.delete(listed.name)
+
+    def is_old(self, name: str) -> bool:
+        """Whether a file was last changed more than a day ago, as far as can be told."""
+        try:
+            if self._local is not None:
+                return time.time() - (self._local / name).stat().st_mtime > _DEAD_AFTER_SECONDS
+            modified = self.path.fs.modified(self._remote(name))
+        except (NotImplementedError, FileNotFoundError, AttributeError):
+            return False
+        return bool((datetime.now(UTC) - modified.astimezone(UTC)).total_seconds() > _DEAD_AFTER_SECONDS)
 
     def _staging(self) -> Path:
         return self._local or _private_folder()
@@ -209,13 +226,6 @@ class Folder:
                 os.fsync(folder)
         finally:
             os.close(folder)
-
-    def _is_old(self, name: str) -> bool:
-        try:
-            modified = self.path.fs.modified(self._remote(name))
-        except (NotImplementedError, FileNotFoundError, AttributeError):
-            return False
-        return bool((datetime.now(UTC) - modified.astimezone(UTC)).total_seconds() > _DEAD_AFTER_SECONDS)
 
     def _remote(self, name: str) -> str:
         return f"{self.path.path.rstrip('/')}/{name}"

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 import pytest
 
 from altegio_provider.building import DataCheckError, build_tables, files_loaded, files_named, told_of
@@ -57,11 +56,12 @@ def ask(request, tmp_path, monkeypatch):
 
 def write(root, rows, day=DAY, location_id=1001, extracted_at=None, batches=ActivityBatches) -> None:
     """Write a day of activities, or of what else."""
-    with ParquetDataset(root, location_id).writer(day, day + timedelta(days=1)) as writer:
-        for batch in batches(location_id, "UTC").batches(rows):
-            if extracted_at is not None:
-                column = pa.array([extracted_at] * batch.num_rows, pa.timestamp("us", tz="UTC"))
-                batch = batch.set_column(batch.schema.get_field_index("extracted_at"), "extracted_at", column)
+    window = (day, day + timedelta(days=1))
+    dataset = ParquetDataset(root, location_id)
+    earlier = dataset.earlier(*window) if batches is ActivityBatches else None
+    made = batches(location_id, "UTC", extracted_at).batches(rows)
+    with dataset.writer(*window, earlier=earlier) as writer:
+        for batch in earlier.watch(made) if earlier else made:
             writer.write(batch)
 
 
@@ -117,6 +117,24 @@ def test_a_class_that_was_moved_counts_where_it_was_seen_last(ask, tmp_path) -> 
         ("2026-11-10", 1),
         ("2026-11-11", 1),
     ]
+
+
+def test_a_class_that_is_gone_counts_no_more_and_one_that_was_moved_once(ask, tmp_path) -> None:
+    later = DAY + timedelta(days=1)
+    write(tmp_path, [event(1), event(2), event(3)], extracted_at=DAY)
+    load(tmp_path)
+    write(tmp_path, [event(1)], extracted_at=later)
+    write(tmp_path, [event(3, day=later)], day=later, extracted_at=later)
+    for _ in range(2):
+        load(tmp_path)
+        assert ask("SELECT CAST(day AS TEXT), classes, seats FROM altegio_occupancy ORDER BY day") == [
+            ("2026-11-10", 1, 10),
+            ("2026-11-11", 1, 10),
+        ]
+        assert ask("SELECT id, count(*) FROM altegio_snapshots GROUP BY id ORDER BY id") == [(1, 2), (2, 1), (3, 2)]
+        # The old day is loaded alone, after the new one.
+        day = {"path": str(tmp_path), "location_id": 1001, "from": DAY.isoformat(), "to": later.isoformat()}
+        load("/nowhere", day)
 
 
 def test_a_class_without_a_start_is_loaded_once(ask, tmp_path) -> None:

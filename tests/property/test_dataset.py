@@ -22,10 +22,12 @@ from altegio_provider.tables.windows import Window, remainders
 
 FIRST = datetime(2026, 11, 1, tzinfo=UTC)
 HOURS = 8
-SCHEMA = pa.schema([("id", pa.int64()), ("run", pa.int64()), ("starts_at", pa.timestamp("us", tz="UTC"))])
+SCHEMA = pa.schema(
+    [("id", pa.int64()), ("run", pa.int64()), ("starts_at", pa.timestamp("us", tz="UTC")), ("is_deleted", pa.bool_())]
+)
 
-#: Which run's row stands at which hour.
-State = dict[int, int]
+#: Which run's row stands at which hour, and whether it is marked as deleted.
+State = dict[int, tuple[int, bool]]
 
 
 class Killed(BaseException):
@@ -55,47 +57,70 @@ def dying_at_step(step: int | None) -> Iterator[None]:
 
 
 class Run:
-    def __init__(self, start: int, length: int, missing: int, dies_at: int | None) -> None:
+    """A run over some hours, each of which has an event, but for those that are missing.
+
+    :param keeps: what becomes of what earlier runs have there and this one lacks: it goes, is marked, or stays.
+    """
+
+    def __init__(self, start: int, length: int, missing: int, dies_at: int | None, keeps: str = "nothing") -> None:
+        self.keeps = keeps
         self.hours = range(start, min(start + length, HOURS))
         self.present = [hour for hour in self.hours if not missing >> hour & 1]
         self.dies_at = dies_at
 
     def __repr__(self) -> str:
-        return f"Run({self.hours}, present={self.present}, dies_at={self.dies_at})"
+        return f"Run({self.hours}, present={self.present}, dies_at={self.dies_at}, keeps={self.keeps})"
 
     def after(self, state: State, number: int) -> State:
-        kept = {hour: run for hour, run in state.items() if hour not in self.hours}
-        return kept | dict.fromkeys(self.present, number)
+        kept = {hour: row for hour, row in state.items() if hour not in self.hours}
+        new = dict.fromkeys(self.present, (number, False))
+        lacking = {hour: row for hour, row in state.items() if hour in self.hours and hour not in new}
+        if self.keeps == "marked":
+            new |= {hour: (run, True) for hour, (run, _) in lacking.items()}
+        if self.keeps == "as it was":
+            new |= lacking | {hour: (number, hour in state and state[hour][1]) for hour in self.present}
+        return kept | new
 
     def write(self, root: Any, number: int) -> None:
         start, end = (FIRST + timedelta(hours=hour) for hour in (self.hours[0], self.hours[-1] + 1))
-        rows = [{"id": h, "run": number, "starts_at": FIRST + timedelta(hours=h)} for h in self.present]
-        with ParquetDataset(root, 1).writer(start, end, {"number": number}) as writer:
-            writer.write(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
+        rows = [
+            {"id": h, "run": number, "starts_at": FIRST + timedelta(hours=h), "is_deleted": False} for h in self.present
+        ]
+        batches = [pa.RecordBatch.from_pylist(rows, schema=SCHEMA)]
+        dataset = ParquetDataset(root, 1)
+        earlier = None
+        if self.keeps != "nothing":
+            earlier = dataset.earlier(start, end, tells_deleted=self.keeps == "marked")
+        with dataset.writer(start, end, {"number": number}, earlier) as writer:
+            for batch in earlier.watch(batches) if earlier else batches:
+                writer.write(batch)
 
 
+keeping = st.sampled_from(["nothing", "marked", "as it was"])
 runs = st.builds(
     Run,
     start=st.integers(0, HOURS - 1),
     length=st.integers(1, HOURS),
     missing=st.integers(0, 2**HOURS - 1) | st.just(0),
     dies_at=st.none(),
+    keeps=keeping,
 )
 mortal_runs = st.builds(
     Run,
     start=st.integers(0, HOURS - 1),
     length=st.integers(1, HOURS),
-    missing=st.just(0),
+    missing=st.just(0) | st.integers(0, 2**HOURS - 1),
     dies_at=st.none() | st.integers(0, 6),
+    keeps=keeping,
 )
 
 
-def rows_of(root: Any, paths: list[str]) -> list[tuple[int, int]]:
+def rows_of(root: Any, paths: list[str]) -> list[tuple[int, tuple[int, bool]]]:
     tables = []
     for path in paths:
         with (root / path).open("rb") as file:
             tables.append(pq.read_table(file))
-    return [(row["id"], row["run"]) for table in tables for row in table.to_pylist()]
+    return [(row["id"], (row["run"], row["is_deleted"])) for table in tables for row in table.to_pylist()]
 
 
 def by_manifest(root: Any) -> State:
@@ -108,7 +133,7 @@ def by_manifest(root: Any) -> State:
     return dict(rows)
 
 
-def by_glob(root: Any) -> list[tuple[int, int]]:
+def by_glob(root: Any) -> list[tuple[int, tuple[int, bool]]]:
     return rows_of(root, [f"location-1/{path.name}" for path in (root / "location-1").glob("*.parquet")])
 
 
