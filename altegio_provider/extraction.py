@@ -23,7 +23,7 @@ from altegio_provider.times import as_instant, load_zone
 if TYPE_CHECKING:
     from altegio_provider.compat import Context
     from altegio_provider.hooks.altegio import AltegioHook
-    from altegio_provider.tables.batches import RowBatches
+    from altegio_provider.transfers._to_parquet import Reading
 
 __all__ = [
     "ExtractingTask",
@@ -252,28 +252,26 @@ def extract(
     task: ExtractingTask,
     context: Context,
     hook: AltegioHook,
-    location_id: int,
+    dataset: ParquetDataset,
     window: Window,
-    rows: Iterable[Mapping[str, Any]],
-    conversion: RowBatches,
-    notes: Mapping[str, Any] | None = None,
+    reading: Reading,
 ) -> dict[str, Any]:
-    """Write a range's rows into the task's dataset, tell the outlets, and return the summary.
-
-    :param rows: read when the writing has begun, never before the task's arguments are known to be right.
-    :param conversion: what makes them batches; it tells the log what did not add up.
-    :param notes: small JSON values to keep beside the file in the manifest.
-    """
+    """Write a range's rows into the dataset, tell the outlets, and return the summary."""
     transform = frame_transform(task.transform)
-    dataset = ParquetDataset(storage_path(task.output_path), location_id)
-    _check_table(dataset, conversion.table)
+    table = reading.conversion.table
+    _check_table(dataset, table)
     progress = Progress(hook, task.log)
-    notes = {"table": conversion.table, **(notes or {})}
-    with few_collections(), dataset.writer(window.start, window.end, notes) as writer:
-        for batch in transform(conversion.batches(rows)):
+    earlier = reading.earlier
+    batches = reading.conversion.batches(reading.rows)
+    notes: dict[str, Any] = {}
+    with few_collections(), dataset.writer(window.start, window.end, notes, earlier) as writer:
+        for batch in transform(earlier.watch(batches) if earlier else batches):
             writer.write(batch)
             progress.report(batch.num_rows)
-    conversion.warn(task.log)
+        notes |= {"table": table, **reading.notes}
+    if reading.done:
+        reading.done()
+    reading.conversion.warn(task.log)
     stats = hook.get_conn().stats
     summary = {
         "path": str(task.output_path),
@@ -284,8 +282,10 @@ def extract(
         "retries": stats.retries,
         "from": window.start.isoformat(),
         "to": window.end.isoformat(),
-        "location_id": location_id,
+        "location_id": dataset.location_id,
     }
+    if earlier:
+        summary["deleted"] = earlier.deleted
     task.log.info("Wrote %(rows)d rows of location %(location_id)d into %(path)s", summary)
     tell_outlets(context, task.outlets, summary)
     return summary

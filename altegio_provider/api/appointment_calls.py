@@ -55,6 +55,7 @@ class AppointmentCalls(Calls):
         include: Sequence[str] = _CLIENT,
         page_size: int | None = None,
         concurrency: int = 4,
+        timezone: str | None = None,
     ) -> Iterator[Row]:
         """Yield the appointments of a location, each exactly once; the past is allowed. ``locations`` only.
 
@@ -71,19 +72,22 @@ class AppointmentCalls(Calls):
         :param include: what to join to each row: ``client``, ``staff``, ``services``, ``labels``, ``comer``.
         :param page_size: rows a request, 250 at the most and by default.
         :param concurrency: requests under way at once, at most.
+        :param timezone: the location's IANA time zone, where it is not the client's.
         :returns: flat appointments in the server's order: ``id``, their attributes, and beside them what was
             included, nested. Names and phones of people are in it; a phone may come masked.
         :raises AltegioValidationError: an argument cannot be right, or ``companies`` is in use, which has no such list.
         :raises AltegioError: the leaf says what to do.
         """
         self._family.route("list_appointments")
+        clock = LocationClock(checked_zone(timezone or self.timezone))
         return self._appointments(
             location_id,
             _Filter(_id_or_none("event_id", event_id), _id_or_none("client_id", client_id)),
-            self._range_or_none(date_from, date_to),
+            self._range_or_none(date_from, date_to, clock),
             include,
             page_size,
             concurrency,
+            clock,
         )
 
     def event_appointments(self, location_id: int, event_id: int, *, include: Sequence[str] = _CLIENT) -> Iterator[Row]:
@@ -224,7 +228,9 @@ class AppointmentCalls(Calls):
         """
         return checked_appointment(appointment, is_strict=self._family.is_strict)
 
-    def _range_or_none(self, date_from: datetime | str | None, date_to: datetime | str | None) -> Window | None:
+    def _range_or_none(
+        self, date_from: datetime | str | None, date_to: datetime | str | None, clock: LocationClock | None = None
+    ) -> Window | None:
         if date_from is None and date_to is None:
             return None
         if date_from is None or date_to is None:
@@ -232,7 +238,7 @@ class AppointmentCalls(Calls):
             raise AltegioValidationError(
                 "a range of dates has two ends.", errors={missing: ["give both ends or neither"]}, hint=""
             )
-        return checked_range(date_from, date_to, checked_zone(self.timezone))
+        return checked_range(date_from, date_to, clock.zone if clock else checked_zone(self.timezone))
 
     def _appointments(
         self,

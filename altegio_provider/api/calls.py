@@ -9,7 +9,7 @@ from typing import Any
 from altegio_provider.api.arguments import checked_id
 from altegio_provider.api.routes import RouteFamily, Row
 from altegio_provider.api.rows import resource_of
-from altegio_provider.api.transport import Transport
+from altegio_provider.api.transport import Query, Transport
 
 __all__ = ["Calls"]
 
@@ -32,14 +32,28 @@ class Calls:
         #: The location's IANA time zone.
         self.timezone = timezone
 
-    def _one(self, operation: str, location_id: int, *, body: Mapping[str, Any] | None = None, **ids: int) -> Row:
-        method, path, document = self._call(operation, location_id, body=body, **ids)
+    def _one(
+        self,
+        operation: str,
+        location_id: int,
+        *,
+        query: Query = (),
+        body: Mapping[str, Any] | None = None,
+        **ids: int,
+    ) -> Row:
+        method, path, document = self._call(operation, location_id, query=query, body=body, **ids)
         return resource_of(document, method, path)
 
     def _call(
-        self, operation: str, location_id: int, *, body: Mapping[str, Any] | None = None, **ids: int
+        self,
+        operation: str,
+        location_id: int,
+        *,
+        query: Query = (),
+        body: Mapping[str, Any] | None = None,
+        **ids: int,
     ) -> tuple[str, str, Any]:
         route = self._family.route(operation)
         numbers = {name: checked_id(name, value) for name, value in ids.items()}
         path = route.path.format(location_id=checked_id("location_id", location_id), **numbers)
-        return route.method, path, self._transport.request(route.method, path, body=body)
+        return route.method, path, self._transport.request(route.method, path, query=query, body=body)

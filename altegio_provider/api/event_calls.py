@@ -84,7 +84,7 @@ class EventCalls(Calls):
         def fetch(part: Window | None, span: PageSpan) -> Page:
             start, end = part or window
             if not self._family.lists_the_past:
-                start = max(start, self._now() + _NOW_LEAD)
+                start = max(start, self.lists_from or start)
             wall_from, wall_to = wall_window(start, end, clock.zone)
             query = self._family.list_query(wall_from, wall_to, filters, span)
             return page_of(self._transport.request(route.method, path, query=query), path)
@@ -102,14 +102,21 @@ class EventCalls(Calls):
         )
         return _within(reader.read(window), window, clock)
 
-    def get_event(self, location_id: int, event_id: int) -> Row:
+    @property
+    def lists_from(self) -> datetime | None:
+        """The earliest start that a list which is asked for now tells, in UTC; ``None``: any."""
+        return None if self._family.lists_the_past else self._now() + _NOW_LEAD
+
+    def get_event(self, location_id: int, event_id: int, *, joined: bool = False) -> Row:
         """Return one event in the flat row shape; a deleted one still answers.
 
         Operation: ``GET …/activities/{event_id}`` or ``GET …/events/{event_id}``.
 
+        :param joined: ask ``locations`` to join team member, service, labels and rooms to it, as lists have them.
         :raises AltegioNotFoundError: there is no such location or event.
         """
-        return self._one("get_event", location_id, event_id=event_id)
+        query = [("include", name) for name in self._family.includes] if joined else []
+        return self._one("get_event", location_id, query=query, event_id=event_id)
 
     def create_event(self, location_id: int, event: Mapping[str, Any]) -> Row:
         """Create an event and return it. The API has no idempotency key: sent twice, it is there twice.
@@ -157,7 +164,8 @@ class EventCalls(Calls):
                 f"route_family={self._family.name!r} lists future events only, "
                 f"and the range begins at {wall_text(start, clock.zone)}, before now.",
                 errors={"date_from": ["must not be before now"]},
-                hint="Use a forward range such as now to now + 30 days, or route_family='companies'.",
+                hint="Use a forward range such as now to now + 30 days, history=True in a task that extracts the past, "
+                "or route_family='companies'.",
             )
         if not self._family.lists_the_past and end <= now + _NOW_LEAD:
             raise AltegioValidationError("the range ends now or before.", errors={"date_to": ["must be later"]})

@@ -15,16 +15,27 @@ if TYPE_CHECKING:
     from altegio_provider.compat import Context
     from altegio_provider.extraction import Window
     from altegio_provider.tables.batches import RowBatches
+    from altegio_provider.tables.dataset import ParquetDataset
+    from altegio_provider.tables.earlier import EarlierRows
 
 __all__ = ["Reading", "ToParquetOperator"]
 
 
 class Reading(NamedTuple):
-    """What a run writes: its rows, what makes them batches, and what to note of it in the manifest."""
+    """What a run writes.
+
+    :param rows: read when the writing has begun, never before the task's arguments are known to be right.
+    :param conversion: what makes them batches; it tells the log what did not add up.
+    :param notes: small JSON values to keep beside the file in the manifest, as they are when all rows are read.
+    :param earlier: what is to be kept of earlier runs; ``None``: this one replaces all of its range.
+    :param done: called when the file is in its place.
+    """
 
     rows: Iterable[Mapping[str, Any]]
     conversion: RowBatches
     notes: Mapping[str, Any] = {}
+    earlier: EarlierRows | None = None
+    done: Callable[[], None] | None = None
 
 
 class ToParquetOperator(BaseOperator):
@@ -69,18 +80,20 @@ class ToParquetOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, convert and write; see the class."""
-        from altegio_provider.extraction import extract, window_of
+        from altegio_provider.extraction import extract, storage_path, window_of
+        from altegio_provider.tables.dataset import ParquetDataset
 
         hook = AltegioHook(self.altegio_conn_id)
         try:
             location_id = hook.location_id(self.location_id)
             timezone = self.timezone or hook.settings.timezone
             window = window_of(self.date_from, self.date_to, self.lookback, timezone)
-            reading = self._reading(hook, location_id, window, timezone)
-            return extract(self, context, hook, location_id, window, *reading)
+            dataset = ParquetDataset(storage_path(self.output_path), location_id)
+            reading = self._reading(hook, dataset, window, timezone)
+            return extract(self, context, hook, dataset, window, reading)
         finally:
             hook.close()
 
-    def _reading(self, hook: AltegioHook, location_id: int, window: Window, timezone: str) -> Reading:
+    def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: Window, timezone: str) -> Reading:
         """Return what to write; nothing is asked of the API before the rows are read."""
         raise NotImplementedError

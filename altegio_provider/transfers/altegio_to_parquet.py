@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from altegio_provider.transfers._to_parquet import Reading, ToParquetOperator
@@ -10,11 +11,15 @@ from altegio_provider.transfers._to_parquet import Reading, ToParquetOperator
 if TYPE_CHECKING:
     from altegio_provider.extraction import Window
     from altegio_provider.hooks.altegio import AltegioHook
+    from altegio_provider.tables.dataset import ParquetDataset
     from altegio_provider.tables.pseudonyms import Pseudonyms
 
 __all__ = ["AltegioActivitiesToParquetOperator", "AltegioAppointmentsToParquetOperator"]
 
-
+#: How long the answers to a task that died are still true enough for its retry.
+_FRESH_FOR = timedelta(hours=24)
+#: What the manifest says of a file that was made from bookings.
+_LACKS = "classes that nobody booked, unless an earlier extract saw them"
 #: What is joined to each appointment: the salon's own things always, people where they are used.
 _THINGS = ("staff", "services", "labels")
 
@@ -24,11 +29,14 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
 
     Use it daily with a ``CronDataIntervalTimetable`` (on Airflow 3 a plain cron schedule gives an interval of zero
     length), or with a range of your own. A run *replaces* what an earlier run of the same range and location
-    wrote. New files are complete before they become visible: a reader never sees half a run, and a killed task
-    leaves nothing that a reader would take for data. No rows still give a file with the schema.
+    wrote; what has gone since stays, with ``is_deleted``. New files are complete before they become visible: a
+    reader never sees half a run, and a killed task leaves nothing that a reader would take for data. No rows still
+    give a file with the schema.
 
     Operation: ``GET /companies/{id}/activities`` or ``GET /locations/{id}/events``. The latter lists the future
-    only: give it a forward range such as now to now + 30 days.
+    only: give it a forward range such as now to now + 30 days, or ``history=True`` for the past: then it is
+    ``GET /locations/{id}/appointments``, and ``GET /locations/{id}/events/{event_id}`` for each event that they name
+    (:mod:`altegio_provider.history`; ``docs/howto/history.md``). A retry goes on behind the last answer.
 
     :param output_path: where the dataset is: a directory, as any URL that ``ObjectStoragePath`` takes
         (``file://``, ``s3://conn@bucket/…``, a plain path); or one file, where it ends in ``.parquet``. Templated.
@@ -42,13 +50,19 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
     :param search: text in the name or description (``companies`` only). Templated.
     :param timezone: the location's IANA time zone; default: the connection's. Templated.
     :param lookback: widens the range backwards, for events that were changed late.
+    :param history: rebuild a past range from its appointments (``locations`` only, and without filters). Classes that
+        nobody booked cannot be seen so: they stay as an earlier run saw them, or are missing, and the manifest's notes
+        say that. ``companies`` lists the past itself: there it is an error.
+    :param mark_deleted: keep the rows that earlier runs wrote for this range and the API does not list any more, with
+        ``is_deleted``; ``False`` drops them. A run with filters drops what it does not read, and marks nothing.
     :param transform: a function from DataFrame to DataFrame, or its import path, applied chunk by chunk before
         writing. The DataFrame has Arrow-backed types; what comes back must keep one schema over the run.
     :param concurrency: requests under way at once, at most.
     :param page_size: rows a request; default: the API's own.
     :param altegio_conn_id: the connection. Templated.
     :returns: by XCom and on the asset events of the outlets: ``path``, ``files``, ``rows``, ``bytes``,
-        ``requests``, ``retries``, ``from``, ``to`` and ``location_id``.
+        ``requests``, ``retries``, ``from``, ``to``, ``location_id``, and where rows of earlier runs are kept
+        ``deleted``: how many of them are marked.
     :raises AltegioValidationError: an argument cannot be right; nothing was touched.
     :raises AltegioError: what a request ended in; the old dataset stays as it was.
     """
@@ -68,6 +82,8 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
         service_ids: Sequence[int] | str | None = None,
         capacity: int | str | None = None,
         search: str | None = None,
+        history: bool = False,
+        mark_deleted: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -75,24 +91,85 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
         self.service_ids = service_ids
         self.capacity = capacity
         self.search = search
+        self.history = history
+        self.mark_deleted = mark_deleted
 
-    def _reading(self, hook: AltegioHook, location_id: int, window: Window, timezone: str) -> Reading:
-        from altegio_provider.extraction import ids_of, number_of
+    def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: Window, timezone: str) -> Reading:
         from altegio_provider.tables.activities import ActivityBatches
 
-        activities = hook.list_activities(
-            location_id,
-            window.start,
-            window.end,
-            staff_ids=ids_of("staff_ids", self.staff_ids),
-            service_ids=ids_of("service_ids", self.service_ids),
-            capacity=number_of("capacity", self.capacity),
-            search=self.search or None,
-            page_size=self.page_size,
-            concurrency=self.concurrency,
-            timezone=timezone,
+        filters = self._filters()
+        options: dict[str, Any] = {"page_size": self.page_size, "concurrency": self.concurrency, "timezone": timezone}
+        if self.history:
+            return self._history(hook, dataset, window, filters, options)
+        client = hook.get_conn()
+        rows = client.list_activities(dataset.location_id, window.start, window.end, **filters, **options)
+        conversion = ActivityBatches(dataset.location_id, timezone)
+        if filters or not self.mark_deleted:
+            return Reading(rows, conversion)
+        earlier = dataset.earlier(*window)
+
+        def listed() -> Iterator[dict[str, Any]]:
+            yield from rows
+            # Where the past is not listed, a class that began while this was read is not gone.
+            earlier.told_from = client.lists_from or window.start
+
+        return Reading(listed(), conversion, earlier=earlier)
+
+    def _history(
+        self,
+        hook: AltegioHook,
+        dataset: ParquetDataset,
+        window: Window,
+        filters: dict[str, Any],
+        options: dict[str, Any],
+    ) -> Reading:
+        from altegio_provider.history import BookedEvents
+        from altegio_provider.tables.activities import ActivityBatches
+
+        client = hook.get_conn()
+        _check_history(client.lists_the_past, filters)
+        spool = dataset.spool("history", *window, _FRESH_FOR)
+        events = BookedEvents(client, dataset.location_id, *window, spool=spool, **options)
+        notes = {"source": "history", "lacks": _LACKS, "not_found": 0}
+
+        def booked() -> Iterator[dict[str, Any]]:
+            with spool:
+                yield from events.rows()
+            events.warn(self.log)
+            notes["not_found"] = events.not_found
+
+        conversion = ActivityBatches(dataset.location_id, options["timezone"], spool.began_at)
+        return Reading(booked(), conversion, notes, dataset.earlier(*window, tells_deleted=False), spool.clear)
+
+    def _filters(self) -> dict[str, Any]:
+        """The filters that are set."""
+        from altegio_provider.extraction import ids_of, number_of
+
+        filters = {
+            "staff_ids": ids_of("staff_ids", self.staff_ids),
+            "service_ids": ids_of("service_ids", self.service_ids),
+            "capacity": number_of("capacity", self.capacity),
+            "search": self.search or None,
+        }
+        return {name: value for name, value in filters.items() if value not in (None, [])}
+
+
+def _check_history(lists_the_past: bool, filters: dict[str, Any]) -> None:
+    from altegio_provider.api.errors import AltegioValidationError
+
+    if lists_the_past:
+        raise AltegioValidationError(
+            "history=True is for route_family='locations', whose list knows no past. The family of this connection "
+            "lists the past itself, and with it the classes that nobody booked.",
+            errors={"history": ["leave it out"]},
+            hint="",
         )
-        return Reading(activities, ActivityBatches(location_id, timezone))
+    if filters:
+        raise AltegioValidationError(
+            "history=True takes no filters: a run replaces what is there of its range.",
+            errors={name: ["leave it out"] for name in filters},
+            hint="",
+        )
 
 
 class AltegioAppointmentsToParquetOperator(ToParquetOperator):
@@ -141,7 +218,7 @@ class AltegioAppointmentsToParquetOperator(ToParquetOperator):
         self.include_personal_data = include_personal_data
         self.hash_key_conn_id = hash_key_conn_id
 
-    def _reading(self, hook: AltegioHook, location_id: int, window: Window, timezone: str) -> Reading:
+    def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: Window, timezone: str) -> Reading:
         from altegio_provider.extraction import flag_of
         from altegio_provider.tables.appointments import AppointmentBatches
 
@@ -154,7 +231,7 @@ class AltegioAppointmentsToParquetOperator(ToParquetOperator):
             *(["comer"] if self.include_personal_data else []),
         ]
         appointments = hook.appointments_starting_between(
-            location_id,
+            dataset.location_id,
             window.start,
             window.end,
             include=(*_THINGS, *people),
@@ -163,7 +240,7 @@ class AltegioAppointmentsToParquetOperator(ToParquetOperator):
             timezone=timezone,
         )
         conversion = AppointmentBatches(
-            location_id, timezone, include_personal_data=self.include_personal_data, pseudonyms=pseudonyms
+            dataset.location_id, timezone, include_personal_data=self.include_personal_data, pseudonyms=pseudonyms
         )
         return Reading(appointments, conversion, {"personal_data": self.include_personal_data})
 

@@ -93,23 +93,73 @@ def test_a_day_on_which_the_clock_changes_loses_nothing(connect, altegio_sandbox
     assert len(before) == 8
 
 
-def test_a_second_run_replaces_the_first(connect, altegio_sandbox, tmp_path) -> None:
-    extract(tmp_path)
+def live(frame):
+    return set(frame.loc[~frame["is_deleted"], "id"])
+
+
+@pytest.mark.parametrize("where", ["", "day.parquet"])
+def test_a_second_run_replaces_the_first_and_marks_what_has_gone(connect, altegio_sandbox, tmp_path, where) -> None:
+    first = extract(tmp_path / where)
     gone = min(true_ids(altegio_sandbox, *DAY))
     altegio_sandbox.delete_event(1001, gone)
-    extract(tmp_path)
-    frame = pd.read_parquet(tmp_path)
-    assert set(frame["id"]) == true_ids(altegio_sandbox, *DAY)
-    assert gone not in set(frame["id"])
+    second, third = (extract(tmp_path / where) for _ in range(2))
+    frame = pd.read_parquet(tmp_path / where).set_index("id")
+    assert set(frame.index[~frame["is_deleted"]]) == true_ids(altegio_sandbox, *DAY)
+    assert list(frame.index[frame["is_deleted"]]) == [gone]
+    assert frame.loc[gone, "extracted_at"] < frame["extracted_at"].max()
+    assert [summary["deleted"] for summary in (first, second, third)] == [0, 1, 1]
+    assert third["rows"] == first["rows"] == len(frame)
     assert len(list(tmp_path.rglob("*.parquet"))) == 1
 
 
+def test_what_comes_back_is_alive_and_what_moves_is_not_gone(connect, altegio_sandbox, tmp_path) -> None:
+    altegio_sandbox.add_location(5, timezone="Europe/Riga")
+    rows = [{"id": number, "date": f"2026-11-10 {number:02}:00:00"} for number in (1, 2, 3)]
+    altegio_sandbox.add_events(5, rows)
+    extract(tmp_path, location_id=5)
+    altegio_sandbox.delete_event(5, 1)
+    altegio_sandbox.delete_event(5, 2)
+    altegio_sandbox.add_events(5, [{"id": 3, "date": "2026-11-10 20:00:00"}])
+    extract(tmp_path, location_id=5)
+    altegio_sandbox.add_events(5, [rows[0]])
+    assert extract(tmp_path, location_id=5)["deleted"] == 1
+    frame = pd.read_parquet(tmp_path)
+    assert live(frame) == {1, 3}
+    assert sorted(frame["id"]) == [1, 2, 3]
+    assert frame.set_index("id")["starts_at_local"].dt.hour.to_dict() == {1: 1, 2: 2, 3: 20}
+
+
+def test_a_transform_that_leaves_rows_out_does_not_make_them_deleted(connect, altegio_sandbox, tmp_path) -> None:
+    extract(tmp_path)
+    gone = min(true_ids(altegio_sandbox, *DAY))
+    altegio_sandbox.delete_event(1001, gone)
+    summary = extract(tmp_path, transform=lambda frame: frame.assign(free=1).iloc[:3])
+    frame = pd.read_parquet(tmp_path)
+    assert (len(frame), summary["rows"], summary["deleted"]) == (4, 4, 1)
+    assert frame.loc[frame["is_deleted"], "id"].tolist() == [gone]
+    assert frame["free"].isna().sum() == 1
+
+
+def test_a_run_with_filters_or_without_marks_replaces_its_window(connect, altegio_sandbox, tmp_path) -> None:
+    extract(tmp_path)
+    service = int(pd.read_parquet(tmp_path)["service_id"].iloc[0])
+    assert "deleted" not in extract(tmp_path, service_ids=[service])
+    assert set(pd.read_parquet(tmp_path)["service_id"]) == {service}
+    extract(tmp_path)
+    altegio_sandbox.delete_event(1001, min(true_ids(altegio_sandbox, *DAY)))
+    extract(tmp_path, mark_deleted=False)
+    assert set(pd.read_parquet(tmp_path)["id"]) == true_ids(altegio_sandbox, *DAY)
+
+
 def test_lookback_reads_the_days_before_again(connect, altegio_sandbox, tmp_path) -> None:
-    extract(tmp_path, "2026-11-09T00:00:00+02:00", DAY[0])
-    altegio_sandbox.delete_event(1001, min(true_ids(altegio_sandbox, "2026-11-09T00:00:00+02:00", DAY[0])))
+    before = ("2026-11-09T00:00:00+02:00", DAY[0])
+    extract(tmp_path, *before)
+    gone = min(true_ids(altegio_sandbox, *before))
+    altegio_sandbox.delete_event(1001, gone)
     extract(tmp_path, lookback=timedelta(days=1))
     frame = pd.read_parquet(tmp_path)
-    assert set(frame["id"]) == true_ids(altegio_sandbox, "2026-11-09T00:00:00+02:00", DAY[1])
+    assert live(frame) == true_ids(altegio_sandbox, before[0], DAY[1])
+    assert set(frame["id"]) - live(frame) == {gone}
     assert frame["id"].is_unique
 
 

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "waiting": {"api", "times"},
     "watching": {"api", "times"},
     "polling": {"api"},
+    "history": {"api", "tables", "times"},
     "sandbox": {"sandbox"},
 }
 DOES_WITHOUT = {
@@ -34,6 +35,7 @@ DOES_WITHOUT = {
     "waiting": {"airflow", "pandas", "pyarrow", "pydantic", "fastapi"},
     "watching": {"airflow", "pandas", "pyarrow", "pydantic", "fastapi"},
     "polling": {"airflow", "pandas", "pyarrow", "pydantic", "fastapi"},
+    "history": {"airflow", "pandas", "pyarrow", "pydantic", "fastapi"},
     "sandbox": {"airflow", "pandas", "pyarrow", "requests"},
 }
 PARTS = [part for part in MAY_IMPORT if (ROOT / part).is_dir() or (ROOT / f"{part}.py").is_file()]
