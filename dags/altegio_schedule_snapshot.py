@@ -1,0 +1,62 @@
+"""The classes to come of every location, seen once a day: what was planned, how it filled, and what was called off.
+
+One mapped task per location writes the classes from now to ``days`` days ahead (a parameter of the run; default
+``ALTEGIO_SNAPSHOT_DAYS`` or 30) into the dataset of ``altegio_activities_daily``, under either family of routes. Each
+row says when it was seen (``extracted_at``). A class that has gone since the last snapshot stays, with ``is_deleted``.
+
+Under ``locations``, whose list knows no past, this is what keeps the classes that nobody books
+(``docs/howto/history.md``). Each snapshot that ``altegio_warehouse_load`` loads is a point of the fill curve.
+
+``ALTEGIO_DATA`` and ``ALTEGIO_LOCATIONS`` are those of ``altegio_activities_daily``, and so is the pool
+(``airflow pools set altegio 4 "Altegio's API"``).
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+
+from altegio_provider.compat import Asset, dag, retry_policy, task
+from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToParquetOperator
+
+DATA = os.environ.get("ALTEGIO_DATA", "data").rstrip("/")
+LOCATIONS = os.environ.get("ALTEGIO_LOCATIONS", "1001=Europe/Riga,1002=America/New_York,1003=Asia/Tbilisi")
+DAYS = int(os.environ.get("ALTEGIO_SNAPSHOT_DAYS", "30"))
+# When the task begins and not when it was planned: the list of the future begins now.
+NOW = "macros.datetime.now().astimezone().replace(microsecond=0)"
+
+activities = Asset(name="altegio_activities", uri="altegio://activities")
+
+
+@dag(
+    schedule="@daily",
+    start_date=datetime(2026, 1, 1),  # noqa: DTZ001 - no timetable looks at it
+    catchup=False,
+    max_active_runs=1,
+    params={"days": DAYS},
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(minutes=2),
+        "retry_policy": retry_policy(),
+        "priority_weight": 10,  # before altegio_backfill
+    },
+    tags=["altegio"],
+    doc_md=__doc__,
+)
+def altegio_schedule_snapshot() -> None:
+    @task
+    def locations() -> list[dict[str, str]]:
+        pairs = (location.split("=") for location in LOCATIONS.split(","))
+        return [{"location_id": number, "timezone": timezone} for number, timezone in pairs]
+
+    AltegioActivitiesToParquetOperator.partial(
+        task_id="snapshot",
+        output_path=f"{DATA}/activities",
+        date_from=f"{{{{ {NOW}.isoformat() }}}}",
+        date_to=f"{{{{ ({NOW} + macros.timedelta(days=params.days)).isoformat() }}}}",
+        outlets=[activities],
+        pool="altegio",
+    ).expand_kwargs(locations())
+
+
+altegio_schedule_snapshot()
