@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -16,7 +17,7 @@ import pyarrow as pa
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.collector import few_collections
 from altegio_provider.compat import Asset, BaseHook, ObjectStoragePath, mask_secret
-from altegio_provider.tables.dataset import ParquetDataset
+from altegio_provider.tables.dataset import DatasetError, ParquetDataset
 from altegio_provider.tables.pseudonyms import Pseudonyms
 from altegio_provider.times import as_instant, load_zone
 
@@ -296,7 +297,9 @@ def _check_table(dataset: ParquetDataset, table: str) -> None:
 
     :raises AltegioValidationError: it is one.
     """
-    others = {file.notes.get("table", table) for file in dataset.files()} - {table}
+    others: set[str] = set()
+    with suppress(DatasetError):  # one file, which somebody else wrote: it is replaced, as it always was
+        others = {file.notes.get("table", table) for file in dataset.files()} - {table}
     if others:
         raise _wrong("output_path", f"holds {others.pop()}, which {table} would replace", "Give each its own.")
 

@@ -172,7 +172,10 @@ def test_no_rows_still_give_an_empty_dataset(connect, altegio_sandbox, tmp_path)
     assert list(frame.columns) == ACTIVITY_SCHEMA.names
 
 
-def test_one_file_is_written_where_the_path_names_one(connect, altegio_sandbox, tmp_path) -> None:
+@pytest.mark.parametrize("before", [None, b"", b"no Parquet"])
+def test_one_file_is_written_where_the_path_names_one(connect, altegio_sandbox, tmp_path, before) -> None:
+    if before is not None:
+        (tmp_path / "day.parquet").write_bytes(before)
     extract(tmp_path / "day.parquet")
     assert [path.name for path in tmp_path.iterdir()] == ["day.parquet"]
     assert set(pd.read_parquet(tmp_path / "day.parquet")["id"]) == true_ids(altegio_sandbox, *DAY)

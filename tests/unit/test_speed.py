@@ -11,7 +11,9 @@ import pytest
 
 from altegio_provider.api import AltegioClient
 from altegio_provider.tables.activities import ActivityBatches
+from altegio_provider.tables.appointments import AppointmentBatches
 from altegio_provider.tables.parquet import FileWriter
+from altegio_provider.tables.pseudonyms import Pseudonyms
 from benchmarks.contenders import floor
 from benchmarks.job import LOCATION_ID, TIMEZONE, Job
 from benchmarks.servers import pages
@@ -79,3 +81,30 @@ def test_a_row_costs_python_few_instructions(job) -> None:
 def test_a_row_costs_less_cpu_than_two_rows_cost_the_least_that_can_do_it(job) -> None:
     ours, least = least_cpu_seconds([lambda: extract(job), lambda: floor(job)])
     assert ours < 2 * least, f"{ours / ROWS * 1e6:.1f} us a row, {ours / least:.2f} times the least"
+
+
+@pytest.mark.parametrize(("hashes", "most"), [(False, 250), (True, 500)])
+def test_an_appointment_costs_python_few_instructions(hashes, most) -> None:
+    appointments = [
+        {
+            "id": number,
+            "company_id": LOCATION_ID,
+            "activity_id": number % 9,
+            "client_id": number,
+            "attendance_status_slug": "absent",
+            "timestamp": 1795176000,
+            "date": "2026-11-20T14:00:00",
+            "created_datetime": "2026-11-01T10:00:00+0200",
+            "comment": "She comes later",
+            "client": {"id": number, "name": "Anna", "phone": f"+371{20_000_000 + number}", "email": "a@example.com"},
+            "staff": {"id": 5, "name": "Ilze"},
+            "labels": [{"id": 3, "title": "new"}],
+        }
+        for number in range(ROWS)
+    ]
+    key = Pseudonyms(b"a key for the tests") if hashes else None
+    batches = AppointmentBatches(LOCATION_ID, "Europe/Riga", pseudonyms=key)
+    batches.batch(appointments[:9])
+    # Some 150, and 380 with hashes.
+    assert instructions_of(lambda: [batches.batch(appointments)]) / ROWS < most
+    assert not batches.misfits
