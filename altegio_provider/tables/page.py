@@ -113,8 +113,11 @@ class Page:
     def _objects(self, path: Path) -> Sequence[Row]:
         """The objects that the rows have at a path; an empty one where there is none."""
         found = self.values(path)
-        if set(map(type, found)) == {dict}:
+        types = set(map(type, found))
+        if types == {dict}:
             return found
+        if types == {_NONE}:
+            return [_EMPTY] * len(found)
         objects = list(found)
         for number, member in enumerate(found):
             if type(member) is not dict:
