@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import pyarrow as pa
-
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.collector import few_collections
 from altegio_provider.compat import Asset, BaseHook, ObjectStoragePath, mask_secret
+from altegio_provider.frames import frame_transform
 from altegio_provider.tables.dataset import DatasetError, ParquetDataset
 from altegio_provider.tables.pseudonyms import Pseudonyms
 from altegio_provider.times import as_instant, load_zone
@@ -32,7 +31,6 @@ __all__ = [
     "Window",
     "extract",
     "flag_of",
-    "frame_transform",
     "ids_of",
     "number_of",
     "pseudonyms_of",
@@ -42,9 +40,6 @@ __all__ = [
 ]
 
 _PROGRESS_SECONDS = 5.0
-_FRAME_ROWS = 10_000
-
-Batches = Iterable[pa.RecordBatch]
 
 
 class Window(NamedTuple):
@@ -130,71 +125,6 @@ def flag_of(argument: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise _wrong(argument, "must be True or False")
     return value
-
-
-def frame_transform(transform: Callable[[Any], Any] | str | None) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
-    """Return a function on record batches that applies the user's function on DataFrames, chunk by chunk.
-
-    :raises AltegioValidationError: the import path leads to no function.
-    """
-    if transform is None:
-        return iter
-    if isinstance(transform, str):
-        from importlib import import_module
-
-        module, _, name = transform.rpartition(".")
-        try:
-            transform = getattr(import_module(module), name)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise _wrong("transform", f"{module}.{name} cannot be imported ({type(error).__name__})") from error
-    if not callable(transform):
-        raise _wrong("transform", "is no function")
-    function = transform
-
-    def transformed(batches: Batches) -> Iterator[pa.RecordBatch]:
-        schema: pa.Schema | None = None
-        for table in _chunks(batches):
-            result = _transformed(function, table, schema)
-            schema = result.schema
-            yield from result.combine_chunks().to_batches() or [_empty(schema)]
-
-    return transformed
-
-
-def _empty(schema: pa.Schema) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist([], schema=schema)
-
-
-def _chunks(batches: Batches) -> Iterator[pa.Table]:
-    gathered: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in batches:
-        gathered.append(batch)
-        rows += batch.num_rows
-        if rows >= _FRAME_ROWS:
-            yield pa.Table.from_batches(gathered)
-            gathered, rows = [], 0
-    if gathered:
-        yield pa.Table.from_batches(gathered)
-
-
-def _transformed(function: Callable[[Any], Any], table: pa.Table, schema: pa.Schema | None) -> pa.Table:
-    import pandas as pd
-
-    frame = function(table.to_pandas(types_mapper=pd.ArrowDtype))
-    if not isinstance(frame, pd.DataFrame):
-        raise _wrong("transform", f"must return a DataFrame, not {type(frame).__name__}")
-    if schema is not None and list(frame.columns) != schema.names:
-        raise _wrong(
-            "transform", f"must keep one schema: the columns were {schema.names} and became {list(frame.columns)}"
-        )
-    try:
-        result = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        # The first of its texts shows the value, which may be somebody's name; the others tell the column.
-        where = "; ".join(map(str, error.args[1:])) or type(error).__name__
-        raise _wrong("transform", f"must keep one schema, of types that Parquet has ({where})") from None
-    return result.replace_schema_metadata(None)
 
 
 class Progress:

@@ -177,7 +177,9 @@ class AltegioAppointmentsToParquetOperator(ToParquetOperator):
 
     The past is allowed, under either family of routes: the same service answers both, and this list is its only one.
     The dataset is written as by :class:`AltegioActivitiesToParquetOperator`: a run replaces its own range, whole or
-    not at all. Attendance is marked after a class, and sometimes days after: give a ``lookback``.
+    not at all. An appointment that has been deleted since is gone from it then, and not kept with a mark: who has had
+    their bookings erased is not to live on in a file. Attendance is marked after a class, and sometimes days after:
+    give a ``lookback``.
 
     **Personal data** (names, phones, e-mails, birthdays, free texts) are left out, and not even asked for, unless
     ``include_personal_data=True``; the columns are there in either case. To tell clients apart and to join them to
