@@ -104,7 +104,7 @@ class BookingImport(FileImport):
             self._meant[reference] = found
             return found
         with self.ledger.session() as session:
-            for event_id in session.meant_by(reference):
+            for event_id in session.references.meant_by(reference):
                 key, content = self._keys(request, event_id)
                 known = session.known([key]).get(key)
                 if known is not None and known.content == content:
@@ -113,7 +113,7 @@ class BookingImport(FileImport):
 
     def _recall(self) -> None:
         with self.ledger.session() as session:
-            session.remember(self._meant)
+            session.references.remember(self._meant)
         super()._recall()
 
     def _why_duplicate(self, first: Pending, body: Mapping[str, Any]) -> str:

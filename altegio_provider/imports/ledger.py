@@ -29,8 +29,9 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from altegio_provider.imports.ledger_schema import LedgerError, bookings, insert_new, open_engine, references, runs
+from altegio_provider.imports.ledger_schema import LedgerError, bookings, insert_new, open_engine, runs
 from altegio_provider.imports.liveness import Owner, Watch
+from altegio_provider.imports.references import References
 
 __all__ = ["Intent", "Known", "Ledger", "LedgerError", "Session", "key_of"]
 
@@ -55,9 +56,6 @@ _NEW: dict[str, Any] = {name: sa.bindparam(name) for name in ("state", "owner", 
 _SETTLE = sa.update(bookings).where(_THIS).values(**_NEW, record_id=sa.bindparam("record_id"))
 _SWAP = sa.update(bookings).where(_THIS, _COLUMNS.state == sa.bindparam("the_state")).values(**_NEW)
 _FREE = sa.delete(bookings).where(_THIS)
-_MEANT = sa.select(references.c.event_id).where(
-    references.c.location_id == sa.bindparam("the_location"), references.c.reference == sa.bindparam("the_reference")
-)
 _FORGET = sa.delete(bookings).where(_MINE, _HAS_RECORD)
 
 
@@ -197,18 +195,10 @@ class Session:
             found.update(row[0] for row in self._connection.execute(_TAKEN, {**self._mine, **chosen}))
         return found
 
-    def remember(self, meant: Mapping[str, int]) -> None:
-        """Keep what a file called some events: hash to event."""
-        common = {"location_id": self._ledger.location_id}
-        entries = [{**common, "reference": reference, "event_id": event_id} for reference, event_id in meant.items()]
-        if entries:
-            insert_new(self._connection, references, entries)
-
-    def meant_by(self, reference: str) -> list[int]:
-        """Return the events that files have meant by that: more than one, where a class got another number."""
-        given = {"the_location": self._ledger.location_id, "the_reference": reference}
-        found = self._connection.execute(_MEANT, given)
-        return [row[0] for row in found]
+    @property
+    def references(self) -> References:
+        """What files called events."""
+        return References(self._connection, self._ledger.location_id)
 
     def _entry(self, key: str, intent: Intent, state: str) -> dict[str, Any]:
         return {

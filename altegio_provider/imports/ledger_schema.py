@@ -41,7 +41,7 @@ bookings = sa.Table(
     sa.UniqueConstraint("kind", "location_id", "record_id", name="altegio_ledger_record"),
     mysql_engine="InnoDB",
 )
-#: What files called an event, as a hash, and which it was: a past, moved or deleted one is not to be looked up again.
+#: What files called an event, as a hash, and which it was: a past, moved or deleted one cannot be looked up.
 references = sa.Table(
     "altegio_ledger_references",
     _metadata,
