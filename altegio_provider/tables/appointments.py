@@ -34,8 +34,8 @@ _FORMS: Final = {
 _PHONES = ("client_phone", "client_fictive_phone")
 _OF_PEOPLE = re.compile(r"(client|comer)(_.*)?", re.DOTALL)
 _FIELD = re.compile(r"[a-z_][a-z0-9_]{0,60}", re.ASCII)
-#: Phones, years of birth written as dates, and numbers of documents are longer.
-_SMALL = 1_000_000
+#: Phones, birthdays and numbers of documents are longer, and where somebody lives has more decimals.
+_SMALL, _DECIMALS = 1_000_000, 2
 
 
 class AppointmentBatches(RowBatches):
@@ -111,4 +111,6 @@ def _names_nobody(path: tuple[str, ...], value: Any) -> bool:
     """Whether a leftover can stand where personal data are not wanted."""
     if _OF_PEOPLE.fullmatch(path[0]) or not all(map(_FIELD.fullmatch, path)):
         return False
-    return value is None or type(value) is bool or (type(value) in (int, float) and abs(value) < _SMALL)
+    if value is None or type(value) is bool:
+        return True
+    return type(value) in (int, float) and abs(value) < _SMALL and bool(round(value, _DECIMALS) == value)
