@@ -200,6 +200,7 @@ class ScriptedServer:
         self._closing.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._threads[0].join(10)  # first, for it may have accepted one more
         with self._lock:
             for connection in self._open:
                 try:
