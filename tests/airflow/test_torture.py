@@ -8,16 +8,16 @@ from __future__ import annotations
 import csv
 import os
 import random
-import socket
 import subprocess
 import sys
 import time
-import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pyarrow.parquet as pq
 import pytest
+
+from tests.services import empty_database
 
 IS_FULL = bool(os.environ.get("ALTEGIO_TORTURE"))
 ROWS, KILLS, EVENTS = (2_000, 20, 40) if IS_FULL else (200, 3, 8)
@@ -46,30 +46,13 @@ with client, open_source(source) as rows, Ledger(ledger_url, 77, "booking") as l
     write_report(spool, rows.columns, Path(report))
 sys.exit(halt and halt.reason)
 """
-LEDGERS = ["sqlite", "postgresql"] if IS_FULL else ["sqlite"]
-
-
-def is_listening(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+LEDGERS = ["sqlite", "postgresql+psycopg"] if IS_FULL else ["sqlite"]
 
 
 @pytest.fixture(params=LEDGERS)
 def ledger_url(request, tmp_path):
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'ledger.db'}"
-        return
-    if not is_listening(5432):
-        pytest.skip("no PostgreSQL at its usual local port")
-    sqlalchemy = pytest.importorskip("sqlalchemy")
-    pytest.importorskip("psycopg")
-    engine = sqlalchemy.create_engine("postgresql+psycopg://postgres@127.0.0.1/postgres", isolation_level="AUTOCOMMIT")
-    name = f"altegio_torture_{uuid.uuid4().hex[:8]}"
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield f"postgresql+psycopg://postgres@127.0.0.1/{name}"
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    with empty_database(request.param, tmp_path) as url:
+        yield url
 
 
 @pytest.fixture(params=["companies", "locations"])
