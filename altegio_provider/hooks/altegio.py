@@ -122,9 +122,9 @@ class AltegioHook(BaseHook):
         """Yield activities as flat dicts: :meth:`AltegioClient.list_activities`, with the same options."""
         return self.get_conn().list_activities(self.location_id(location_id), date_from, date_to, **options)
 
-    def get_event(self, location_id: int | None, event_id: int) -> dict[str, Any]:
-        """Return one event: :meth:`AltegioClient.get_event`."""
-        return self.get_conn().get_event(self.location_id(location_id), event_id)
+    def get_event(self, location_id: int | None, event_id: int, **options: Any) -> dict[str, Any]:
+        """Return one event: :meth:`AltegioClient.get_event`, with the same options."""
+        return self.get_conn().get_event(self.location_id(location_id), event_id, **options)
 
     def create_event(self, location_id: int | None, event: Mapping[str, Any]) -> dict[str, Any]:
         """Create an event: :meth:`AltegioClient.create_event`."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 from pyroaring import BitMap64
 
 from altegio_provider.tables.arrays import array_of
-from altegio_provider.tables.manifest import Entry
+from altegio_provider.tables.manifest import DatasetError, Entry
 from altegio_provider.tables.storage import Folder
 from altegio_provider.tables.windows import Window, remainders
 
@@ -95,8 +96,8 @@ class EarlierRows:
         sources = self._sources()
         for were_deleted in (False, True):
             for source in sources:
-                with self._folder.open(source.name) as opened:
-                    for table in self._lacking(pq.ParquetFile(opened), source.parts, were_deleted):
+                with self._opened(source) as file:
+                    for table in self._lacking(file, source.parts, were_deleted):
                         yield _conformed(table, schema)
 
     def _lacking(self, file: pq.ParquetFile, parts: list[Window], were_deleted: bool) -> Iterator[pa.Table]:
@@ -121,10 +122,23 @@ class EarlierRows:
         """The id and start of each row that is known to be deleted: few, as a rule."""
         gone = set()
         for source in self._sources():
-            with self._folder.open(source.name) as opened:
-                for _, keys in _keys_of(pq.ParquetFile(opened), source.parts):
+            with self._opened(source) as file:
+                for _, keys in _keys_of(file, source.parts):
                     gone |= {(key.number, key.start) for key in keys if key is not None and key.was_deleted}
         return gone
+
+    @contextmanager
+    def _opened(self, source: Source) -> Iterator[pq.ParquetFile]:
+        try:
+            with self._folder.open(source.name) as opened:
+                yield pq.ParquetFile(opened)
+        except (pa.ArrowException, OSError) as error:
+            if getattr(error, "errno", None) is not None:
+                raise  # the disk's or the network's own
+            raise DatasetError(
+                f"{self._folder.location_of(source.name)} is damaged ({type(error).__name__}), and this run would lose "
+                "what it holds of its range. Put it back from a copy, or delete it."
+            ) from error
 
 
 class _Key(NamedTuple):

@@ -10,7 +10,7 @@ import json
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -65,7 +65,8 @@ class Spool:
     def answers(self) -> Iterator[tuple[int, Any]]:
         """Yield what earlier attempts were answered; a number may come twice."""
         for _, name in self._earlier:
-            with self._folder.open(name) as file:
+            # It is gone where an attempt that was given up for dead has done the job meanwhile.
+            with suppress(FileNotFoundError), self._folder.open(name) as file:
                 for line in file:
                     answer = _read(line)
                     if answer is not None:

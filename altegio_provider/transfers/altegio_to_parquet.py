@@ -95,8 +95,11 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
         self.mark_deleted = mark_deleted
 
     def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: Window, timezone: str) -> Reading:
+        from altegio_provider.extraction import flag_of
         from altegio_provider.tables.activities import ActivityBatches
 
+        for argument in ("history", "mark_deleted"):
+            flag_of(argument, getattr(self, argument))
         filters = self._filters()
         options: dict[str, Any] = {"page_size": self.page_size, "concurrency": self.concurrency, "timezone": timezone}
         if self.history:

@@ -168,6 +168,8 @@ def test_the_same_on_an_object_store(sequence):
 
 @given(st.lists(mortal_runs, min_size=1, max_size=5))
 @example([Run(0, 6, 0, None), Run(2, 2, 0, 1), Run(0, 6, 0, 1), Run(7, 1, 0, None)])
+@example([Run(0, 4, 0, None), Run(2, 4, 0b1000, 1), Run(0, 6, 255, None, "marked")])
+@example([Run(0, 4, 0, None), Run(0, 6, 0b1000, 2), Run(0, 6, 255, None, "as it was")])
 def test_a_run_that_dies_happened_or_did_not_and_the_next_one_tidies_up(sequence):
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from altegio_provider.tables.dataset import ParquetDataset
+from altegio_provider.tables.dataset import DatasetError, ParquetDataset
 
 DAY = datetime(2026, 11, 10, tzinfo=UTC)
 NEXT = DAY + timedelta(days=1)
@@ -103,6 +103,18 @@ def test_a_file_that_is_no_parquet_or_anothers_is_replaced(tmp_path) -> None:
     pq.write_table(pa.table({"x": [1]}), tmp_path / "other.parquet")
     run(tmp_path / "other.parquet", row(3, 3))
     assert pq.read_table(tmp_path / "other.parquet")["id"].to_pylist() == [3]
+
+
+def test_a_damaged_file_is_named_and_not_lost(tmp_path) -> None:
+    run(tmp_path, row(1, 3))
+    (path,) = tmp_path.rglob("*.parquet")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4] + b"\xff" * 40 + whole[44:])
+    with pytest.raises(DatasetError, match=path.name):
+        run(tmp_path, row(2, 3))
+    path.write_bytes(whole)
+    run(tmp_path, row(2, 3))
+    assert found(tmp_path) == [(1, 3, True, ""), (2, 3, False, "")]
 
 
 MEMORY = """
