@@ -14,7 +14,8 @@ Three things keep it out of the daily run's way:
   ``requests_per_minute`` 150. Both share one budget, and the lower limit counts everybody's requests: the backfill
   takes what is left of 150 and stands still where the daily run needs it all (``docs/scaling.md``).
 
-``ALTEGIO_DATA`` and ``ALTEGIO_LOCATIONS`` are those of ``altegio_activities_daily``.
+``ALTEGIO_DATA`` and ``ALTEGIO_LOCATIONS`` are those of ``altegio_activities_daily``. ``ALTEGIO_HISTORY=true`` is for
+connections of the family ``locations``, whose list knows no past (``docs/howto/history.md``).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToPar
 
 DATA = os.environ.get("ALTEGIO_DATA", "data").rstrip("/")
 LOCATIONS = os.environ.get("ALTEGIO_LOCATIONS", "1001=Europe/Riga,1002=America/New_York,1003=Asia/Tbilisi")
+HISTORY = os.environ.get("ALTEGIO_HISTORY", "").lower() == "true"
 
 activities = Asset(name="altegio_activities", uri="altegio://activities")
 
@@ -69,6 +71,7 @@ def altegio_backfill() -> None:
             location_id=location_id,
             timezone=timezone,
             output_path=f"{DATA}/activities",
+            history=HISTORY,
             altegio_conn_id="altegio_backfill",
             pool="altegio_backfill",
             max_active_tis_per_dagrun=1,
