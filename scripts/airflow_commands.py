@@ -10,13 +10,19 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Callable
 
 
-def main() -> None:
+def main(begin: Callable[[], None] = lambda: None) -> None:
+    """Take commands until there are no more.
+
+    :param begin: what to do when Airflow is imported, before the first command.
+    """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     from airflow.cli.cli_parser import get_parser
 
+    begin()
     parser = get_parser()
     for line in sys.stdin:
         arguments = parser.parse_args(json.loads(line))

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from scripts import airflow_commands
 
 
-def answer_for_ever() -> None:
+def let_a_person_answer() -> None:
+    # Here, before there are two threads: two that import Airflow at once can wait for each other for ever.
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
     from airflow.api_fastapi.core_api.datamodels.hitl import UpdateHITLDetailPayload
     from airflow.api_fastapi.core_api.routes.public.hitl import update_hitl_detail
@@ -24,25 +25,28 @@ def answer_for_ever() -> None:
     # `dags test` writes the state of a task once more when it is done with it: a click before that would be lost.
     reads_it_first = timedelta(seconds=1)
     person = SimpleAuthManagerUser(username="person", role="admin")
-    while True:
-        time.sleep(0.2)  # Airflow is watched from outside
-        long_there = HITLDetail.created_at < datetime.now(UTC) - reads_it_first
-        with create_session() as session:
-            questions = select(HITLDetail).where(HITLDetail.responded_at.is_(None), long_there)
-            for question in session.scalars(questions).unique():
-                asks = question.task_instance
-                choice = "Approve" if "/approved.csv/" in question.body else "Reject"
-                update_hitl_detail(
-                    asks.dag_id,
-                    asks.run_id,
-                    asks.task_id,
-                    UpdateHITLDetailPayload(chosen_options=[choice]),
-                    person,
-                    session,
-                    asks.map_index,
-                )
+
+    def answer_for_ever() -> None:
+        while True:
+            time.sleep(0.2)  # Airflow is watched from outside
+            long_there = HITLDetail.created_at < datetime.now(UTC) - reads_it_first
+            with create_session() as session:
+                questions = select(HITLDetail).where(HITLDetail.responded_at.is_(None), long_there)
+                for question in session.scalars(questions).unique():
+                    asks = question.task_instance
+                    choice = "Approve" if "/approved.csv/" in question.body else "Reject"
+                    update_hitl_detail(
+                        asks.dag_id,
+                        asks.run_id,
+                        asks.task_id,
+                        UpdateHITLDetailPayload(chosen_options=[choice]),
+                        person,
+                        session,
+                        asks.map_index,
+                    )
+
+    threading.Thread(target=answer_for_ever, daemon=True).start()
 
 
 if __name__ == "__main__":
-    threading.Thread(target=answer_for_ever, daemon=True).start()
-    airflow_commands.main()
+    airflow_commands.main(let_a_person_answer)
