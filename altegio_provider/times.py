@@ -130,7 +130,8 @@ class LocationClock:
 
     The UTC offset that the API writes into ``datetime`` can be wrong; the naive ``date`` in the location's IANA
     zone is right. So ``timestamp`` is believed where it agrees with the naive date (it tells the two moments of a
-    repeated hour apart), else the naive date is.
+    repeated hour apart), else the naive date is. But a date written with ``Z`` whose moment ``timestamp`` is too was
+    turned into UTC, and is no wall clock.
 
     :param zone: the location's time zone.
     """
@@ -151,6 +152,8 @@ class LocationClock:
         wall = _naive_part(row.get("date")) or _naive_part(row.get("datetime"))
         timestamp = _unix_seconds(row.get("timestamp"))
         if wall is None:
+            return self._from_timestamp(timestamp)
+        if timestamp is not None and _is_in_utc(row, wall, timestamp):
             return self._from_timestamp(timestamp)
         day = wall.toordinal() - _EPOCH_ORDINAL
         wall_seconds = day * _DAY_SECONDS + wall.hour * 3600 + wall.minute * 60 + wall.second
@@ -226,6 +229,15 @@ def _naive_part(text: Any) -> datetime | None:
         return datetime.fromisoformat(text).replace(tzinfo=None)
     except ValueError:
         return None
+
+
+def _is_in_utc(row: Mapping[str, Any], wall: datetime, timestamp: int) -> bool:
+    """Whether the text that ``wall`` was read from ends in ``Z``, and ``timestamp`` is that moment.
+
+    Other offsets are known to be wrong at times; nobody writes ``Z`` for the offset of a place.
+    """
+    text = row["date"] if _naive_part(row.get("date")) else row["datetime"]
+    return str(text).endswith(("Z", "z")) and timestamp == (wall - _EPOCH_NAIVE) // timedelta(seconds=1)
 
 
 def _written_offset(row: Mapping[str, Any]) -> int | None:

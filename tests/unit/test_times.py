@@ -187,6 +187,11 @@ def test_a_part_of_a_second_at_the_end_is_covered() -> None:
         (RIGA, {"datetime": "2026-08-01T14:00:00.000Z"}, "2026-08-01T14:00+03:00", 0),
         (RIGA, {"date": "soon", "datetime": "2026-08-01T14:00:00+03:00"}, "2026-08-01T14:00+03:00", 0),
         (RIGA, {"date": "2026-08-01 14:00:00", "timestamp": "1785582000"}, "2026-08-01T14:00+03:00", 0),
+        # Written in UTC: `Z` says so, and `timestamp` agrees.
+        (RIGA, {"date": "2026-08-01T11:00:00Z", "timestamp": 1785582000}, "2026-08-01T14:00+03:00", 0),
+        (RIGA, {"datetime": "2026-08-01T11:00:00.250Z", "timestamp": 1785582000}, "2026-08-01T14:00+03:00", 0),
+        (RIGA, {"date": "2026-08-01T14:00:00Z", "timestamp": 1785582000}, "2026-08-01T14:00+03:00", 0),
+        (LONDON, {"date": "2026-10-25T00:30:00Z", "timestamp": 1792888200}, "2026-10-25T01:30+01:00", 0),
         # A `timestamp` that is not the moment of the date loses, and is counted.
         (RIGA, {"date": "2026-08-01 14:00:00", "timestamp": 1785592800}, "2026-08-01T14:00+03:00", 1),
         # It is believed where there is nothing else.
