@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AltegioHook"]
 
+#: How long a probe is tried again.
+_PROBE_SECONDS = 5.0
+
 DtypeBackend = Literal["numpy", "pyarrow"]
 
 
@@ -255,26 +258,31 @@ class AltegioHook(BaseHook):
         """
         try:
             location = self.location_id()
-            answers = {family: self._probe(family, location) for family in ("companies", "locations")}
+            chosen = self.settings.route_family
+            other = "locations" if chosen == "companies" else "companies"
+            refusal = self._probe(chosen, location)
+            if refusal is not None and refusal.transient:
+                return False, str(refusal)  # the other one would keep the person waiting for the same
+            refusal_of_other = self._probe(other, location)
         except AltegioError as error:
             return False, str(error)
-        chosen = self.settings.route_family
-        other = "locations" if chosen == "companies" else "companies"
-        refusal = answers[chosen]
-        beside = "answers too" if answers[other] is None else f"says: {answers[other]}"
+        beside = "answers too" if refusal_of_other is None else f"says: {refusal_of_other}"
         if refusal is None:
             return True, f"Location {location} answers under route_family={chosen!r}; {other!r} {beside}"
         advice = ""
-        if isinstance(refusal, AltegioNotFoundError) and answers[other] is None:
+        if isinstance(refusal, AltegioNotFoundError) and refusal_of_other is None:
             advice = f" Set route_family to {other!r}."
         return False, f"{refusal} Under route_family={other!r} it {beside}.{advice}"
 
     def _probe(self, route_family: str, location: int) -> AltegioError | None:
         from datetime import UTC, timedelta
 
+        from altegio_provider.api.retry import RetryPolicy
+
         begin = datetime.now(UTC) + timedelta(days=1)
+        retry = RetryPolicy(total_seconds=_PROBE_SECONDS)  # somebody waits in front of a form
         try:
-            with self.settings.with_family(route_family).client() as client:
+            with self.settings.with_family(route_family).client(retry=retry) as client:
                 next(client.list_activities(location, begin, begin + timedelta(days=1), page_size=1), None)
         except AltegioError as error:
             return error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -325,3 +326,12 @@ def test_the_connection_is_tested_in_both_families(connect, altegio_sandbox) -> 
     good, text = AltegioHook().test_connection()
     assert not good
     assert "location_id" in text
+
+
+def test_who_tests_the_connection_to_a_server_that_fails_does_not_wait_for_minutes(connect, altegio_sandbox) -> None:
+    connect(location_id=1001)
+    altegio_sandbox.fault("status", status=429, retry_after=60)
+    began = time.monotonic()
+    good, text = AltegioHook().test_connection()
+    assert (good, "429" in text) == (False, True)
+    assert time.monotonic() - began < 30
