@@ -124,6 +124,11 @@ class EventStart(NamedTuple):
     instant_us: int
     wall_us: int
 
+    @property
+    def wall(self) -> datetime:
+        """What the clock on the wall shows then, naive."""
+        return _EPOCH_NAIVE + timedelta(microseconds=self.wall_us)
+
 
 class LocationClock:
     """Reads the start of rows on one location's clock, and counts what did not add up.

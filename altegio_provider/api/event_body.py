@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.fields import is_ids, is_text, is_whole
-from altegio_provider.times import parse_datetime
+from altegio_provider.times import LocationClock, parse_datetime
 
 __all__ = ["checked_event", "replacement_of"]
 
@@ -122,7 +122,7 @@ def _check_length(body: Mapping[str, Any], is_strict: bool, errors: dict[str, li
         errors["technical_break_duration"] = ["is part of `length`, so it must be shorter"]
 
 
-def replacement_of(current: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def replacement_of(current: Mapping[str, Any], changes: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
     """Return the body that puts an event back as it is, but for some fields.
 
     A PUT replaces everything, and an event is read with other fields than it is written with; what a PUT does not
@@ -130,6 +130,7 @@ def replacement_of(current: Mapping[str, Any], changes: Mapping[str, Any]) -> di
 
     :param current: the event, in the flat row shape.
     :param changes: fields to change, in the names of a body.
+    :param zone: the location's time zone.
     :raises AltegioValidationError: the answer does not show the labels or resources, and ``changes`` does not name
         them: putting the event back would drop them.
     """
@@ -137,9 +138,8 @@ def replacement_of(current: Mapping[str, Any], changes: Mapping[str, Any]) -> di
         name: current.get(name)
         for name in ("staff_id", "service_id", "length", "capacity", "comment", "instructions", "stream_link", "color")
     }
-    if isinstance(current.get("date"), str):
-        # The naive part is right; the offset beside it may be wrong.
-        body["date"] = parse_datetime(current["date"]).replace(tzinfo=None)
+    if start := LocationClock(zone).start_of(current):
+        body["date"] = start.wall
     body["color"] = body["color"] or None
     body["technical_break_duration"] = None
     missing = []

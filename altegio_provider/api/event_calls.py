@@ -115,8 +115,13 @@ class EventCalls(Calls):
         :param joined: ask ``locations`` to join team member, service, labels and rooms to it, as lists have them.
         :raises AltegioNotFoundError: there is no such location or event.
         """
-        query = [("include", name) for name in self._family.includes] if joined else []
-        return self._one("get_event", location_id, query=query, event_id=event_id)
+        includes = self._family.includes if joined else ()
+        query = [("include", name) for name in includes]
+        event = self._one("get_event", location_id, query=query, event_id=event_id)
+        if any(name in event for name in includes):
+            # The server joins what is asked for; what an event has none of, it may leave out.
+            event.update({name: [] for name in _LISTED if name not in event})
+        return event
 
     def create_event(self, location_id: int, event: Mapping[str, Any]) -> Row:
         """Create an event and return it. The API has no idempotency key: sent twice, it is there twice.
@@ -170,6 +175,10 @@ class EventCalls(Calls):
         if not self._family.lists_the_past and end <= now + _NOW_LEAD:
             raise AltegioValidationError("the range ends now or before.", errors={"date_to": ["must be later"]})
         return window
+
+
+#: What an event may have several of.
+_LISTED = ("labels", "resource_instances")
 
 
 def _within(pages: Iterator[list[Row]], window: Window, clock: LocationClock) -> Iterator[Row]:

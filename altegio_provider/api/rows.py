@@ -1,8 +1,9 @@
 """The one row shape that the answers of both families become.
 
-It is the flat one of ``companies``: a dict with ``id`` (int), the event's own fields, and ``staff``, ``service``,
-``labels`` and ``resource_instances`` nested in it. A JSON:API resource of ``locations`` is flattened to it, its
-``included`` resources joined. Appointments have the same shape, with ``client``, ``staff`` and ``comer``.
+It is the flat one of ``companies``: a dict with ``id`` (an int, as are the ids of what it refers to), the event's own
+fields, and ``staff``, ``service``, ``labels`` and ``resource_instances`` nested in it. A JSON:API resource of
+``locations`` is flattened to it, its ``included`` resources joined. Appointments have the same shape, with ``client``,
+``staff`` and ``comer``.
 """
 
 from __future__ import annotations
@@ -34,19 +35,32 @@ def page_of(document: Mapping[str, Any], path: str) -> Page:
     pagination = meta.get("pagination") if isinstance(meta, dict) else None
     total = pagination.get("total") if isinstance(pagination, dict) else None
     included = _by_reference(document.get("included"))
-    rows = [flat_row(row, included) if "attributes" in row else row for row in data]
+    rows = [_row(row, included) for row in data]
     return Page(rows, total if isinstance(total, int) and not isinstance(total, bool) else None)
 
 
 def resource_of(document: Mapping[str, Any], method: str, path: str) -> Row:
     """Return the one resource of an answer in the flat row shape.
 
-    :raises AltegioResponseError: ``data`` is no object.
+    :raises AltegioResponseError: ``data`` is no object, or what was created has no id.
     """
     data = document.get("data") if isinstance(document, dict) else None
     if not isinstance(data, dict):
         raise bad_answer(method, path, 200, "`data` is no object")
-    return flat_row(data, _by_reference(document.get("included"))) if "attributes" in data else data
+    row = _row(data, _by_reference(document.get("included")))
+    if method == "POST" and not isinstance(row.get("id"), int):
+        raise bad_answer(method, path, 200, "what was created has no id")
+    return row
+
+
+#: What is a number, though it may come as text.
+_IDS = ("id", "activity_id", "staff_id", "service_id", "client_id")
+
+
+def _row(data: Row, included: Mapping[tuple[str, str], Row]) -> Row:
+    row = flat_row(data, included) if "attributes" in data else data
+    numbers = {name: _number(row[name]) for name in _IDS if type(row.get(name)) is str}
+    return {**row, **numbers} if numbers else row
 
 
 #: What an answer may include without a relationship that ties it.

@@ -156,11 +156,14 @@ class AltegioUpdateEventOperator(SingleCallOperator):
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
         from altegio_provider.api.event_body import replacement_of
         from altegio_provider.api.repeatable import repeat_until_answered
+        from altegio_provider.times import load_zone
 
         event_id = as_number(self.event_id)
         body = dict(self.changes)
         if not self.replace:
-            body = replacement_of(hook.get_event(location_id, event_id), body)
+            client = hook.get_conn()
+            event = client.get_event(location_id, event_id, joined=True)
+            body = replacement_of(event, body, load_zone(client.timezone))
         return picked(repeat_until_answered(lambda: hook.update_event(location_id, event_id, body)), _SUMMARY)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altegio_provider.api.errors import AltegioResponseError, AltegioValidationError
+from altegio_provider.api.errors import AltegioOutcomeUnknownError, AltegioResponseError, AltegioValidationError
 from altegio_provider.api.routes import (
     COMPANIES,
     LOCATIONS,
@@ -83,6 +83,21 @@ def test_a_flat_row_stays_as_it_is() -> None:
     assert page.rows == [row]
     assert page.total == 12
     assert resource_of({"data": row}, "GET", "/x") == row
+
+
+def test_ids_that_come_as_text_are_numbers() -> None:
+    row = {"id": "5", "staff_id": "7", "service_id": 2, "client_id": "", "name": "12"}
+    told = {"id": 5, "staff_id": 7, "service_id": 2, "client_id": "", "name": "12"}
+    assert page_of({"data": [row]}, "/x").rows == [told]
+    assert resource_of({"data": row}, "GET", "/x") == told
+    resource = {"type": "record", "id": "9", "attributes": {"activity_id": "0"}}
+    assert resource_of({"data": resource}, "GET", "/x") == {"id": 9, "activity_id": 0}
+
+
+@pytest.mark.parametrize("data", [{}, {"id": None}, {"id": ""}, {"type": "record", "attributes": {"activity_id": 5}}])
+def test_whether_a_creation_came_through_is_unknown_where_its_answer_has_no_id(data) -> None:
+    with pytest.raises(AltegioOutcomeUnknownError, match="no id"):
+        resource_of({"data": data}, "POST", "/x")
 
 
 def test_attributes_win_over_what_is_tied_by_the_same_name() -> None:
