@@ -93,6 +93,9 @@ def _document(method: str, path: str, status: int, body: bytes, secrets: tuple[s
     if document.get("success") is False:
         message, errors = _complaint(document, secrets)
         raise bad_answer(method, path, status, 'it says "success": false', message=message, errors=errors)
+    if method != "DELETE" and not isinstance(hidden, dict | list):
+        message, errors = _complaint(document, secrets)
+        raise bad_answer(method, path, status, "its `data` is no object and no list", message=message, errors=errors)
     if method != "GET" and isinstance(hidden, dict) and hidden.get("errors"):
         message, errors = _complaint({"errors": hidden["errors"]}, secrets)
         raise AltegioValidationError(

@@ -43,6 +43,7 @@ FAULTS = {
     "HTML": (page(200), AltegioResponseError),
     "empty": (empty(200), AltegioResponseError),
     "null": (answer(200, "null"), AltegioResponseError),
+    "no data": (answer(200, {"success": True, "data": None, "meta": []}), AltegioResponseError),
     "408": (answer(408, ""), AltegioResponseError),
 }
 UNKNOWN = {
@@ -51,7 +52,7 @@ UNKNOWN = {
     AltegioResponseError: AltegioResponseOutcomeUnknownError,
 }
 #: What a DELETE is answered with when all is well.
-GOOD_FOR_A_DELETE = ("empty", "null")
+GOOD_FOR_A_DELETE = ("empty", "null", "no data")
 
 
 @pytest.fixture(params=list(FAULTS))
