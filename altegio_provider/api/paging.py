@@ -22,9 +22,10 @@ pages join when that is begun anew.
 
 **What it costs**, for n rows and pages of p: ``(n - 1) / (p - 1)`` requests and one for the end, where plain paging
 takes ``n / p`` (1 % more at p = 100). Pages that have numbers and no offset can overlap only where they get smaller:
-one request more in twenty full ones, and some more on top where the rows do not come by their start, for then the end
-cannot be guessed. Under churn, one more for each anchor that is missed. Pages are asked for ahead only as far as rows are to be expected (the total that the server claims, or how far through the range the
-rows have come); a wrong guess costs at most ``concurrency`` requests, and never a row.
+three requests more in twenty full pages, and more where the rows do not come by their start, for then the end cannot
+be guessed. Under churn, one more for each anchor that is missed. Pages are asked for ahead only as far as rows are to
+be expected (the total that the server claims, or how far through the range the rows have come); a wrong guess costs
+at most ``concurrency`` requests, and never a row.
 
 **Memory**: the page before, the pages under way, and a compressed bitmap of ids (about two bytes for each).
 """
