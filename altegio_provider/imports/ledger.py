@@ -116,7 +116,9 @@ class Session:
         for key, intent in intents.items():
             # One that another run lets go of between the two statements may be tried for again.
             entry = known.get(key) or Known("sending", intent.lane, content=intent.content)
-            known[key] = entry._replace(state="mine") if entry.owner == self._ledger.owner.run_id else entry
+            # What this run is looking for is not to be sent, though it holds it.
+            is_mine = (entry.state, entry.owner) == ("sending", self._ledger.owner.run_id)
+            known[key] = entry._replace(state="mine") if is_mine else entry
         return known
 
     def created(self, records: Mapping[str, int], intents: Mapping[str, Intent]) -> dict[str, int]:

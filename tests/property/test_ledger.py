@@ -240,3 +240,12 @@ def test_another_location_and_another_kind_have_entries_of_their_own(tmp_path, l
     with ledgers[0].session() as session:
         assert session.created({"a": 101}, {"a": Intent(5, "a")}) == {}
     assert known(ledgers[1]).record_id == 101
+
+
+def test_what_a_run_looks_for_it_does_not_send(ledgers):
+    ledger, _ = ledgers
+    claimed(ledger)
+    with ledger.session() as session:
+        session.doubt("a")
+        session.take_doubt(["a"])
+    assert claimed(ledger) == "settling"
