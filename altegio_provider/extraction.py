@@ -199,7 +199,8 @@ def extract(
         for batch in transform(earlier.watch(batches) if earlier else batches):
             writer.write(batch)
             progress.report(batch.num_rows)
-        notes |= {"table": table, **reading.notes}
+        texts_replaced = reading.conversion.replacements.total()
+        notes |= {"table": table, "texts_replaced": texts_replaced, **reading.notes}
     if reading.done:
         reading.done()
     reading.conversion.warn(task.log)
@@ -214,6 +215,7 @@ def extract(
         "from": window.start.isoformat(),
         "to": window.end.isoformat(),
         "location_id": dataset.location_id,
+        "texts_replaced": texts_replaced,
     }
     if earlier:
         summary["deleted"] = earlier.deleted

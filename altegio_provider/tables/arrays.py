@@ -28,7 +28,8 @@ def array_of(kind: pa.DataType, values: Sequence[Any]) -> pa.Array | None:
 
     :param kind: int64, float64, string, bool, a timestamp in microseconds (values are whole microseconds since the
         epoch), a struct of these, or a list of these.
-    :param values: Python values; ``None`` is null.
+    :param values: Python values; ``None`` is null. A text with U+0000 or with half of a surrogate pair does not fit:
+        see :mod:`~altegio_provider.tables.characters`.
     """
     types = set(map(type, values))
     has_null = _NONE in types
@@ -86,9 +87,11 @@ def _floats(values: Sequence[Any], has_null: bool, has_int: bool) -> pa.Array | 
     return _numbers(pa.float64(), "d", values, has_null)
 
 
-def _texts(values: Sequence[Any], has_null: bool) -> pa.Array:
+def _texts(values: Sequence[Any], has_null: bool) -> pa.Array | None:
     texts = [value or "" for value in values] if has_null else values
     joined = "".join(texts)
+    if "\0" in joined:
+        return None
     if joined.isascii():
         data, lengths = joined.encode(), map(len, texts)
     else:

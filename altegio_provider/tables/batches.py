@@ -62,6 +62,8 @@ class RowBatches:
         self.rows_without_id = 0
         #: For each column or object, how many values did not fit and went to ``extra``.
         self.misfits: Counter[str] = Counter()
+        #: For each column, how many values had characters that a warehouse cannot hold; the originals are in `extra`.
+        self.replacements: Counter[str] = Counter()
         #: Fields that the schema does not know, with how many rows had them; the first hundred names are kept.
         self.unknown_fields: Counter[str] = Counter()
 
@@ -93,7 +95,8 @@ class RowBatches:
 
     def batch(self, rows: Sequence[Row]) -> pa.RecordBatch:
         """Return one record batch of these rows, of the table's schema."""
-        page = Page(rows, self._known, self._leftovers(len(rows)), self.misfits, self.unknown_fields)
+        leftovers = self._leftovers(len(rows))
+        page = Page(rows, self._known, leftovers, self.misfits, self.unknown_fields, self.replacements)
         arrays = {**self._made(page), **self._own(page)}
         for column in self.columns:
             if column.name not in arrays and column.name != "extra":
@@ -133,6 +136,15 @@ class RowBatches:
         for column, times in self.misfits.items():
             log.warning(
                 "%d of %d rows: the value of %s did not fit its column and stands in `extra`%s",
+                times,
+                self.rows,
+                column,
+                self._proviso,
+            )
+        for column, times in self.replacements.items():
+            log.warning(
+                "%d of %d rows: %s had characters that a warehouse cannot hold (U+0000 or half of a surrogate pair); "
+                "each became U+FFFD, and the original stands in `extra`%s",
                 times,
                 self.rows,
                 column,

@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from altegio_provider.tables.characters import escaped
+
 __all__ = ["Leftovers", "json_text"]
 
 
@@ -41,18 +43,23 @@ class Leftovers:
         return texts
 
 
+#: What orjson's text has where the value may need another form: not-a-number is written as null, U+0000 as an escape,
+#: and U+FFFD (in UTF-8) may have to be escaped itself.
+_DOUBTFUL = (b"null", b"\\u0000", "\ufffd".encode())
+
+
 def json_text(value: Any) -> str:
     """Write any JSON value, and what Python's parsers take for one, as text that every JSON parser reads.
 
     Not-a-number and the infinities, which JSON does not have, become the texts ``"NaN"``, ``"Infinity"`` and
-    ``"-Infinity"``; whole numbers keep all their digits; half a surrogate pair stays as its escape.
+    ``"-Infinity"``; whole numbers keep all their digits. Characters that databases refuse, in texts and in keys, have
+    the form of :func:`~altegio_provider.tables.characters.escaped`.
     """
     try:
         text = orjson.dumps(value)
     except TypeError:
         return _patient_text(value)
-    # orjson writes what is no number as null.
-    return _patient_text(value) if b"null" in text else text.decode()
+    return _patient_text(value) if any(sign in text for sign in _DOUBTFUL) else text.decode()
 
 
 def _patient_text(value: Any) -> str:
@@ -67,7 +74,7 @@ def _patient_text(value: Any) -> str:
         elif isinstance(item, dict):
             stack.append((True, "}"))
             for place, (key, member) in reversed(list(enumerate(item.items()))):
-                stack += [(False, member), (True, f"{',' if place else ''}{json.dumps(key)}:")]
+                stack += [(False, member), (True, f"{',' if place else ''}{_quoted(key)}:")]
             parts.append("{")
         elif isinstance(item, list):
             stack.append((True, "]"))
@@ -77,5 +84,9 @@ def _patient_text(value: Any) -> str:
         elif isinstance(item, float) and not math.isfinite(item):
             parts.append('"NaN"' if math.isnan(item) else '"Infinity"' if item > 0 else '"-Infinity"')
         else:
-            parts.append(json.dumps(item))
+            parts.append(_quoted(item) if isinstance(item, str) else json.dumps(item))
     return "".join(parts)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(escaped(text), ensure_ascii=False)

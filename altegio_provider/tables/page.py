@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from altegio_provider.tables.arrays import array_of
+from altegio_provider.tables.characters import is_holdable, replaced
 from altegio_provider.tables.leftovers import Leftovers
 from altegio_provider.tables.members import Members
 from altegio_provider.tables.moments import Read
@@ -46,6 +47,8 @@ class Page:
     :param leftovers: takes what no column holds.
     :param misfits: counts, for each column or object, the values that did not fit.
     :param unknown_fields: counts the fields that no column knows; the first hundred names are kept.
+    :param replacements: counts, for each column, the values in which characters were replaced that a warehouse cannot
+        hold.
     """
 
     def __init__(
@@ -55,11 +58,13 @@ class Page:
         leftovers: Leftovers,
         misfits: Counter[str],
         unknown_fields: Counter[str],
+        replacements: Counter[str],
     ) -> None:
         self.rows = rows
         self.leftovers = leftovers
         self._misfits = misfits
         self._unknown_fields = unknown_fields
+        self._replacements = replacements
         #: The rows themselves, and the objects that they have at each path.
         self.members = Members(rows)
         self._members: dict[Path, Members] = {(): self.members}
@@ -139,20 +144,34 @@ class Page:
         """The values as the column's type has them; what cannot be so is null and left over."""
         fitted: list[Any] = []
         for number, value in enumerate(values):
-            made = lossless(column.type, value)
+            made, is_replaced = _read(column, value)
             if made is MISFIT:
                 self._misfits[column.name] += 1
                 self.leftovers.put(number, path, value)
                 made = None
             elif pa.types.is_list(column.type) and made is not None:
                 self._set_items_aside(column.type.value_type, number, path, value)
+            elif is_replaced:
+                self.leftovers.put(number, path, value)
+            if is_replaced:
+                self._replacements[column.name] += 1
             fitted.append(made)
         return fitted
 
     def _set_items_aside(self, kind: pa.StructType, number: int, path: Path, items: Sequence[Row]) -> None:
-        """Keep what the items of a list have beyond their fields: a list of as many objects of the rest."""
+        """Keep what the column does not tell of a list's items: a list of as many objects of the rest.
+
+        The rest of an item is what it has beyond its fields, and the originals of texts with replaced characters.
+        """
         known = {kind.field(place).name for place in range(kind.num_fields)}
-        rest = [{key: item[key] for key in item if key not in known} for item in items]
+        rest = [
+            {
+                key: part
+                for key, part in item.items()
+                if key not in known or (type(part) is str and not is_holdable(part))
+            }
+            for item in items
+        ]
         if any(rest):
             self.leftovers.put(number, path, rest)
 
@@ -167,13 +186,24 @@ class Page:
             return None
         filled, has_filled = list(values), False
         for number, value in enumerate(said):
-            made = lossless(column.type, value)
-            if made is None or (made is not MISFIT and made == filled[number]):
+            made, is_replaced = _read(column, value)
+            if made is None or (made is not MISFIT and not is_replaced and made == filled[number]):
                 continue
             if made is not MISFIT and filled[number] is None:
                 filled[number], has_filled = made, True
-                continue
+                if not is_replaced:
+                    continue
+                self._replacements[column.name] += 1
             self.leftovers.put(number, path, value)
             if made is MISFIT:
                 self._misfits[column.name] += 1
         return filled if has_filled else None
+
+
+def _read(column: Column, value: Any) -> tuple[Any, bool]:
+    """A value as the column's type has it, or :data:`MISFIT`; and whether characters had to be replaced for that."""
+    made = lossless(column.type, value)
+    if made is not MISFIT:
+        return made, False
+    made = lossless(column.type, replaced(value))
+    return made, made is not MISFIT

@@ -61,8 +61,9 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
     :param page_size: rows a request; default: the API's own.
     :param altegio_conn_id: the connection. Templated.
     :returns: by XCom and on the asset events of the outlets: ``path``, ``files``, ``rows``, ``bytes``,
-        ``requests``, ``retries``, ``from``, ``to``, ``location_id``, and where rows of earlier runs are kept
-        ``deleted``: how many of them are marked.
+        ``requests``, ``retries``, ``from``, ``to``, ``location_id``, ``texts_replaced`` (how many values had
+        characters that a warehouse cannot hold), and where rows of earlier runs are kept ``deleted``: how many of them
+        are marked.
     :raises AltegioValidationError: an argument cannot be right; nothing was touched.
     :raises AltegioError: what a request ended in; the old dataset stays as it was.
     """
@@ -208,7 +209,8 @@ class AltegioAppointmentsToParquetOperator(ToParquetOperator):
     :param page_size: rows a request, 250 at the most and by default.
     :param altegio_conn_id: the connection. Templated.
     :returns: by XCom and on the asset events of the outlets: ``path``, ``files``, ``rows``, ``bytes``,
-        ``requests``, ``retries``, ``from``, ``to`` and ``location_id``; nothing of any appointment.
+        ``requests``, ``retries``, ``from``, ``to``, ``location_id`` and ``texts_replaced`` (how many values had
+        characters that a warehouse cannot hold); nothing of any appointment.
     :raises AltegioValidationError: an argument or the key cannot be right; nothing was touched.
     :raises AltegioAuthError: the user has no right to see appointments.
     :raises AltegioError: what a request ended in; the old dataset stays as it was.

@@ -121,12 +121,16 @@ def test_a_second_run_replaces_the_first(connect, altegio_sandbox, tmp_path) -> 
     """People who were there by mistake are gone when the range is read again without them."""
     extract(tmp_path, include_personal_data=True)
     before = pd.read_parquet(tmp_path)
-    assert [file.notes for file in read_manifest(tmp_path)] == [{"table": "appointments", "personal_data": True}]
+    assert [file.notes for file in read_manifest(tmp_path)] == [
+        {"table": "appointments", "texts_replaced": 0, "personal_data": True}
+    ]
     connect(route_family="locations")
     AltegioHook().delete_appointment(1001, before["id"].iloc[0].item())
     extract(tmp_path)
     after = pd.read_parquet(tmp_path)
-    assert [file.notes for file in read_manifest(tmp_path)] == [{"table": "appointments", "personal_data": False}]
+    assert [file.notes for file in read_manifest(tmp_path)] == [
+        {"table": "appointments", "texts_replaced": 0, "personal_data": False}
+    ]
     assert before["client_name"].notna().all()
     assert after["client_name"].isna().all()
     assert set(after["id"]) == set(before["id"].iloc[1:])

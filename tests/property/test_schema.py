@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altegio_provider.tables.activities import ActivityBatches
+from altegio_provider.tables.characters import escaped, is_holdable, unescaped
 from altegio_provider.tables.schema import ACTIVITY_COLUMNS, ACTIVITY_SCHEMA
 
 LOCATION = 1001
@@ -22,7 +24,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OBJECTS = {path[:depth] for column in ACTIVITY_COLUMNS for path in column.paths for depth in range(1, len(path))}
 COLUMN_OF = {path: column for column in ACTIVITY_COLUMNS for path in column.paths}
 
-texts = st.text(max_size=8) | st.sampled_from(["half a pair \ud800", "\udc00"])
+texts = st.text(max_size=8) | st.text("\0\ud800\udc00\ufffd0a", max_size=8)
 numbers = (
     st.integers(-5, 5)
     | st.sampled_from([LOCATION, 2**53 + 1, 2**63 - 1, 2**63, -(2**63) - 1, 2**70, 10**30])
@@ -118,16 +120,28 @@ def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple
 
 
 def as_json(value: Any) -> Any:
-    """A leaf as it must stand in ``extra``."""
+    """A leaf, or a key, as it must stand in ``extra``."""
+    if isinstance(value, str):
+        return escaped_as_documented(value)
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value
 
 
+def escaped_as_documented(text: str) -> str:
+    """What ``docs/schema.md`` says of characters that a warehouse cannot hold, written anew."""
+    signs = []
+    for place, sign in enumerate(text):
+        is_like_an_escape = sign == "\ufffd" and re.match(r"[0-9a-f]{4}", text[place + 1 :])
+        is_refused = sign == "\0" or 0xD800 <= ord(sign) < 0xE000
+        signs.append(f"\ufffd{ord(sign):04x}" if is_refused or is_like_an_escape else sign)
+    return "".join(signs)
+
+
 def is_in_extra(extra: Any, path: tuple[str | int, ...], value: Any) -> bool:
     for step in path:
         try:
-            extra = extra[step]
+            extra = extra[as_json(step)]
         except (KeyError, IndexError, TypeError):
             return False
     return type(extra) is type(as_json(value)) and extra == as_json(value)
@@ -211,11 +225,26 @@ def test_every_leaf_is_in_its_column_or_in_extra(page, zone):
             assert is_in_extra(extra, path, value) or is_told(row, path, value, ZoneInfo(zone)), (path, value, row)
 
 
+@given(st.text("\0\ud800\udfff\ufffd09afg"))
+def test_an_escaped_text_tells_its_original(text):
+    assert unescaped(escaped(text)) == text
+    assert escaped(text) == escaped_as_documented(text)
+    assert is_holdable(escaped(text))
+
+
+@given(pages)
+def test_no_cell_has_a_character_that_a_warehouse_cannot_hold(page):
+    made, _ = converted(page, "UTC")
+    assert all(is_holdable(leaf) for row in made for _, leaf in leaves(row) if isinstance(leaf, str))
+    assert all("\\u0000" not in row["extra"].replace("\\\\", "") for row in made if row["extra"])
+
+
 @given(pages)
 def test_a_row_becomes_the_same_whatever_rows_are_beside_it(page):
     together, counted = converted(page, "Europe/Riga")
     alone = [converted([row], "Europe/Riga") for row in page]
     assert together == [row for (row,), _ in alone]
+    assert counted.replacements == sum((one.replacements for _, one in alone), start=type(counted.misfits)())
     assert counted.misfits == sum((one.misfits for _, one in alone), start=type(counted.misfits)())
     assert counted.start_disagreements == sum(one.start_disagreements for _, one in alone)
     assert counted.rows_without_start == sum(one.rows_without_start for _, one in alone)

@@ -8,6 +8,7 @@ import pytest
 
 from altegio_provider.api.rows import page_of
 from altegio_provider.tables.activities import ActivityBatches
+from altegio_provider.tables.characters import unescaped
 from altegio_provider.tables.schema import ACTIVITY_SCHEMA
 
 EXTRACTED = datetime(2026, 11, 21, 3, tzinfo=UTC)
@@ -177,7 +178,6 @@ def test_another_notation_of_the_same_value_fits(field, sent, column, cell):
         ("capacity", True, "capacity"),
         ("capacity", 2**63, "capacity"),
         ("comment", 15, "comment"),
-        ("comment", "half a pair \ud800", "comment"),
         ("name", {"en": "Yoga"}, "name"),
         ("notified", 2, "notified"),
         ("labels", "new", "labels"),
@@ -192,6 +192,42 @@ def test_a_value_that_does_not_fit_is_null_and_whole_in_extra(field, sent, colum
     assert row[column] is None
     assert extra == {field: sent}
     assert batches.misfits == {column: 1}
+
+
+@pytest.mark.parametrize(
+    ("sent", "cell", "kept"),
+    [
+        ("a\0b", "a\ufffdb", "a\ufffd0000b"),
+        ("half a pair \ud800", "half a pair \ufffd", "half a pair \ufffdd800"),
+        ("\ufffd0000 \0", "\ufffd0000 \ufffd", "\ufffdfffd0000 \ufffd0000"),
+    ],
+)
+def test_characters_that_no_warehouse_holds_are_replaced_and_kept_in_extra(sent, cell, kept):
+    made, batches = converted(usual_row(comment=sent), usual_row(comment="\ufffd"))
+    assert [row["comment"] for row in made] == [cell, "\ufffd"]
+    assert [row["extra"] and json.loads(row["extra"]) for row in made] == [{"comment": kept}, None]
+    assert unescaped(kept) == sent
+    assert (batches.replacements, dict(batches.misfits)) == ({"comment": 1}, {})
+
+
+def test_such_characters_in_nested_texts_and_in_unknown_fields():
+    row, extra, batches = one(
+        labels=[{"id": 1, "title": "n\0w", "icon": "star", "weight": 2}, {"id": 2, "title": "ok"}],
+        staff={**usual_row()["staff"], "name": "An\0a", "\0rank": ["\udfff", "\ufffdabcd"]},
+    )
+    assert [label["title"] for label in row["labels"]] == ["n\ufffdw", "ok"]
+    assert (row["labels"][0]["icon"], row["staff_name"]) == ("star", "An\ufffda")
+    assert extra == {
+        "labels": [{"title": "n\ufffd0000w", "weight": 2}, {}],
+        "staff": {"name": "An\ufffd0000a", "\ufffd0000rank": ["\ufffddfff", "\ufffdfffdabcd"]},
+    }
+    assert batches.replacements == {"labels": 1, "staff_name": 1}
+
+
+def test_a_list_that_does_not_fit_is_not_counted_as_replaced():
+    row, extra, batches = one(labels=[{"id": "first", "title": "a\0"}])
+    assert (row["labels"], extra) == (None, {"labels": [{"id": "first", "title": "a\ufffd0000"}]})
+    assert (batches.misfits, dict(batches.replacements)) == ({"labels": 1}, {})
 
 
 def test_what_is_unknown_stands_where_it_was():
@@ -284,11 +320,13 @@ def test_batches_larger_than_a_page_of_conversion_are_joined():
 
 
 def test_it_warns_once_of_each_column_and_never_shows_a_value(caplog):
-    _, batches = converted(*[usual_row(capacity="Anna +37120000000", odd="secret")] * 3)
+    _, batches = converted(*[usual_row(capacity="Anna +37120000000", odd="secret", comment="Anna \0")] * 3)
     with caplog.at_level(logging.INFO):
         batches.warn(logging.getLogger("test"))
     assert [record.getMessage() for record in caplog.records] == [
         "3 of 3 rows: the value of capacity did not fit its column and stands in `extra`",
+        "3 of 3 rows: comment had characters that a warehouse cannot hold (U+0000 or half of a surrogate pair); each "
+        "became U+FFFD, and the original stands in `extra`",
         "Fields without a column, which stand in `extra`: odd",
     ]
 

@@ -1,0 +1,61 @@
+"""Characters that a warehouse cannot hold: U+0000, which PostgreSQL refuses, and halves of surrogate pairs.
+
+A half of a surrogate pair has no UTF-8 form, so neither Arrow nor Parquet can hold it. Text with U+0000 can be stored
+in Parquet and in DuckDB, but PostgreSQL refuses it, and its ``jsonb`` refuses ``\\u0000`` in JSON text too.
+
+In a column each such character becomes U+FFFD (the replacement character). The original text goes to ``extra``, in a
+form that every database can read: the character becomes U+FFFD and its four hexadecimal digits. :func:`escaped` writes
+this form, and :func:`unescaped` restores the original.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+__all__ = ["escaped", "is_holdable", "replaced", "unescaped"]
+
+_MARK: Final = "\ufffd"
+_REFUSED = re.compile("[\0\ud800-\udfff]")
+# U+FFFD is escaped too where four hexadecimal digits follow it; otherwise it could be taken for an escape.
+_TO_ESCAPE = re.compile("[\0\ud800-\udfff]|\ufffd(?=[0-9a-f]{4})")
+_ESCAPE = re.compile("\ufffd([0-9a-f]{4})")
+
+
+def is_holdable(text: str) -> bool:
+    """Return whether every warehouse can hold the text as it is."""
+    return _REFUSED.search(text) is None
+
+
+def replaced(value: Any) -> Any:
+    """Return a text with U+FFFD in place of each refused character; lists of objects likewise, one level deep.
+
+    :param value: any JSON value. One without refused characters is returned itself, not a copy.
+    """
+    if type(value) is str:
+        return value if is_holdable(value) else _REFUSED.sub(_MARK, value)
+    if type(value) is list and any(_has_refused(item) for item in value):
+        return [
+            {key: replaced(member) if type(member) is str else member for key, member in item.items()}
+            if type(item) is dict
+            else item
+            for item in value
+        ]
+    return value
+
+
+def escaped(text: str) -> str:
+    """Return a text that every database can hold and from which :func:`unescaped` restores the original.
+
+    ``"a\\0b"`` becomes ``"a\\ufffd0000b"``. A text without such characters is returned unchanged.
+    """
+    return _TO_ESCAPE.sub(lambda match: f"{_MARK}{ord(match[0]):04x}", text)
+
+
+def unescaped(text: str) -> str:
+    """Return the original of a text that :func:`escaped` wrote; use it on the texts and the keys of ``extra``."""
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
+
+
+def _has_refused(item: Any) -> bool:
+    return type(item) is dict and any(type(member) is str and not is_holdable(member) for member in item.values())
