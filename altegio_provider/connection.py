@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.api.privacy import Secret, forgetful
+from altegio_provider.api.targets import is_loopback, origin_or_none
+from altegio_provider.times import zone_or_none
 
 if TYPE_CHECKING:
     from altegio_provider.api.client import AltegioClient
@@ -15,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConnectionSettings"]
 
+_FLAGS = {"true": True, "false": False}
 _DEFAULT_BASE_URL = "https://api.alteg.io/api/v2"
 
 
@@ -23,18 +29,20 @@ class ConnectionSettings:
     """What a connection says, with the defaults for what it does not say."""
 
     base_url: str
-    partner_token: str
-    user_token: str
+    partner_token: Secret
+    user_token: Secret
     location_id: int | None
     route_family: str
     timezone: str
     requests_per_second: int | None
     requests_per_minute: int | None
-    rate_limit_url: str | None
+    rate_limit_url: Secret | None
     timeout: float
     verify: bool | str
+    allow_http: bool = False
 
     @classmethod
+    @forgetful
     def of(cls, connection: Connection) -> ConnectionSettings:
         """Read a connection.
 
@@ -48,12 +56,13 @@ class ConnectionSettings:
             user_token=fields.token("user_token", extra.get("user_token")),
             location_id=fields.whole_number("location_id", None),
             route_family=fields.text("route_family", "companies"),
-            timezone=fields.text("timezone", "UTC"),
+            timezone=fields.zone("timezone", "UTC"),
             requests_per_second=fields.whole_number("requests_per_second", 5),
             requests_per_minute=fields.whole_number("requests_per_minute", 200),
-            rate_limit_url=fields.text("rate_limit_url", "") or None,
+            rate_limit_url=fields.secret("rate_limit_url"),
             timeout=fields.seconds("timeout", 30.0),
             verify=fields.verify(),
+            allow_http=fields.flag("allow_http", False),
         )
 
     def client(self, *, retry: RetryPolicy | None = None) -> AltegioClient:
@@ -74,8 +83,24 @@ class ConnectionSettings:
             rate_limit_url=self.rate_limit_url,
             timeout=self.timeout,
             verify=self.verify,
+            allow_http=self.allow_http,
             retry=retry,
         )
+
+    @property
+    def secrets(self) -> list[str]:
+        """What no log may show: both tokens, and the password of Redis where there is one."""
+        tokens = [self.partner_token.reveal(), self.user_token.reveal()]
+        if self.rate_limit_url is not None:
+            with suppress(ValueError):
+                tokens.append(unquote(urlsplit(self.rate_limit_url.reveal()).password or ""))
+        return [token for token in tokens if token]
+
+    @property
+    def sends_in_clear(self) -> bool:
+        """Whether tokens and clients' data cross a network unencrypted, because ``allow_http`` says so."""
+        origin = origin_or_none(self.base_url)
+        return origin is not None and origin.scheme == "http" and not is_loopback(origin.host)
 
     def with_family(self, route_family: str) -> ConnectionSettings:
         """Return the same settings for the other family of routes."""
@@ -92,11 +117,15 @@ class _Fields:
             f"the connection {self._conn_id!r} cannot be used: its {field} {text}.", errors={field: [text]}, hint=""
         )
 
-    def token(self, field: str, value: Any) -> str:
+    def token(self, field: str, value: Any) -> Secret:
         if not isinstance(value, str) or not value.strip():
             what = "password (the partner token)" if field == "password" else f"extra field {field}"
             raise self._wrong(what, "is missing")
-        return value.strip()
+        return Secret(value.strip())
+
+    def secret(self, field: str) -> Secret | None:
+        text = self.text(field, "")
+        return Secret(text) if text else None
 
     def text(self, field: str, default: str) -> str:
         value = self._extra.get(field)
@@ -105,6 +134,12 @@ class _Fields:
         if not isinstance(value, str):
             raise self._wrong(field, f"must be text, not {type(value).__name__}")
         return value.strip()
+
+    def zone(self, field: str, default: str) -> str:
+        name = self.text(field, default)
+        if zone_or_none(name) is None:
+            raise self._wrong(field, "must be an IANA time zone name such as 'Europe/Riga'")
+        return name
 
     def whole_number(self, field: str, default: int | None) -> int | None:
         """``null`` and 0 mean what they say; a missing or empty field means the default."""
@@ -118,7 +153,7 @@ class _Fields:
         except (TypeError, ValueError):
             number = -1.0
         if isinstance(value, bool) or number < 0 or number != int(number):
-            raise self._wrong(field, f"must be a whole number, not {value!r}")
+            raise self._wrong(field, "must be a whole number of 0 or more")
         return int(number)
 
     def seconds(self, field: str, default: float) -> float:
@@ -130,8 +165,19 @@ class _Fields:
         except (TypeError, ValueError):
             seconds = 0.0
         if isinstance(value, bool) or not 0 < seconds < 86_400:
-            raise self._wrong(field, f"must be seconds above 0, not {value!r}")
+            raise self._wrong(field, "must be seconds above 0")
         return seconds
+
+    def flag(self, field: str, default: bool) -> bool:
+        value = self._extra.get(field)
+        if value is None or value == "":
+            return default
+        if isinstance(value, bool):
+            return value
+        word = value.strip().lower() if isinstance(value, str) else ""
+        if word not in _FLAGS:
+            raise self._wrong(field, "must be true or false")
+        return _FLAGS[word]
 
     def verify(self) -> bool | str:
         value = self._extra.get("verify", True)
@@ -140,7 +186,7 @@ class _Fields:
         if value is None or value == "":
             return True
         if isinstance(value, str):
-            return {"true": True, "false": False}.get(value.strip().lower(), value)
+            return _FLAGS.get(value.strip().lower(), value)
         raise self._wrong("verify", "must be true, false or the path of a CA bundle")
 
 

@@ -132,5 +132,12 @@ def _connection_type() -> dict[str, Any]:
                 "description": "Off only for a test server of your own.",
                 "schema": {"type": "boolean", "default": True},
             },
+            "allow_http": {
+                "label": "Allow http://",
+                "description": (
+                    "Let the base URL be http:// to another machine: tokens and clients' data go unencrypted."
+                ),
+                "schema": {"type": "boolean", "default": False},
+            },
         },
     }

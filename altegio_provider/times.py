@@ -22,6 +22,7 @@ __all__ = [
     "parse_datetime",
     "wall_text",
     "wall_window",
+    "zone_or_none",
 ]
 
 _EPOCH_NAIVE = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock has no zone
@@ -43,12 +44,18 @@ def load_zone(name: str) -> ZoneInfo:
     :param name: for example ``Europe/Riga`` or ``UTC``.
     :raises ValueError: no such zone is known, with the argument's name in the text.
     """
+    zone = zone_or_none(name)
+    if zone is None:
+        raise ValueError(f"timezone {name!r} is not an IANA time zone name; use one such as 'Europe/Riga' or 'UTC'")
+    return zone
+
+
+def zone_or_none(name: str) -> ZoneInfo | None:
+    """Return the time zone of that IANA name, or ``None`` where there is none."""
     try:
         return ZoneInfo(name)
-    except (KeyError, ValueError, TypeError, OSError) as error:
-        raise ValueError(
-            f"timezone {name!r} is not an IANA time zone name; use one such as 'Europe/Riga' or 'UTC'"
-        ) from error
+    except (KeyError, ValueError, TypeError, OSError):
+        return None
 
 
 def parse_datetime(text: str) -> datetime:

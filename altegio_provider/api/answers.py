@@ -32,6 +32,7 @@ from altegio_provider.api.redaction import redact
 
 __all__ = ["bad_answer", "no_answer", "read_answer", "retry_after_seconds"]
 
+_NO_JSON = object()
 #: Bytes of a body that are looked at for an error's text.
 _LEGIBLE = 4096
 _AUTH_ADVICE = {
@@ -82,11 +83,10 @@ def _document(method: str, path: str, status: int, body: bytes, secrets: tuple[s
         if method == "DELETE":
             return None
         raise bad_answer(method, path, status, "its body is empty")
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+    document = _read(body)
+    if document is _NO_JSON:
         kind = "HTML" if body.lstrip()[:1] == b"<" else "cut off or no JSON"
-        raise bad_answer(method, path, status, f"its body is {kind}", body=_beginning(body, secrets)) from error
+        raise bad_answer(method, path, status, f"its body is {kind}", body=_beginning(body, secrets))
     if not isinstance(document, dict):
         raise bad_answer(method, path, status, f"a JSON {type(document).__name__} came where an object belongs")
     hidden = document.get("data")
@@ -112,13 +112,9 @@ def _document(method: str, path: str, status: int, body: bytes, secrets: tuple[s
 def _refusal(
     method: str, path: str, status: int, headers: Mapping[str, str], body: bytes, secrets: tuple[str, ...]
 ) -> AltegioError:
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        document, text = None, _beginning(body, secrets)
-    else:
-        # Written anew it has no escapes, in which a name or a token could hide.
-        text = _beginning(orjson.dumps(document), secrets)
+    document = _read(body)
+    # Written anew it has no escapes, in which a name or a token could hide.
+    text = _beginning(body if document is _NO_JSON else orjson.dumps(document), secrets)
     message, errors = _complaint(document, secrets)
     details: dict[str, Any] = {
         "method": method,
@@ -143,6 +139,14 @@ def _refusal(
     if 400 <= status < 500 and status != 408:
         return AltegioValidationError(f"refused (HTTP {status}).", **details)
     return bad_answer(method, path, status, f"HTTP {status} was not expected", body=text)
+
+
+def _read(body: bytes) -> Any:
+    """Return the JSON value, or ``_NO_JSON``: no error is left that would hold the body."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return _NO_JSON
 
 
 def _beginning(body: bytes, secrets: tuple[str, ...]) -> str:

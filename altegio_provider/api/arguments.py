@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.paging import Window
-from altegio_provider.times import as_instant, load_zone
+from altegio_provider.times import as_instant, zone_or_none
 
 __all__ = [
     "checked_count",
@@ -25,12 +25,17 @@ __all__ = [
 def checked_zone(name: str) -> ZoneInfo:
     """Return the time zone of that IANA name.
 
-    :raises AltegioValidationError: there is none.
+    :raises AltegioValidationError: there is none. The text does not repeat the name: it may come from a form, where
+        somebody typed a token into the wrong field.
     """
-    try:
-        return load_zone(name)
-    except ValueError as error:
-        raise AltegioValidationError(str(error), hint="") from None
+    zone = zone_or_none(name)
+    if zone is None:
+        raise AltegioValidationError(
+            "timezone is not an IANA time zone name.",
+            errors={"timezone": ["use one such as 'Europe/Riga' or 'UTC'"]},
+            hint="",
+        )
+    return zone
 
 
 def checked_id(argument: str, value: Any) -> int:

@@ -10,11 +10,12 @@ from altegio_provider.api.appointment_calls import AppointmentCalls
 from altegio_provider.api.arguments import checked_zone
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.event_calls import EventCalls
+from altegio_provider.api.privacy import Secret
 from altegio_provider.api.rate_limit import Limiter, windows_of
 from altegio_provider.api.rate_logs import open_place_log
 from altegio_provider.api.retry import RetryPolicy
 from altegio_provider.api.routes import family_named
-from altegio_provider.api.settings import checked_url
+from altegio_provider.api.settings import checked_flag, checked_url
 from altegio_provider.api.transport import Transport, TransportStats
 
 __all__ = ["DEFAULT_BASE_URL", "AltegioClient"]
@@ -37,6 +38,8 @@ class AltegioClient(EventCalls, AppointmentCalls):
     :param rate_limit_url: a ``redis://`` URL by which several hosts behind one address share the limit.
     :param timeout: seconds to wait for each part of an answer.
     :param verify: check the server's certificate; the path of a CA bundle is taken too.
+    :param allow_http: let ``base_url`` be ``http://`` to another machine than this one. It sends both tokens and the
+        clients' data unencrypted, so use it only where the network between is your own.
     :param retry: the bounds of trying again.
     :param now: the current time; another clock than the system's is for tests.
     :raises AltegioValidationError: an argument cannot be right, with its name in the text.
@@ -45,26 +48,30 @@ class AltegioClient(EventCalls, AppointmentCalls):
     def __init__(
         self,
         base_url: str,
-        partner_token: str,
-        user_token: str,
+        partner_token: str | Secret,
+        user_token: str | Secret,
         *,
         route_family: str = "companies",
         timezone: str = "UTC",
         requests_per_second: int | None = 5,
         requests_per_minute: int | None = 200,
-        rate_limit_url: str | None = None,
+        rate_limit_url: str | Secret | None = None,
         timeout: float = 30,
         verify: bool | str = True,
+        allow_http: bool = False,
         retry: RetryPolicy | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        # What shows the variables of an error's frames shall not show the tokens.
+        partner_token, user_token = Secret(partner_token), Secret(user_token)
+        rate_limit_url = Secret(rate_limit_url) if rate_limit_url else None
         family = family_named(route_family)
         checked_zone(timezone)
         try:
             rates = windows_of(requests_per_second, requests_per_minute)
         except ValueError as error:
             raise AltegioValidationError(str(error)) from None
-        base_url = checked_url(base_url)
+        base_url = checked_url(base_url, allow_http=checked_flag("allow_http", allow_http))
         transport = Transport(
             base_url,
             partner_token,
@@ -73,6 +80,7 @@ class AltegioClient(EventCalls, AppointmentCalls):
             retry=retry or RetryPolicy(),
             timeout=timeout,
             verify=verify,
+            allow_http=allow_http,
         )
         super().__init__(family, transport, timezone=timezone, now=now)
 

@@ -10,19 +10,21 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from altegio_provider.api.errors import AltegioConnectionError, AltegioValidationError
+from altegio_provider.api.privacy import Secret
 from altegio_provider.api.rate_limit import PlaceLog, Rate, seconds_to_wait
-from altegio_provider.api.settings import origin_of
+from altegio_provider.api.targets import origin_of
 
 __all__ = ["FilePlaceLog", "MemoryPlaceLog", "RedisPlaceLog", "open_place_log"]
 
 
-def open_place_log(base_url: str, rates: Sequence[Rate], rate_limit_url: str | None) -> PlaceLog:
+def open_place_log(base_url: str, rates: Sequence[Rate], rate_limit_url: Secret | str | None) -> PlaceLog:
     """Return the log that everybody shares who talks to the same server.
 
     :param base_url: its scheme, host and port name the budget.
@@ -32,7 +34,7 @@ def open_place_log(base_url: str, rates: Sequence[Rate], rate_limit_url: str | N
     :raises AltegioValidationError: the URL is of another kind, or the ``redis`` package is missing.
     :raises AltegioConnectionError: the file is damaged or cannot be written.
     """
-    budget = origin_of(base_url)
+    budget = str(origin_of(base_url))
     if rate_limit_url:
         return RedisPlaceLog(rate_limit_url, f"altegio-rate-limit:{budget}")
     if not rates:
@@ -231,23 +233,11 @@ class RedisPlaceLog:
     :param name: the key of the budget.
     """
 
-    def __init__(self, url: str, name: str) -> None:
-        try:
-            import redis
-        except ImportError as error:
-            raise AltegioValidationError(
-                "rate_limit_url needs the redis package.",
-                errors={"rate_limit_url": ["pip install 'airflow-provider-altegio[redis]'"]},
-            ) from error
-        try:
-            # redis-py's own retry on a broken connection would take a place twice; it is the safe side.
-            self._redis: Any = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=10)
-        except (ValueError, AttributeError) as error:
-            raise AltegioValidationError(
-                "rate_limit_url is not a URL of Redis.",
-                errors={"rate_limit_url": ["use redis://host:6379/0, rediss://… or unix://…"]},
-            ) from error
-        self._unreachable: tuple[type[Exception], ...] = (redis.exceptions.RedisError,)
+    def __init__(self, url: Secret | str, name: str) -> None:
+        self._redis: Any = _redis_at(Secret(url))
+        from redis.exceptions import RedisError
+
+        self._unreachable: tuple[type[Exception], ...] = (RedisError,)
         self._keys = [name, f"{name}:pause"]
         self._member = f"{uuid.uuid4().hex}:"
         self._numbers = count()
@@ -259,10 +249,12 @@ class RedisPlaceLog:
         try:
             return script(keys=self._keys, args=arguments)
         except self._unreachable as error:
-            raise AltegioConnectionError(
-                f"The shared rate limit cannot be reached ({type(error).__name__}).",
-                hint="Check `rate_limit_url` and that Redis is up; without it no request is sent.",
-            ) from error
+            kind = type(error).__name__
+        # Not in the block above: what was caught may hold the connection, and with it the password.
+        raise AltegioConnectionError(
+            f"The shared rate limit cannot be reached ({kind}).",
+            hint="Check `rate_limit_url` and that Redis is up; without it no request is sent.",
+        )
 
     def take(self, rates: Sequence[Rate], gentle: Rate) -> tuple[float, int | str]:
         member = f"{self._member}{next(self._numbers)}"
@@ -278,6 +270,28 @@ class RedisPlaceLog:
 
     def close(self) -> None:
         self._redis.close()
+
+
+def _redis_at(url: Secret) -> Any:
+    """Return the client of a Redis; nothing is sent yet.
+
+    :raises AltegioValidationError: redis-py is missing, or the URL is none. Neither text nor cause hold any of the URL,
+        for there is a password in it.
+    """
+    if find_spec("redis") is None:
+        raise AltegioValidationError(
+            "rate_limit_url needs the redis package.",
+            errors={"rate_limit_url": ["pip install 'airflow-provider-altegio[redis]'"]},
+        )
+    import redis
+
+    with suppress(ValueError, AttributeError, TypeError):
+        # redis-py's own retry on a broken connection would take a place twice; it is the safe side.
+        return redis.Redis.from_url(url.reveal(), socket_timeout=10, socket_connect_timeout=10)
+    raise AltegioValidationError(
+        "rate_limit_url is not a URL of Redis.",
+        errors={"rate_limit_url": ["use redis://host:6379/0, rediss://… or unix://…"]},
+    )
 
 
 def _microseconds(seconds: float) -> int:

@@ -225,7 +225,7 @@ def family_named(name: str) -> RouteFamily:
         if family.name == name:
             return family
     raise AltegioValidationError(
-        f"route_family {name!r} is unknown.",
+        "route_family is unknown.",
         errors={"route_family": ["use 'companies' or 'locations'"]},
         hint="",
     )

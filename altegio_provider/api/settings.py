@@ -5,67 +5,100 @@ from __future__ import annotations
 import math
 import ssl
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.api.privacy import Secret
+from altegio_provider.api.targets import is_loopback, origin_or_none
 
-__all__ = ["checked_timeout", "checked_token", "checked_url", "checked_verify", "origin_of"]
-
-
-def origin_of(url: str) -> str:
-    """Return scheme, host and port, each as it is written nowhere else.
-
-    :raises ValueError: the URL is none.
-    """
-    parts = urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return f"{parts.scheme}://{parts.hostname}:{port}"
+__all__ = ["checked_flag", "checked_timeout", "checked_token", "checked_url", "checked_verify"]
 
 
-def checked_url(base_url: str) -> str:
+def checked_url(base_url: str, *, allow_http: bool = False) -> str:
     """Return a base URL without blanks and slashes around it.
 
-    :raises AltegioValidationError: it is none.
+    :param allow_http: take ``http://`` to another machine too.
+    :raises AltegioValidationError: it is not a usable URL, or it would send the tokens unencrypted to another machine.
     """
-    try:
-        text = base_url.strip().rstrip("/")
-        parts = urlsplit(text)
-        is_one = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except (ValueError, AttributeError):
-        is_one = False
-    if not is_one or parts.username or any(mark in text for mark in "?#@ \n\t"):
+    text = base_url.strip().rstrip("/") if isinstance(base_url, str) else ""
+    origin = None if any(mark in text for mark in "?#@ ") else origin_or_none(text)
+    if origin is None:
         raise AltegioValidationError(
             "the base URL (`host` of the connection) is no http(s) URL without credentials and query.",
             errors={"base_url": ["use one such as https://api.alteg.io/api/v2"]},
         )
+    if origin.scheme == "http" and not is_loopback(origin.host) and not allow_http:
+        raise AltegioValidationError(
+            "the base URL (`host` of the connection) begins with http://, so both tokens and the clients' data would "
+            "cross the network unencrypted.",
+            errors={"base_url": ["use https://, or set `allow_http` to true where that network is your own"]},
+            hint="",
+        )
     return text
 
 
+def checked_flag(argument: str, value: bool) -> bool:
+    """Return true or false.
+
+    :raises AltegioValidationError: it is neither. A text such as ``"false"`` would count as true.
+    """
+    if not isinstance(value, bool):
+        raise AltegioValidationError(
+            f"{argument} must be true or false, not {type(value).__name__}.",
+            errors={argument: ["use true or false"]},
+            hint="",
+        )
+    return value
+
+
 def checked_verify(verify: bool | str) -> bool | str:
+    """Return whether to check certificates, or the path of the CA bundle to check them by.
+
+    :raises AltegioValidationError: there is no readable CA bundle at the path.
+    """
     if isinstance(verify, bool):
         return verify
+    fault = _fault_of_bundle(verify)
+    if fault is None:
+        return verify
+    raise AltegioValidationError(
+        f"verify names no CA bundle that can be read ({fault}).",
+        errors={"verify": ["use true, or the path of a file with CA certificates in PEM form"]},
+        hint="",
+    )
+
+
+def _fault_of_bundle(verify: str) -> str | None:
     try:
         is_folder = Path(verify).is_dir()
         ssl.create_default_context(cafile=None if is_folder else verify, capath=verify if is_folder else None)
-    except (OSError, TypeError) as error:
-        raise AltegioValidationError(
-            f"verify names no CA bundle that can be read ({type(error).__name__}).",
-            errors={"verify": ["use true, or the path of a file with CA certificates in PEM form"]},
-            hint="",
-        ) from error
-    return verify
+    except (OSError, TypeError, ValueError) as error:
+        return type(error).__name__
+    return None
 
 
-def checked_token(argument: str, token: str) -> str:
-    if not isinstance(token, str) or not token.strip():
+def checked_token(argument: str, token: Secret) -> Secret:
+    """Return a token without the blanks around it.
+
+    :raises AltegioValidationError: it is missing, or a header cannot carry it. The error does not show it.
+    """
+    if not _is_given(token):
         raise AltegioValidationError(f"{argument} is missing.", errors={argument: ["give the token's text"]})
-    token = token.strip()
-    if not token.isascii() or not token.isprintable() or "," in token or " " in token:
+    if not _fits_a_header(token):
         raise AltegioValidationError(
             f"{argument} cannot be sent in a header.",
             errors={argument: ["it has a space, a comma or a character that no token has"]},
         )
-    return token
+    return Secret(token.reveal().strip())
+
+
+def _is_given(token: Secret) -> bool:
+    text = token.reveal()
+    return isinstance(text, str) and bool(text.strip())
+
+
+def _fits_a_header(token: Secret) -> bool:
+    text = token.reveal().strip()
+    return text.isascii() and text.isprintable() and "," not in text and " " not in text
 
 
 def checked_timeout(timeout: float) -> float:
@@ -75,7 +108,7 @@ def checked_timeout(timeout: float) -> float:
     """
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < math.inf:
         raise AltegioValidationError(
-            f"timeout must be seconds above 0, not {timeout!r}.",
+            "timeout must be a number of seconds above 0.",
             errors={"timeout": ["use seconds, such as 30"]},
             hint="",
         )

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin
 
 import orjson
 import requests
@@ -20,10 +19,12 @@ from altegio_provider.api.errors import (
     AltegioRateLimitError,
 )
 from altegio_provider.api.pacing import PacedAdapter
+from altegio_provider.api.privacy import Secret, forgetful
 from altegio_provider.api.rate_limit import Limiter
-from altegio_provider.api.redaction import personal_texts
+from altegio_provider.api.redaction import personal_texts, redact
 from altegio_provider.api.retry import RetryPolicy
-from altegio_provider.api.settings import checked_timeout, checked_token, checked_url, checked_verify, origin_of
+from altegio_provider.api.settings import checked_flag, checked_timeout, checked_token, checked_url, checked_verify
+from altegio_provider.api.targets import is_loopback, origin_of, origin_or_none, redirect_target
 
 __all__ = ["Query", "Transport", "TransportStats"]
 
@@ -52,11 +53,11 @@ class _Tokens(requests.auth.AuthBase):
     As ``auth`` and not as a session header, so that a ``.netrc`` file cannot replace it.
     """
 
-    def __init__(self, partner_token: str, user_token: str) -> None:
-        self._header = f"Bearer {partner_token}, User {user_token}"
+    def __init__(self, partner_token: Secret, user_token: Secret) -> None:
+        self._header = Secret(f"Bearer {partner_token.reveal()}, User {user_token.reveal()}")
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._header
+        request.headers["Authorization"] = self._header.reveal()
         return request
 
 
@@ -75,26 +76,27 @@ class Transport:
     :param retry: the bounds of trying again.
     :param timeout: seconds to wait for a connection (ten at the most) and for each part of an answer.
     :param verify: check the server's certificate: ``True``, or the path of a CA bundle.
-    :raises AltegioValidationError: the base URL is none, a token is missing or cannot be sent, or ``verify`` names no
-        bundle.
+    :param allow_http: let the base URL be ``http://`` to another machine than this one.
+    :raises AltegioValidationError: the base URL is not usable, or would send tokens unencrypted; a token is missing or
+        cannot be sent; or ``verify`` does not name a readable bundle.
     """
 
     def __init__(
         self,
         base_url: str,
-        partner_token: str,
-        user_token: str,
+        partner_token: Secret | str,
+        user_token: Secret | str,
         *,
         limiter: Limiter,
         retry: RetryPolicy,
         timeout: float,
         verify: bool | str,
+        allow_http: bool = False,
     ) -> None:
-        self._base_url = checked_url(base_url)
-        self._secrets = (
-            checked_token("partner_token", partner_token),
-            checked_token("user_token", user_token),
-        )
+        partner_token, user_token = Secret(partner_token), Secret(user_token)
+        self._base_url = checked_url(base_url, allow_http=checked_flag("allow_http", allow_http))
+        self._origin = origin_of(self._base_url)
+        self._tokens = checked_token("partner_token", partner_token), checked_token("user_token", user_token)
         self._timeout = (min(checked_timeout(timeout), _CONNECT_SECONDS), timeout)
         self._limiter = limiter
         self._retry = retry
@@ -105,12 +107,16 @@ class Transport:
         self._environment = self._session.merge_environment_settings(
             self._base_url, {}, None, checked_verify(verify), None
         )
+        if is_loopback(self._origin.host):
+            # A proxy has another loopback than this machine, and would see the tokens of http:// in clear.
+            self._environment["proxies"] = {}
         self._session.headers["Accept"] = _ACCEPT
-        self._session.auth = _Tokens(*self._secrets)
+        self._session.auth = _Tokens(*self._tokens)
         adapter = PacedAdapter(limiter)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
+    @forgetful
     def request(self, method: str, path: str, *, query: Query = (), body: Mapping[str, Any] | None = None) -> Any:
         """Send one request, try it again where that is safe, and return the answer's JSON document.
 
@@ -143,40 +149,57 @@ class Transport:
         url = self._base_url + path
         data = None if body is None else orjson.dumps(body)
         headers = None if body is None else {"Content-Type": "application/json"}
-        secrets = self._secrets + personal_texts(body)
+        secrets = tuple(token.reveal() for token in self._tokens) + personal_texts(body)
         for _ in range(_REDIRECTS):
             with self._lock:
                 self.stats.requests += 1
-            try:
-                request = requests.Request(method, url, headers, params=list(query), data=data)
-                answer = self._session.send(
-                    self._session.prepare_request(request),
-                    timeout=self._timeout,
-                    allow_redirects=False,
-                    **self._environment,
-                )
-            except requests.exceptions.RequestException as error:
-                raise _failure(method, path, error) from error
+            request = self._session.prepare_request(
+                requests.Request(method, url, headers, params=list(query), data=data)
+            )
+            self._check_goes_home(method, path, request)
+            answer = self._answered(method, path, request)
             with self._lock:
                 self.stats.bytes_received += len(answer.content)
             if not answer.is_redirect:
                 return read_answer(method, path, answer.status_code, answer.headers, answer.content, secrets)
-            url, query = self._redirected(method, path, answer), ()
+            url, query = self._redirected(method, path, answer, secrets), ()
         raise _astray(method, path, answer.status_code, f"more than {_REDIRECTS} redirects")
 
-    def _redirected(self, method: str, path: str, answer: requests.Response) -> str:
-        """Return where a GET may follow to: on this server, for no other may see the tokens."""
+    def _check_goes_home(self, method: str, path: str, request: requests.PreparedRequest) -> None:
+        """Make sure that a request, as it is about to be sent, goes to the server of the base URL."""
+        if origin_or_none(request.url or "") != self._origin:
+            error = AltegioNotSentError("the request would go to another server.", method=method, path=path)
+            error.transient = False
+            raise error
+
+    def _answered(self, method: str, path: str, request: requests.PreparedRequest) -> requests.Response:
         try:
-            target = urljoin(answer.url, answer.headers["Location"])
-            origin = origin_of(target)
-        except ValueError:
-            target, origin = "", "an address that is none"
-        if origin != origin_of(self._base_url):
-            reason = f"it redirects to another server, {origin}, which must not see the tokens"
+            return self._session.send(request, timeout=self._timeout, allow_redirects=False, **self._environment)
+        except requests.exceptions.RequestException as error:
+            failure = _failure(method, path, error)
+        # Not in the block above: what was caught holds the request, and with it the tokens and the body.
+        raise failure
+
+    def _redirected(self, method: str, path: str, answer: requests.Response, secrets: tuple[str, ...]) -> str:
+        """Return where a GET may follow to: on this server, for no other may see the tokens."""
+        target = _target_or_none(answer)
+        origin = None if target is None else origin_or_none(target)
+        if target is None or origin is None:
+            raise _astray(method, path, answer.status_code, "it redirects to an address that cannot be followed")
+        if origin != self._origin:
+            where = redact(str(origin), secrets)
+            reason = f"it redirects to another server, {where}, which must not see the tokens"
             raise _astray(method, path, answer.status_code, reason)
         if method != "GET":
             raise _astray(method, path, answer.status_code, "it redirects, and a write is not sent twice")
         return target
+
+
+def _target_or_none(answer: requests.Response) -> str | None:
+    try:
+        return redirect_target(answer.url, answer.headers["Location"])
+    except ValueError:
+        return None
 
 
 def _astray(method: str, path: str, status: int, reason: str) -> AltegioError:

@@ -20,6 +20,9 @@ __all__ = ["AltegioHook"]
 #: How long a probe is tried again.
 _PROBE_SECONDS = 5.0
 
+#: What a test of a connection adds where ``allow_http`` is in use.
+_IN_CLEAR = ". The host is http:// (allow_http is set): both tokens and the clients' data are sent unencrypted"
+
 DtypeBackend = Literal["numpy", "pyarrow"]
 
 
@@ -81,8 +84,8 @@ class AltegioHook(BaseHook):
 
         if self._settings is None:
             self._settings = ConnectionSettings.of(self.get_connection(self.altegio_conn_id))
-            mask_secret(self._settings.partner_token)
-            mask_secret(self._settings.user_token)
+            for secret in self._settings.secrets:
+                mask_secret(secret)
         return self._settings
 
     def get_conn(self) -> AltegioClient:
@@ -116,7 +119,7 @@ class AltegioHook(BaseHook):
             return int(chosen)
         except (TypeError, ValueError):
             raise AltegioValidationError(
-                f"location_id must be a whole number, not {chosen!r}.", errors={"location_id": ["no number"]}, hint=""
+                "location_id must be a whole number.", errors={"location_id": ["no number"]}, hint=""
             ) from None
 
     def list_activities(
@@ -268,7 +271,8 @@ class AltegioHook(BaseHook):
             return False, str(error)
         beside = "answers too" if refusal_of_other is None else f"says: {refusal_of_other}"
         if refusal is None:
-            return True, f"Location {location} answers under route_family={chosen!r}; {other!r} {beside}"
+            in_clear = _IN_CLEAR if self.settings.sends_in_clear else ""
+            return True, f"Location {location} answers under route_family={chosen!r}; {other!r} {beside}{in_clear}"
         advice = ""
         if isinstance(refusal, AltegioNotFoundError) and refusal_of_other is None:
             advice = f" Set route_family to {other!r}."

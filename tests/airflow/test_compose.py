@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from altegio_provider.compat import Connection
+from altegio_provider.connection import ConnectionSettings
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMPOSE = REPOSITORY / "docker-compose.yaml"
 VARIABLE = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
@@ -92,10 +95,13 @@ def test_the_connections_are_the_services_of_the_same_file(services):
             json.loads(environment[f"AIRFLOW_CONN_ALTEGIO_{name}"]) for name in ("DEFAULT", "BACKFILL", "WAREHOUSE")
         )
         extra = {"user_token": "sandbox-user", "timezone": "Europe/Riga", "rate_limit_url": "redis://redis:6379/1"}
+        extra["allow_http"] = "true"
         host, password = "http://sandbox:8089/api/v2", "sandbox-partner"
         assert daily == {"conn_type": "altegio", "host": host, "password": password, "extra": extra}
         lower = {"requests_per_second": 4, "requests_per_minute": 150}
         assert backfill == {**daily, "extra": {**extra, **lower}}
+        for conn in (daily, backfill):
+            ConnectionSettings.of(Connection.from_json(json.dumps(conn), conn_id="c")).client().close()
         assert warehouse["extra"]["db_kwargs"] == {"uri": "postgresql://altegio:secret@warehouse/altegio"}
         assert environment["AIRFLOW__CELERY__BROKER_URL"] == "redis://redis:6379/0"
     assert "--port 8089" in services["sandbox"]["command"]

@@ -28,6 +28,7 @@ EXTRAS = {
     "rate_limit_url",
     "timeout",
     "verify",
+    "allow_http",
 }
 
 
@@ -165,6 +166,9 @@ def test_the_documentation_has_every_field_with_its_default(info, repository):
     )
     documented = {name: (label.strip(), default.strip().strip("`")) for name, label, default in rows}
     assert documented == {
-        name: (field["label"], str(field["schema"].get("default", "")).replace("True", "true"))
-        for name, field in fields.items()
+        name: (field["label"], _as_json(field["schema"].get("default", ""))) for name, field in fields.items()
     }
+
+
+def _as_json(default: Any) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)

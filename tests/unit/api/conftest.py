@@ -113,12 +113,17 @@ def new_transport(waits, clock) -> Iterator[Callable[..., Transport]]:
         retry: dict[str, Any] | None = None,
         sleep: Callable[[float], None] = clock.sleep,
         verify: bool | str = True,
+        allow_http: bool = False,
     ) -> Transport:
         limiter = Limiter(places, rates, clock=clock, sleep=sleep)
         for _ in range(taken):
             limiter.acquire()
         policy = RetryPolicy(**{"sleep": waits.append, **(retry or {})})
-        transports.append(Transport(url, PARTNER, USER, limiter=limiter, retry=policy, timeout=5, verify=verify))
+        transports.append(
+            Transport(
+                url, PARTNER, USER, limiter=limiter, retry=policy, timeout=5, verify=verify, allow_http=allow_http
+            )
+        )
         return transports[-1]
 
     yield make

@@ -233,7 +233,7 @@ def test_a_post_goes_out_once_the_server_is_there(new_server, new_client) -> Non
 
 def test_an_unknown_host_name_was_not_sent_to(new_client) -> None:
     with pytest.raises(AltegioNotSentError):
-        new_client("http://no-such-host.invalid/api/v2", retry={"attempts": 1}).create_event(7, EVENT)
+        new_client("https://no-such-host.invalid/api/v2", retry={"attempts": 1}).create_event(7, EVENT)
 
 
 def test_a_self_signed_certificate_is_refused_at_once_with_what_to_do(tls_server, new_client, waits) -> None:
@@ -310,12 +310,12 @@ def test_a_post_over_tls_to_a_server_that_speaks_none_was_not_sent(new_server, n
 def test_a_post_through_a_proxy_that_is_down_was_not_sent(server, new_client, refused_url, monkeypatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", refused_url)
     with pytest.raises(AltegioNotSentError):
-        new_client("http://altegio.invalid/api/v2", retry={"attempts": 1}).create_event(7, EVENT)
+        new_client("http://altegio.invalid/api/v2", allow_http=True, retry={"attempts": 1}).create_event(7, EVENT)
 
 
 def test_a_proxy_of_the_environment_is_used_and_keeps_to_the_limit(server, new_transport, clock, monkeypatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", server.origin)
-    transport = new_transport("http://altegio.invalid/api/v2", rates=[Rate(2, 10.0)])
+    transport = new_transport("http://altegio.invalid/api/v2", allow_http=True, rates=[Rate(2, 10.0)])
     for _ in range(5):
         transport.request("GET", "/companies/7/activities/1")
     assert server.seen == ["GET http://altegio.invalid/api/v2/companies/7/activities/1"] * 5
