@@ -1,9 +1,17 @@
-"""PostgreSQL, MySQL and Redis for tests, where they answer; and Airflow connections to warehouses."""
+"""PostgreSQL, MySQL and Redis for tests, where they answer; and Airflow connections to warehouses.
+
+A test that stops or breaks a Redis starts one of its own (:class:`PrivateRedis`).
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,6 +72,68 @@ def redis_url() -> str:
     except redis.RedisError:
         _do_without("Redis", _REDIS)
     return _REDIS
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+class PrivateRedis:
+    """A Redis server of this test alone, which it may stop and start again. It forgets everything when it stops.
+
+    :param options: of ``redis-server``, as in ``"--requirepass", "secret"``.
+    """
+
+    def __init__(self, *options: str) -> None:
+        if shutil.which("redis-server") is None:
+            _do_without("redis-server", "its own port")
+        self.port = free_port()
+        self._folder = tempfile.mkdtemp(prefix="altegio-redis-")
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder]
+        self._process = subprocess.Popen(["redis-server", *options, *self._options], stdout=subprocess.DEVNULL)
+        until = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                return
+            except OSError:
+                assert time.monotonic() < until
+                assert self._process.poll() is None
+                time.sleep(0.005)
+
+    def stop(self) -> None:
+        """Kill it; nothing answers at its port afterwards."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def close(self) -> None:
+        """Stop it for good."""
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextmanager
+def private_redis(*options: str) -> Iterator[PrivateRedis]:
+    """A :class:`PrivateRedis` that is closed afterwards."""
+    server = PrivateRedis(*options)
+    try:
+        yield server
+    finally:
+        server.close()
 
 
 def _do_without(service: str, url: str) -> NoReturn:

@@ -156,7 +156,10 @@ class AltegioConnectionError(AltegioError):
 
 
 class AltegioNotSentError(AltegioConnectionError):
-    """The connection could not be made, so the request never left this machine: repeating it is safe."""
+    """The request failed before its first byte was written, so it did nothing: repeating it is safe.
+
+    There was no connection, no certificate that can be trusted, no proxy, or no place in the shared rate limit.
+    """
 
 
 class AltegioResponseError(AltegioError):

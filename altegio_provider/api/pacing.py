@@ -1,4 +1,4 @@
-"""Connections that keep to the limit, and say whether a request was ever written."""
+"""Connections that keep to the limit, note whether a request was ever written, and bound its answer."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ from urllib3 import HTTPConnectionPool, PoolManager
 from urllib3.exceptions import NewConnectionError
 
 from altegio_provider.api.rate_limit import Limiter
+from altegio_provider.api.wire import BoundedAnswer, Wire
 
 __all__ = ["PacedAdapter"]
 
 _POOL_SIZE = 64
 
 
-def _paced(kind: Any, limiter: Limiter) -> Any:
+def _paced(kind: Any, limiter: Limiter, of_thread: Wire) -> Any:
     """Return a connection class that takes its place in the limit as the last thing before it writes."""
 
+    class Answer(BoundedAnswer):
+        wire = of_thread
+
     class PacedConnection(kind):  # type: ignore[misc]
+        response_class = Answer
+
         def request(self, *args: Any, **kwargs: Any) -> None:
             place = limiter.acquire()
             # The server may have closed an idle connection while this request waited for its place; a POST on it
@@ -29,14 +35,25 @@ def _paced(kind: Any, limiter: Limiter) -> Any:
                 self.close()
             if self.sock is None:
                 self.connect()
-            super().request(*args, **kwargs)
-            limiter.sent(place)
+            try:
+                super().request(*args, **kwargs)
+            finally:
+                limiter.sent(place)
+
+        def endheaders(self, *args: Any, **kwargs: Any) -> None:
+            of_thread.has_begun = True
+            super().endheaders(*args, **kwargs)
+
+        def getresponse(self) -> Any:
+            of_thread.allow(self.timeout)
+            return super().getresponse()
 
         @property
         def is_connected(self) -> bool:
             return self.sock is not None and _is_open(self.sock)
 
         def connect(self) -> None:
+            of_thread.allow(self.timeout)  # for a proxy's answer
             try:
                 super().connect()
             except ssl.SSLCertVerificationError:
@@ -74,6 +91,8 @@ class PacedAdapter(HTTPAdapter):
     """
 
     def __init__(self, limiter: Limiter) -> None:
+        #: What is known of the request that the current thread sends through this adapter.
+        self.wire = Wire()
         self._limiter = limiter
         self._lock = threading.Lock()
         super().__init__(pool_connections=2, pool_maxsize=_POOL_SIZE)
@@ -94,4 +113,4 @@ class PacedAdapter(HTTPAdapter):
         }
 
     def _paced_pool(self, pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
-        return type(pool.__name__, (pool,), {"ConnectionCls": _paced(pool.ConnectionCls, self._limiter)})
+        return type(pool.__name__, (pool,), {"ConnectionCls": _paced(pool.ConnectionCls, self._limiter, self.wire)})

@@ -28,6 +28,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from altegio_provider.api.errors import AltegioNotSentError
+
 __all__ = ["Limiter", "Place", "PlaceLog", "Rate", "seconds_to_wait", "windows_of"]
 
 log = logging.getLogger(__name__)
@@ -58,7 +60,10 @@ class Place(NamedTuple):
 
 
 class PlaceLog(Protocol):
-    """Where the places are kept; each call is atomic among all who share it."""
+    """Where the places are kept; each call is atomic among all who share it.
+
+    :raises AltegioNotSentError: from any call: it cannot be used now.
+    """
 
     def take(self, rates: Sequence[Rate], gentle: Rate) -> tuple[float, int | str]:
         """Take a place now, or say how long to wait.
@@ -137,35 +142,72 @@ class Limiter:
         self._sleep = sleep
         # One thread of a process waits at the log, the others behind it: fair, and cheap for the log.
         self._queue = threading.Lock()
+        # A pause that could not be written to the log; this process keeps to it all the same.
+        self._not_before = float("-inf")
         #: Seconds that requests have waited for their place, summed over threads.
         self.waited_seconds = 0.0
 
     def acquire(self) -> Place:
-        """Wait until a request may go, and take its place. Call it right before the bytes are written."""
+        """Wait until a request may go, and take its place. Call it right before the bytes are written.
+
+        :raises AltegioNotSentError: the log cannot be used, so no request may go.
+        """
         asked_at = self._clock()
         with self._queue:
+            if (left := self._not_before - asked_at) > 0:
+                self._sleep(left)
             while True:
-                wait, key = self._places.take(self._rates, self._gentle)
+                wait, key = self._take()
                 if wait <= 0:
                     now = self._clock()
                     self.waited_seconds += now - asked_at
                     return Place(key, now)
                 self._sleep(wait)
 
+    def _take(self) -> tuple[float, int | str]:
+        try:
+            return self._places.take(self._rates, self._gentle)
+        except AltegioNotSentError:
+            raise
+        except Exception as error:
+            raise AltegioNotSentError(
+                f"the shared rate limit cannot be used ({type(error).__name__}).", hint="Nothing was sent."
+            ) from None
+
     def sent(self, place: Place) -> None:
-        """Tell that the bytes are written: a place that was taken well before gets a new stamp."""
+        """Tell that the bytes are written: a place that was taken well before gets a new stamp.
+
+        A log that cannot be used is told to the program's log and never raised: the request went.
+        """
         if self._rates and self._clock() - place.taken_at > _LATE_SECONDS:
-            self._places.restamp(place.key)
+            try:
+                self._places.restamp(place.key)
+            except Exception as error:
+                _tell("A request went later than its place in the shared rate limit says", error)
 
     def pause(self, seconds: float) -> None:
         """Stop everybody who shares the log for so long: the server answered 429.
+
+        A log that cannot be used is told to the program's log and never raised; this process pauses all the same.
 
         :param seconds: what the server asked for, or the caller's guess.
         """
         seconds = min(max(seconds, 0.0), _LONGEST_PAUSE)
         log.warning("The server's limit is reached (429): all requests of this budget pause for %.1f s", seconds)
-        self._places.pause(seconds, _GENTLE_SECONDS)
+        try:
+            self._places.pause(seconds, _GENTLE_SECONDS)
+        except Exception as error:
+            self._not_before = max(self._not_before, self._clock() + seconds)
+            _tell("The pause holds in this process only", error)
 
     def close(self) -> None:
-        """Let go of the log's files and sockets."""
-        self._places.close()
+        """Let go of the log's files and sockets. It raises nothing: all requests have been made."""
+        try:
+            self._places.close()
+        except Exception as error:
+            _tell("The shared rate limit could not be closed", error)
+
+
+def _tell(what: str, error: Exception) -> None:
+    reason = error.summary if isinstance(error, AltegioNotSentError) else type(error).__name__
+    log.warning("%s: %s", what, reason)

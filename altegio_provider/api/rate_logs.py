@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sqlite3
-import tempfile
 import threading
 import time
 import uuid
@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from altegio_provider.api.errors import AltegioConnectionError, AltegioValidationError
+from altegio_provider.api.errors import AltegioNotSentError, AltegioValidationError
 from altegio_provider.api.privacy import Secret
 from altegio_provider.api.rate_limit import PlaceLog, Rate, seconds_to_wait
 from altegio_provider.api.targets import origin_of
@@ -32,32 +32,52 @@ def open_place_log(base_url: str, rates: Sequence[Rate], rate_limit_url: Secret 
     :param rate_limit_url: ``redis://…`` or ``rediss://…`` shares the budget between hosts; ``None`` shares it
         between the processes of this host and user, by a file in the temporary directory.
     :raises AltegioValidationError: the URL is of another kind, or the ``redis`` package is missing.
-    :raises AltegioConnectionError: the file is damaged or cannot be written.
+    :raises AltegioNotSentError: the file is damaged, or the temporary directory is full or cannot be written.
     """
     budget = str(origin_of(base_url))
     if rate_limit_url:
-        return RedisPlaceLog(rate_limit_url, f"altegio-rate-limit:{budget}")
+        # In braces, so that a Redis Cluster keeps the budget's keys on one node: a script may touch no other.
+        return RedisPlaceLog(rate_limit_url, f"altegio-rate-limit:{{{budget}}}")
     if not rates:
         return MemoryPlaceLog()
-    path = _private_directory() / f"{hashlib.sha256(budget.encode()).hexdigest()[:24]}.sqlite"
-    try:
-        return FilePlaceLog(path)
-    except sqlite3.DatabaseError as error:
-        raise AltegioConnectionError(
-            f"The shared rate limit's file {path} cannot be used ({error}).",
-            hint="Nothing was sent. The file holds only the times of recent requests: delete it, and try again.",
-        ) from error
+    return FilePlaceLog(_private_directory() / f"{hashlib.sha256(budget.encode()).hexdigest()[:24]}.sqlite")
 
 
 def _private_directory() -> Path:
-    directory = Path(tempfile.gettempdir()) / f"altegio-rate-limit-{os.getuid()}"
-    directory.mkdir(mode=0o700, exist_ok=True)
-    if directory.stat().st_uid != os.getuid():
+    # Not by `tempfile`, which takes another directory while the first one is full: there would be two budgets.
+    temporary = next(filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))), "/tmp")  # noqa: S108
+    directory = Path(temporary) / f"altegio-rate-limit-{os.getuid()}"
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        owner = directory.stat().st_uid
+    except OSError as error:
+        raise _file_failed(directory, error) from None
+    if owner != os.getuid():
         raise AltegioValidationError(
             f"{directory} belongs to another user, so the rate limit cannot be shared there safely.",
             errors={"rate_limit_url": ["set it to a redis:// URL, or set TMPDIR to a directory of your own"]},
         )
     return directory
+
+
+#: What is wrong with the disk or the folder, in SQLite's words; anything else is wrong with the file.
+_READ_ONLY = ("readonly", "unable to open")
+_DISK_FAULTS = (*_READ_ONLY, "full", "disk I/O error")
+_LASTING = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT)
+
+
+def _file_failed(where: object, error: Exception) -> AltegioNotSentError:
+    """Return the error for a file of the limit that cannot be made, read or written."""
+    hint = "Set TMPDIR to a directory that this user can write to, or `rate_limit_url` to a Redis."
+    if isinstance(error, sqlite3.Error) and not any(fault in str(error) for fault in _DISK_FAULTS):
+        hint = "It holds only the times of recent requests: delete it."
+    reason = getattr(error, "strerror", None) or error
+    failed = AltegioNotSentError(
+        f"the file of the shared rate limit ({where}) cannot be used: {reason}.", hint=f"Nothing was sent. {hint}"
+    )
+    is_read_only = any(fault in str(error) for fault in _READ_ONLY)
+    failed.transient = not is_read_only and getattr(error, "errno", None) not in _LASTING
+    return failed
 
 
 class MemoryPlaceLog:
@@ -112,15 +132,26 @@ class FilePlaceLog:
 
     :param path: the file; it is made where it is missing.
     :param clock: monotonic seconds, the same for all who share the file.
+    :raises AltegioNotSentError: from any call: the file is damaged, or its disk is full or read-only.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path = path
         self._clock = clock
         self._lock = threading.Lock()
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=30.0, check_same_thread=False)
-        # Nothing here must outlive a crash of the host, so nothing waits for the disk.
-        self._connection.execute("PRAGMA synchronous=OFF")
-        self._connection.execute("PRAGMA journal_mode=MEMORY")
+        with self._typed_errors():
+            self._connection = sqlite3.connect(path, isolation_level=None, timeout=30.0, check_same_thread=False)
+        try:
+            self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare(self) -> None:
+        with self._typed_errors():
+            # Nothing here must outlive a crash of the host, so nothing waits for the disk.
+            self._connection.execute("PRAGMA synchronous=OFF")
+            self._connection.execute("PRAGMA journal_mode=MEMORY")
         with self._transaction():
             self._connection.execute("CREATE TABLE IF NOT EXISTS place (key INTEGER PRIMARY KEY, at REAL NOT NULL)")
             self._connection.execute("CREATE INDEX IF NOT EXISTS place_at ON place (at)")
@@ -129,15 +160,23 @@ class FilePlaceLog:
             )
 
     @contextmanager
+    def _typed_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _file_failed(self._path, error) from None
+
+    @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._lock:
+        with self._typed_errors(), self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+                self._connection.execute("COMMIT")
+            finally:
+                # After a failed COMMIT too, else each later BEGIN would fail.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
 
     def take(self, rates: Sequence[Rate], gentle: Rate) -> tuple[float, int | str]:
         with self._transaction():
@@ -229,51 +268,111 @@ return redis.call('PEXPIRE', KEYS[2], 7200000)
 class RedisPlaceLog:
     """For all hosts behind one IP address: a sorted set in Redis; one script makes each call atomic.
 
-    :param url: ``redis://…``, ``rediss://…`` or ``unix://…``.
-    :param name: the key of the budget.
+    A Redis Cluster is recognised by its first answer and is asked as a cluster from then on.
+
+    :param url: ``redis://…``, ``rediss://…`` or ``unix://…``; of a cluster, any of its nodes.
+    :param name: the key of the budget; its part in braces names the node of a cluster.
+    :raises AltegioValidationError: the URL is wrong, or the ``redis`` package is missing.
+    :raises AltegioNotSentError: from any other call: Redis does not do it; the text says why.
     """
 
     def __init__(self, url: Secret | str, name: str) -> None:
-        self._redis: Any = _redis_at(Secret(url))
-        from redis.exceptions import RedisError
-
-        self._unreachable: tuple[type[Exception], ...] = (RedisError,)
+        self._url = Secret(url)
+        self._redis: Any = _redis_at(self._url)
         self._keys = [name, f"{name}:pause"]
         self._member = f"{uuid.uuid4().hex}:"
         self._numbers = count()
-        self._take = self._redis.register_script(_TAKE)
-        self._restamp = self._redis.register_script(_RESTAMP)
-        self._pause = self._redis.register_script(_PAUSE)
+        self._register()
 
-    def _run(self, script: Any, *arguments: int | str) -> Any:
+    def _register(self) -> None:
+        self._scripts = {script: self._redis.register_script(script) for script in (_TAKE, _RESTAMP, _PAUSE)}
+
+    def _run(self, script: str, *arguments: int | str) -> Any:
         try:
-            return script(keys=self._keys, args=arguments)
-        except self._unreachable as error:
-            kind = type(error).__name__
+            try:
+                return self._scripts[script](keys=self._keys, args=arguments)
+            except Exception as error:
+                if type(error).__name__ != "MovedError":
+                    raise
+            self._become_cluster()
+            return self._scripts[script](keys=self._keys, args=arguments)
+        except Exception as error:
+            failed = _why_redis_failed(error)
         # Not in the block above: what was caught may hold the connection, and with it the password.
-        raise AltegioConnectionError(
-            f"The shared rate limit cannot be reached ({kind}).",
-            hint="Check `rate_limit_url` and that Redis is up; without it no request is sent.",
-        )
+        raise failed
+
+    def _become_cluster(self) -> None:
+        alone = self._redis
+        self._redis = _redis_at(self._url, is_cluster=True)
+        self._register()
+        alone.close()
 
     def take(self, rates: Sequence[Rate], gentle: Rate) -> tuple[float, int | str]:
         member = f"{self._member}{next(self._numbers)}"
         windows = [value for rate in (*rates, gentle) for value in (rate.limit, _microseconds(rate.seconds))]
-        wait = self._run(self._take, *windows, member)
+        wait = self._run(_TAKE, *windows, member)
         return (wait / 1e6, "") if wait > 0 else (0.0, member)
 
     def restamp(self, key: int | str) -> None:
-        self._run(self._restamp, key)
+        self._run(_RESTAMP, key)
 
     def pause(self, seconds: float, gentle_seconds: float) -> None:
-        self._run(self._pause, _microseconds(seconds), _microseconds(gentle_seconds))
+        self._run(_PAUSE, _microseconds(seconds), _microseconds(gentle_seconds))
 
     def close(self) -> None:
         self._redis.close()
 
 
-def _redis_at(url: Secret) -> Any:
-    """Return the client of a Redis; nothing is sent yet.
+class _Fault(NamedTuple):
+    """Why Redis does not do what it is asked: the name of redis-py's exception, what that means, what to do."""
+
+    exception: str
+    meaning: str
+    hint: str
+    may_pass: bool = True
+
+
+_LOGIN = "Check the user and the password in `rate_limit_url`."
+#: The first that fits an exception or one of its bases is taken.
+_FAULTS = (
+    _Fault("AuthenticationError", "Redis refuses the password, or wants one", _LOGIN, False),
+    _Fault("AuthenticationWrongNumberOfArgsError", "Redis refuses the password, or wants one", _LOGIN, False),
+    _Fault("AuthorizationError", "Redis refuses the user", _LOGIN, False),
+    _Fault(
+        "NoPermissionError",
+        "the user may not do it",
+        "Let it run scripts (EVALSHA, SCRIPT LOAD) on the keys altegio-rate-limit:*.",
+        False,
+    ),
+    _Fault(
+        "OutOfMemoryError",
+        "Redis is out of memory",
+        "Raise its `maxmemory` or free some of it; the limit itself needs less than a megabyte.",
+    ),
+    _Fault("BusyLoadingError", "Redis is still loading its data", "Wait until it is up."),
+    _Fault("ReadOnlyError", "this Redis is a read-only replica", "Give the address of the primary."),
+    _Fault("ClusterDownError", "the Redis Cluster is down", "Check the nodes of the cluster."),
+    _Fault("RedisClusterException", "the Redis Cluster cannot be reached", "Check the nodes of the cluster."),
+    _Fault("TimeoutError", "Redis did not answer in time", "Check `rate_limit_url` and the load of Redis."),
+    _Fault("ConnectionError", "Redis cannot be reached", "Check `rate_limit_url` and that Redis is up."),
+    _Fault("OSError", "Redis cannot be reached", "Check `rate_limit_url` and that Redis is up."),
+    _Fault("ResponseError", "Redis refuses the command", "It must be Redis 5 or newer, and allow scripts."),
+)
+_UNKNOWN_FAULT = _Fault("Exception", "it failed", "Check `rate_limit_url`.")
+
+
+def _why_redis_failed(error: Exception) -> AltegioNotSentError:
+    bases = [base.__name__ for base in type(error).__mro__]
+    fault = next((fault for fault in _FAULTS if fault.exception in bases), _UNKNOWN_FAULT)
+    failed = AltegioNotSentError(
+        f"the shared rate limit cannot be used: {fault.meaning} ({bases[0]}).", hint=f"Nothing was sent. {fault.hint}"
+    )
+    failed.transient = fault.may_pass
+    return failed
+
+
+def _redis_at(url: Secret, *, is_cluster: bool = False) -> Any:
+    """Return the client of a Redis. Nothing is sent yet, but to a cluster.
 
     :raises AltegioValidationError: redis-py is missing, or the URL is none. Neither text nor cause hold any of the URL,
         for there is a password in it.
@@ -284,13 +383,22 @@ def _redis_at(url: Secret) -> Any:
             errors={"rate_limit_url": ["pip install 'airflow-provider-altegio[redis]'"]},
         )
     import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
+    # Once more at once, for a connection that broke while it was idle; the rest is left to the retries of the request.
+    # A place may be taken twice by that, which is the safe side.
+    options: dict[str, Any] = {"socket_timeout": 10, "socket_connect_timeout": 10, "retry": Retry(NoBackoff(), 1)}
+    if is_cluster:
+        return redis.RedisCluster.from_url(url.reveal(), **options)
     with suppress(ValueError, AttributeError, TypeError):
-        # redis-py's own retry on a broken connection would take a place twice; it is the safe side.
-        return redis.Redis.from_url(url.reveal(), socket_timeout=10, socket_connect_timeout=10)
+        client = redis.Redis.from_url(url.reveal(), **options)
+        client.connection_pool.make_connection()  # it does not connect yet, but refuses unknown options
+        return client
     raise AltegioValidationError(
         "rate_limit_url is not a URL of Redis.",
         errors={"rate_limit_url": ["use redis://host:6379/0, rediss://… or unix://…"]},
+        hint="",
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import requests
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ReadTimeoutError
 
 from altegio_provider.api.answers import bad_answer, no_answer, read_answer
 from altegio_provider.api.errors import (
@@ -25,6 +26,7 @@ from altegio_provider.api.redaction import personal_texts, redact
 from altegio_provider.api.retry import RetryPolicy
 from altegio_provider.api.settings import checked_flag, checked_timeout, checked_token, checked_url, checked_verify
 from altegio_provider.api.targets import is_loopback, origin_of, origin_or_none, redirect_target
+from altegio_provider.api.wire import LONGEST_ANSWER, AnswerTooLongError
 
 __all__ = ["Query", "Transport", "TransportStats"]
 
@@ -35,6 +37,10 @@ Query = Sequence[tuple[str, str]]
 _ACCEPT = "application/vnd.api.v2+json"
 _CONNECT_SECONDS = 10.0
 _REDIRECTS = 5
+#: What an answer may be packed with: one of these, once, so that a small part of it unpacks to a bounded size.
+_ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
+_CHUNK = 65_536
+_TOO_LONG = f"it is longer than {LONGEST_ANSWER // 2**20} MiB"
 
 
 @dataclass
@@ -66,6 +72,20 @@ class _Session(requests.Session):
         """Leave redirects alone: even unfollowed ones are parsed, and what is no URL would end in a ValueError."""
 
 
+class _Answer(NamedTuple):
+    """An answer as it came.
+
+    :param fault: why its body is not whole; empty where it is.
+    """
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    fault: str
+    is_redirect: bool
+
+
 class Transport:
     """Sends requests and returns documents; retries what may be repeated.
 
@@ -74,7 +94,7 @@ class Transport:
     :param user_token: the user's token.
     :param limiter: lets each request go.
     :param retry: the bounds of trying again.
-    :param timeout: seconds to wait for a connection (ten at the most) and for each part of an answer.
+    :param timeout: seconds to wait for a connection (ten at the most), and then for the whole answer.
     :param verify: check the server's certificate: ``True``, or the path of a CA bundle.
     :param allow_http: let the base URL be ``http://`` to another machine than this one.
     :raises AltegioValidationError: the base URL is not usable, or would send tokens unencrypted; a token is missing or
@@ -105,16 +125,17 @@ class Transport:
         self._session = _Session()
         # Looked up once: it takes as long as all the rest of a request where the environment is large.
         self._environment = self._session.merge_environment_settings(
-            self._base_url, {}, None, checked_verify(verify), None
+            self._base_url, {}, True, checked_verify(verify), None
         )
         if is_loopback(self._origin.host):
             # A proxy has another loopback than this machine, and would see the tokens of http:// in clear.
             self._environment["proxies"] = {}
         self._session.headers["Accept"] = _ACCEPT
+        self._session.headers["Accept-Encoding"] = "gzip, deflate"
         self._session.auth = _Tokens(*self._tokens)
-        adapter = PacedAdapter(limiter)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        self._adapter = PacedAdapter(limiter)
+        self._session.mount("https://", self._adapter)
+        self._session.mount("http://", self._adapter)
 
     @forgetful
     def request(self, method: str, path: str, *, query: Query = (), body: Mapping[str, Any] | None = None) -> Any:
@@ -151,19 +172,42 @@ class Transport:
         headers = None if body is None else {"Content-Type": "application/json"}
         secrets = tuple(token.reveal() for token in self._tokens) + personal_texts(body)
         for _ in range(_REDIRECTS):
-            with self._lock:
-                self.stats.requests += 1
-            request = self._session.prepare_request(
-                requests.Request(method, url, headers, params=list(query), data=data)
-            )
-            self._check_goes_home(method, path, request)
-            answer = self._answered(method, path, request)
-            with self._lock:
-                self.stats.bytes_received += len(answer.content)
+            answer = self._exchange(method, path, requests.Request(method, url, headers, params=list(query), data=data))
             if not answer.is_redirect:
-                return read_answer(method, path, answer.status_code, answer.headers, answer.content, secrets)
+                # What was refused was refused, whatever the text that says why looks like.
+                if answer.fault and 200 <= answer.status < 300:
+                    raise _unreadable(method, path, answer.status, answer.fault)
+                return read_answer(method, path, answer.status, answer.headers, answer.body, secrets)
             url, query = self._redirected(method, path, answer, secrets), ()
-        raise _astray(method, path, answer.status_code, f"more than {_REDIRECTS} redirects")
+        raise _astray(method, path, answer.status, f"more than {_REDIRECTS} redirects")
+
+    def _exchange(self, method: str, path: str, request: requests.Request) -> _Answer:
+        """Send a request once and return its answer.
+
+        :raises AltegioNotSentError: it failed before its first byte was written.
+        :raises AltegioError: it failed afterwards.
+        """
+        with self._lock:
+            self.stats.requests += 1
+        self._adapter.wire.has_begun = False
+        failed: AltegioError
+        try:
+            prepared = self._session.prepare_request(request)
+            self._check_goes_home(method, path, prepared)
+            response = self._session.send(prepared, timeout=self._timeout, allow_redirects=False, **self._environment)
+        except AltegioNotSentError as error:
+            error.method, error.path = method, path
+            raise
+        except Exception as error:
+            failed = (_broken if self._adapter.wire.has_begun else _not_sent)(method, path, error)
+        else:
+            with closing(response):
+                body, fault = _body_of(response)
+                with self._lock:
+                    self.stats.bytes_received += len(body)
+                return _Answer(response.url, response.status_code, response.headers, body, fault, response.is_redirect)
+        # Not in the block above: what was caught holds the request, and with it the tokens and the body.
+        raise failed
 
     def _check_goes_home(self, method: str, path: str, request: requests.PreparedRequest) -> None:
         """Make sure that a request, as it is about to be sent, goes to the server of the base URL."""
@@ -172,30 +216,22 @@ class Transport:
             error.transient = False
             raise error
 
-    def _answered(self, method: str, path: str, request: requests.PreparedRequest) -> requests.Response:
-        try:
-            return self._session.send(request, timeout=self._timeout, allow_redirects=False, **self._environment)
-        except requests.exceptions.RequestException as error:
-            failure = _failure(method, path, error)
-        # Not in the block above: what was caught holds the request, and with it the tokens and the body.
-        raise failure
-
-    def _redirected(self, method: str, path: str, answer: requests.Response, secrets: tuple[str, ...]) -> str:
+    def _redirected(self, method: str, path: str, answer: _Answer, secrets: tuple[str, ...]) -> str:
         """Return where a GET may follow to: on this server, for no other may see the tokens."""
         target = _target_or_none(answer)
         origin = None if target is None else origin_or_none(target)
         if target is None or origin is None:
-            raise _astray(method, path, answer.status_code, "it redirects to an address that cannot be followed")
+            raise _astray(method, path, answer.status, "it redirects to an address that cannot be followed")
         if origin != self._origin:
             where = redact(str(origin), secrets)
             reason = f"it redirects to another server, {where}, which must not see the tokens"
-            raise _astray(method, path, answer.status_code, reason)
+            raise _astray(method, path, answer.status, reason)
         if method != "GET":
-            raise _astray(method, path, answer.status_code, "it redirects, and a write is not sent twice")
+            raise _astray(method, path, answer.status, "it redirects, and a write is not sent twice")
         return target
 
 
-def _target_or_none(answer: requests.Response) -> str | None:
+def _target_or_none(answer: _Answer) -> str | None:
     try:
         return redirect_target(answer.url, answer.headers["Location"])
     except ValueError:
@@ -210,34 +246,82 @@ def _astray(method: str, path: str, status: int, reason: str) -> AltegioError:
     return error
 
 
-def _failure(method: str, path: str, error: requests.exceptions.RequestException) -> AltegioError:
-    """Return the leaf for a request that ended in an exception: was it sent, and did an answer begin?"""
-    if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
-        failed = AltegioNotSentError("the server's certificate is not trusted.", method=method, path=path)
-        failed.hint = "Check the `host` and `verify` (the path of a CA bundle) of the connection."
+def _body_of(response: requests.Response) -> tuple[bytes, str]:
+    """Return the body of an answer as far as it came, and why that is not all of it (empty where it is)."""
+    if response.headers.get("Content-Encoding", "").strip().lower() not in _ENCODINGS:
+        return b"", "its body is packed in a way that was not asked for"
+    parts: list[bytes] = []
+    fault, size = "", 0
+    try:
+        while size <= LONGEST_ANSWER and (part := response.raw.read(_CHUNK, decode_content=True)):
+            parts.append(part)
+            size += len(part)
+    except AnswerTooLongError:
+        fault = _TOO_LONG
+    except ReadTimeoutError:
+        fault = "its body is cut off: the rest did not come in time"
+    except Exception as error:
+        fault = f"its body is cut off or damaged ({type(error).__name__})"
+    if size > LONGEST_ANSWER:
+        return b"", _TOO_LONG
+    return b"".join(parts), fault
+
+
+def _unreadable(method: str, path: str, status: int | None, fault: str) -> AltegioError:
+    failed = bad_answer(method, path, status, fault)
+    if fault == _TOO_LONG and method == "GET":
         failed.transient = False
-        return failed
-    if isinstance(error, requests.exceptions.ConnectTimeout) or _was_not_sent(error):
-        return AltegioNotSentError("no connection to the server could be made.", method=method, path=path)
-    if isinstance(error, requests.exceptions.ReadTimeout):
+        failed.hint = "Ask for less at once: a smaller `page_size`."
+    return failed
+
+
+def _broken(method: str, path: str, error: Exception) -> AltegioError:
+    """Return the error for a request that was sent, at least in part, and whose answer's head did not come."""
+    if isinstance(error, AnswerTooLongError):
+        return _unreadable(method, path, None, _TOO_LONG)
+    if isinstance(error, requests.exceptions.Timeout):
         return no_answer(method, path, "it did not come in time")
-    if isinstance(
-        error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError
-    ) or "Read timed out" in str(error):
-        return bad_answer(method, path, None, "its body is cut off")
     return no_answer(method, path, f"the connection broke ({type(error).__name__})")
 
 
-def _was_not_sent(error: BaseException) -> bool:
-    """Whether the connection itself failed, somewhere down the chain of what caused this error."""
+def _not_sent(method: str, path: str, error: Exception) -> AltegioNotSentError:
+    """Return the error for a request of which no byte was written."""
+    names = [type(cause).__name__ for cause in _causes(error)]
+    texts = " ".join(str(cause) for cause in _causes(error))
+    hint: str | None = None
+    is_lasting = True
+    if "CERTIFICATE_VERIFY_FAILED" in texts:
+        summary = "the server's certificate is not trusted."
+        hint = "Check the `host` and `verify` (the path of a CA bundle) of the connection."
+    elif isinstance(error, requests.exceptions.ConnectionError):
+        summary, is_lasting = f"no connection to the server could be made ({names[-1]}).", False
+        if "ProxyError" in names:
+            hint = _CHECK_PROXY
+    elif "SOCKS" in texts:
+        summary = "the proxy is a SOCKS proxy, and the library for it is not installed."
+        hint = f"Run pip install 'requests[socks]'. {_CHECK_PROXY}"
+    elif "CA certificate bundle" in texts or "TLS" in texts:
+        summary = "the bundle of CA certificates cannot be read."
+        hint = "Check `verify` of the connection, and REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE of the environment."
+    else:
+        summary = f"the request could not be made ({names[-1]})."
+        hint = f"Check the `host` of the connection. {_CHECK_PROXY}"
+    failed = AltegioNotSentError(summary, method=method, path=path, hint=hint)
+    failed.transient = not is_lasting
+    return failed
+
+
+_CHECK_PROXY = "Check the proxy of the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY)."
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what led to it, the first cause last: libraries wrap it in several ways."""
     seen: BaseException | None = error
     while seen is not None:
-        reason = (
-            getattr(seen, "reason", None)
-            or getattr(seen, "original_error", None)
-            or (seen.args[0] if seen.args else None)
-        )
-        if isinstance(reason, NewConnectionError | NameResolutionError | ConnectTimeoutError):
-            return True
-        seen = reason if isinstance(reason, BaseException) else None
-    return False
+        yield seen
+        wrapped = [
+            getattr(seen, "reason", None),
+            getattr(seen, "original_error", None),
+            *seen.args,
+        ]
+        seen = next((one for one in wrapped if isinstance(one, BaseException)), None)

@@ -276,4 +276,6 @@ class FileImport(ABC):
                 "again what is not there",
                 may_pass=self._may_clear_up,
             )
+        if counts[Status.NOT_SENT]:
+            return Halt(f"{counts[Status.NOT_SENT]} rows were not sent", may_pass=True)
         return self._rejected_too_many("the others are there")

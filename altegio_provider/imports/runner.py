@@ -18,7 +18,9 @@ from typing import NamedTuple, Protocol
 
 from altegio_provider.api.errors import (
     AltegioAuthError,
+    AltegioConflictError,
     AltegioError,
+    AltegioNotFoundError,
     AltegioNotSentError,
     AltegioOutcomeUnknownError,
     AltegioRateLimitError,
@@ -219,8 +221,9 @@ class Runner:
         if isinstance(error, AltegioAuthError | AltegioRateLimitError | AltegioNotSentError):
             self.halt = self.halt or Halt(str(error), may_pass=error.transient)
             return _Settled(row, Status.NOT_SENT, [error.summary])
-        if isinstance(error, AltegioError) and not isinstance(error, AltegioOutcomeUnknownError):
+        if isinstance(error, AltegioValidationError | AltegioNotFoundError | AltegioConflictError):
             return _Settled(row, Status.REJECTED, reasons_of(error))
+        # Only an answer of the API refuses a row. Whatever else came of it, it may have been sent.
         if not isinstance(error, AltegioError):
             self.halt = self.halt or Halt(f"a fault of the importer itself: {type(error).__name__}", may_pass=False)
             return _Settled(row, Status.IN_DOUBT, [type(error).__name__])

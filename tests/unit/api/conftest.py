@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +14,7 @@ from altegio_provider.api import AltegioClient, RetryPolicy
 from altegio_provider.api.rate_limit import Limiter, Rate
 from altegio_provider.api.rate_logs import MemoryPlaceLog
 from altegio_provider.api.transport import Transport
-from tests.unit.api.scripted import ScriptedServer
+from tests.unit.api.scripted import ScriptedServer, self_signed
 
 PARTNER = "partner-Token.0/9"
 USER = "user-Token+1/8"
@@ -134,27 +132,7 @@ def new_transport(waits, clock) -> Iterator[Callable[..., Transport]]:
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory) -> Path:
     """A self-signed certificate of 127.0.0.1 with its key, in one file."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "scripted")])
-    now = datetime.datetime.now(datetime.UTC)
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    path.write_bytes(
-        signed.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return path
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

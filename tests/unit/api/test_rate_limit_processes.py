@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import contextmanager
 
@@ -36,7 +35,6 @@ print("done", flush=True)
 def shared_tmp(tmp_path, monkeypatch):
     """A temporary directory for this test's processes, where the file of the budget comes to lie."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(tempfile, "tempdir", None)
     return tmp_path
 
 

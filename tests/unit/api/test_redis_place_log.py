@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
+import traceback
 import uuid
 
 import pytest
 import redis
 
-from altegio_provider.api.errors import AltegioConnectionError
+from altegio_provider.api.errors import AltegioNotSentError, AltegioValidationError
 from altegio_provider.api.rate_limit import Rate
-from altegio_provider.api.rate_logs import RedisPlaceLog
-from tests.services import redis_url
+from altegio_provider.api.rate_logs import RedisPlaceLog, open_place_log
+from tests.services import free_port, private_redis, redis_url
 
 HOUR = 3600.0
 NEVER = Rate(1, 0.0)
@@ -95,7 +97,82 @@ def test_a_place_that_was_used_late_counts_from_then(hosts) -> None:
     assert log.take([Rate(2, HOUR)], NEVER)[0] == 0
 
 
+BUDGET = "https://api.alteg.io/api/v2"
+WRONG = {
+    "memory": (["--maxmemory", "1"], "", "out of memory", True),
+    "password": (["--requirepass", "right"], ":wrong@", "refuses the password", False),
+    "no password": (["--requirepass", "right"], "", "refuses the password", False),
+    "rights": (["--user default on nopass ~* +@all -evalsha -eval"], "", "may not do it", False),
+    "replica": (["--replicaof", "127.0.0.1", "1"], "", "read-only replica", True),
+}
+
+
+@pytest.mark.parametrize(("options", "login", "text", "may_pass"), WRONG.values(), ids=WRONG)
+def test_redis_does_not_do_it_and_the_error_says_why(options, login, text, may_pass) -> None:
+    with private_redis(*" ".join(options).split()) as server:
+        log = RedisPlaceLog(server.url.replace("redis://", f"redis://{login}"), "limit")
+        with pytest.raises(AltegioNotSentError, match=text) as caught:
+            log.take([Rate(5, 1.0)], NEVER)
+        log.close()
+    assert caught.value.transient is may_pass
+    assert "is up" not in str(caught.value)
+    assert "wrong@" not in str(caught.value)
+
+
+@pytest.fixture
+def cluster():
+    """A Redis Cluster of two nodes, each with half of the slots."""
+    buses = [str(free_port()) for _ in range(2)]
+    options = ["--cluster-enabled", "yes", "--cluster-require-full-coverage", "yes", "--cluster-port"]
+    with private_redis(*options, buses[0]) as one, private_redis(*options, buses[1]) as other:
+        clients = [redis.Redis.from_url(node.url) for node in (one, other)]
+        clients[0].execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 8191)
+        clients[1].execute_command("CLUSTER", "ADDSLOTSRANGE", 8192, 16383)
+        clients[1].execute_command("CLUSTER", "SET-CONFIG-EPOCH", 2)
+        clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", other.port, buses[1])
+        until = time.monotonic() + 20
+        while any(client.cluster("INFO")["cluster_state"] != "ok" for client in clients):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        yield one, other
+        for client in clients:
+            client.close()
+
+
+def test_a_cluster_keeps_one_budget_whichever_node_is_named(cluster) -> None:
+    rates = [Rate(4, HOUR)]
+    logs = [open_place_log(BUDGET, rates, node.url) for node in cluster]
+    taken = [log.take(rates, NEVER) for log in logs * 3]
+    assert [wait == 0 for wait, _ in taken] == [True] * 4 + [False] * 2
+    for log, (_, key) in zip(logs, taken, strict=False):
+        log.restamp(key)
+    logs[0].pause(2 * HOUR, 0.0)
+    assert logs[1].take([], NEVER)[0] > HOUR
+    for log in logs:
+        log.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:secret-pass@localhost:port/0",
+        "redis://:secret/pass@localhost/0",
+        "redis://:secret-pass@localhost:6379/0?socket_timeout=soon",
+        "redis://:secret-pass@localhost:6379/0?colour=red",
+        "http://:secret-pass@localhost",
+        "secret-pass",
+        b"redis://localhost",
+        6379,
+        "redis://[::1",
+    ],
+)
+def test_a_url_that_is_none_is_named_without_its_password(url) -> None:
+    with pytest.raises(AltegioValidationError, match="rate_limit_url is not a URL of Redis") as caught:
+        open_place_log(BUDGET, [Rate(5, 1.0)], url)
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
+
+
 def test_without_redis_nothing_is_sent() -> None:
     log = RedisPlaceLog("redis://127.0.0.1:1/0", "nobody")
-    with pytest.raises(AltegioConnectionError, match="rate limit"):
+    with pytest.raises(AltegioNotSentError, match="rate limit"):
         log.take([Rate(5, 1.0)], NEVER)

@@ -7,7 +7,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from altegio_provider.api.errors import AltegioConnectionOutcomeUnknownError
+from altegio_provider.api.errors import (
+    AltegioConnectionError,
+    AltegioConnectionOutcomeUnknownError,
+    AltegioNotSentError,
+    AltegioValidationError,
+)
 from altegio_provider.imports.engine import FileImport, ImportOptions
 from altegio_provider.imports.ledger import Intent, Ledger
 from altegio_provider.imports.matching import Absent, Found, Undecided
@@ -132,3 +137,18 @@ def test_a_fault_of_the_importer_itself_leaves_its_row_in_doubt_and_sends_nothin
     assert "ZeroDivisionError" in halt.reason
     assert found == {"a": ("in_doubt", None), "b": ("not_sent", None)}
     assert sent == {"a": 1}
+
+
+def test_a_fault_that_is_no_refusal_of_the_api_leaves_the_row_in_doubt_and_rejects_nothing(imported):
+    halt, found, sent = imported(["a"], {"a": [AltegioConnectionError("odd."), 106]}, {"a": [Absent()]})
+    assert (halt, found, sent) == (None, {"a": ("created", 106)}, {"a": 2})
+
+
+def test_a_row_that_was_not_sent_ends_no_run_green_whatever_may_be_rejected(imported):
+    refused = AltegioValidationError("refused.")
+    answers = {"a": [refused], "b": [AltegioNotSentError("no place.")], "c": [107]}
+    halt, found, _ = imported(["a", "b", "c"], answers, max_rejected=1.0)
+    assert found == {"a": ("rejected", None), "b": ("not_sent", None), "c": ("not_sent", None)}
+    assert halt.may_pass
+    halt, found, _ = imported(["a", "b", "c"], {"a": [refused], "b": [108], "c": [109]}, max_rejected=1.0)
+    assert (halt, found["b"], found["c"]) == (None, ("created", 108), ("created", 109))
