@@ -183,7 +183,8 @@ def answers(topology: Topology, path: str, body: Any = None) -> Any:
     """Ask the sandbox's control plane; ``None`` while it does not answer."""
     data = None if body is None else json.dumps(body).encode()
     try:
-        with urllib.request.urlopen(topology.sandbox_control + path, data, timeout=60) as answer:
+        request = urllib.request.Request(topology.sandbox_control + path, data, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
     except OSError:
         return None

@@ -17,6 +17,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8089, help="0 for a free one (default: %(default)s)")
+    parser.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        type=_host,
+        metavar="NAME",
+        help="a name or address by which it is reached, beside --host, localhost and the loopback addresses; "
+        "may be given several times. Requests for other hosts get 403, as a web page sends them",
+    )
     parser.add_argument("--seed", type=int, default=1, help="other data for another number (default: %(default)s)")
     parser.add_argument("--latency-ms", type=float, default=0, help="how long each answer takes (default: %(default)s)")
     parser.add_argument("--per-second", type=int, default=5, help="the limit, 0 for none (default: %(default)s)")
@@ -35,7 +44,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         latency_seconds=options.latency_ms / 1000,
         retry_after=None if options.retry_after == "none" else options.retry_after,
     )
-    serve(sandbox, options.host, options.port, lambda url: print(f"Altegio sandbox on {url}", flush=True))  # noqa: T201
+    serve(
+        sandbox,
+        options.host,
+        options.port,
+        lambda url: print(f"Altegio sandbox on {url}", flush=True),  # noqa: T201
+        options.allowed_host,
+    )
+
+
+def _host(name: str) -> str:
+    from altegio_provider.sandbox.guard import checked_host
+
+    try:
+        return checked_host(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from importlib.resources import files
 from typing import Any
@@ -15,6 +15,7 @@ from altegio_provider.sandbox import control, faults
 from altegio_provider.sandbox.answers import Broken, Refusal
 from altegio_provider.sandbox.appointments import APPOINTMENT_OPERATIONS
 from altegio_provider.sandbox.events import EVENT_OPERATIONS
+from altegio_provider.sandbox.guard import Guard
 from altegio_provider.sandbox.settings import Call, Operation, Sandbox, whole_number
 
 __all__ = ["make_app"]
@@ -49,13 +50,17 @@ ROUTES["locations"] += [
 OPERATIONS: dict[str, Operation] = {**EVENT_OPERATIONS, **APPOINTMENT_OPERATIONS}
 
 
-def make_app(sandbox: Sandbox) -> FastAPI:
-    """Return the application on a sandbox's data."""
+def make_app(sandbox: Sandbox, allowed_hosts: Iterable[str] = ()) -> FastAPI:
+    """Return the application on a sandbox's data.
+
+    :param allowed_hosts: names and addresses by which it is reached, beside those of the loopback interface.
+    """
     app = FastAPI(title="Altegio sandbox", docs_url=None, redoc_url=None, openapi_url=None)
     for family, routes in ROUTES.items():
         for method, path, name in routes:
             app.add_api_route(BASE + path, _endpoint(sandbox, family, name), methods=[method], name=f"{family}.{name}")
     control.add_routes(app, sandbox)
+    app.add_middleware(Guard, control=control.PREFIX, allowed_hosts=tuple(allowed_hosts))
 
     @app.get("/openapi.yaml")
     async def contract() -> Response:

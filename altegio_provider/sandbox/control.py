@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -12,26 +13,28 @@ from starlette.responses import Response
 from altegio_provider.sandbox.answers import json_answer
 from altegio_provider.sandbox.faults import Rule
 from altegio_provider.sandbox.limits import busiest
-from altegio_provider.sandbox.seed import explicit_event
+from altegio_provider.sandbox.seed import event_id_day, explicit_event, whole
 from altegio_provider.sandbox.settings import Sandbox
-from altegio_provider.sandbox.state import Location
+from altegio_provider.sandbox.state import Event, Location
 
 __all__ = ["add_routes"]
 
 PREFIX = "/_sandbox"
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _SETTINGS = {"per_second", "per_minute", "latency_seconds", "retry_after", "seed"}
 
 
 def add_routes(app: FastAPI, sandbox: Sandbox) -> None:
     """Add the control plane to an application.
 
-    It has no authentication, so it answers nobody but this machine, wherever the server listens.
+    It has no authentication, so it answers nobody but this machine, wherever the server listens. What a web page in a
+    browser of this machine sends is refused before it comes here (:mod:`~altegio_provider.sandbox.guard`).
     """
 
     async def settle() -> None:
         sandbox.clock.settle()
 
-    router = APIRouter(prefix=PREFIX, dependencies=[Depends(_loopback_alone), Depends(settle)])
+    router = APIRouter(prefix=PREFIX, dependencies=[Depends(_loopback_alone), Depends(_no_proxy), Depends(settle)])
     _add_settings(router, sandbox)
     _add_data(router, sandbox)
     app.include_router(router)
@@ -106,23 +109,26 @@ def _add_data(router: APIRouter, sandbox: Sandbox) -> None:
     @router.post("/locations")
     async def add_location(request: Request) -> Response:
         given = await _json(request, dict)
-        location = Location(
-            int(given["id"]),
-            given.get("title", f"Location {given['id']}"),
-            given.get("timezone", "UTC"),
-            staff={int(one["id"]): one for one in given.get("staff", [])},
-            services={int(one["id"]): one for one in given.get("services", [])},
-            forbidden=bool(given.get("forbidden")),
-        )
-        sandbox.state.locations[location.id] = location
+        try:
+            number = whole(given, "id")
+            location = Location(
+                number,
+                given.get("title", f"Location {number}"),
+                _timezone(given.get("timezone", "UTC")),
+                staff=_catalogue(given, "staff"),
+                services=_catalogue(given, "services"),
+                forbidden=bool(given.get("forbidden")),
+            )
+        except ValueError as error:
+            raise _Mistake(400, str(error)) from None
+        if number in sandbox.state.locations:
+            raise _Mistake(409, f"there is a location {number} already")
+        sandbox.state.locations[number] = location
         return json_answer({})
 
     @router.post("/events")
     async def add_events(request: Request) -> Response:
-        by_location: dict[int, list[Any]] = {}
-        for row in await _json(request, list):
-            location = _location(sandbox, row["location_id"])
-            by_location.setdefault(location.id, []).append(explicit_event(sandbox.state, row))
+        by_location = _new_events(sandbox, await _json(request, list))
         for location_id, events in by_location.items():
             sandbox.state.locations[location_id].add_many(events)
         return json_answer({"ids": [event.id for events in by_location.values() for event in events]})
@@ -171,8 +177,12 @@ def _add_data(router: APIRouter, sandbox: Sandbox) -> None:
 
 
 async def _json(request: Request, kind: Any, default: bytes = b"") -> Any:
+    body = await request.body()
+    # A browser sends a body of any other type without asking whether it may.
+    if body and request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+        raise _Mistake(415, "the body must be JSON, and the request must say so: Content-Type: application/json")
     try:
-        given = orjson.loads(await request.body() or default)
+        given = orjson.loads(body or default)
     except orjson.JSONDecodeError:
         raise _Mistake(400, "the body is not JSON") from None
     if not isinstance(given, kind):
@@ -180,8 +190,47 @@ async def _json(request: Request, kind: Any, default: bytes = b"") -> Any:
     return given
 
 
-def _location(sandbox: Sandbox, number: Any) -> Location:
-    location = sandbox.state.locations.get(int(number))
+def _new_events(sandbox: Sandbox, rows: list[Any]) -> dict[int, list[Event]]:
+    """Return the events of the rows, by location; nothing is added before all of them are known to be new."""
+    if not all(isinstance(row, dict) for row in rows):
+        raise _Mistake(400, "each row must be an object")
+    by_location: dict[int, list[Event]] = {}
+    try:
+        taken = {whole(row, "id", 0) for row in rows}
+        for row in rows:
+            location = _location(sandbox, whole(row, "location_id"))
+            event = explicit_event(sandbox.state, location, row, taken)
+            by_location.setdefault(location.id, []).append(event)
+    except ValueError as error:
+        raise _Mistake(400, str(error)) from None
+    for location_id, events in by_location.items():
+        location, numbers = sandbox.state.locations[location_id], set()
+        for event in events:
+            if event.id in numbers or location.has(event.id, event_id_day(event.id)):
+                raise _Mistake(409, f"location {location_id} has an event {event.id} already")
+            numbers.add(event.id)
+    return by_location
+
+
+def _catalogue(given: dict[str, Any], name: str) -> dict[int, dict[str, Any]]:
+    rows = given.get(name, [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError(f"{name} must be a list of objects")
+    try:
+        return {whole(row, "id"): row for row in rows}
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _timezone(name: Any) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (ValueError, TypeError, OSError, ZoneInfoNotFoundError):
+        raise ValueError("timezone must be an IANA name, such as Europe/Riga") from None
+
+
+def _location(sandbox: Sandbox, number: int) -> Location:
+    location = sandbox.state.locations.get(number)
     if location is None:
         raise _Mistake(404, f"there is no location {number}")
     return location
@@ -191,3 +240,9 @@ def _loopback_alone(request: Request) -> None:
     address = request.client.host if request.client else ""
     if not address or not ip_address(address.removeprefix("::ffff:")).is_loopback:
         raise _Mistake(403, "the control plane answers this machine alone")
+
+
+def _no_proxy(request: Request) -> None:
+    # The proxy is on this machine, but whose request it passes on is unknown.
+    if any(name in request.headers for name in _FORWARDED):
+        raise _Mistake(403, "the control plane does not answer what a proxy passes on")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RunningSandbox"]
 
+_JSON = {"Content-Type": "application/json"}
+
 
 class RunningSandbox:
     """A running sandbox and its control plane, from Python."""
@@ -81,7 +83,7 @@ class RunningSandbox:
         address = urlsplit(self._server.root)
         connection = HTTPConnection(address.hostname or "", address.port, timeout=30)
         try:
-            connection.request(method, f"/_sandbox{path}", None if body is None else json.dumps(body))
+            connection.request(method, f"/_sandbox{path}", None if body is None else json.dumps(body), _JSON)
             answer = connection.getresponse()
             content = json.loads(answer.read())
         finally:

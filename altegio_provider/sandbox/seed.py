@@ -6,13 +6,13 @@ Each day is made from (seed, location, day) alone, so that a day has the same cl
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from altegio_provider.sandbox.state import Event, Location, State
+from altegio_provider.sandbox.state import LARGEST, Event, Location, State
 
-__all__ = ["event_id_day", "seeded_state"]
+__all__ = ["event_id_day", "explicit_event", "seeded_state", "whole"]
 
 _FIRST_DAY = date(2015, 1, 1).toordinal()
 _LAST_DAY = date(2035, 1, 1).toordinal()
@@ -135,20 +135,46 @@ def _made_event(chance: random.Random, location: Location, day: date, number: in
     )
 
 
-def explicit_event(state: State, row: dict[str, Any]) -> Event:
-    """Return an event from a row of plain values, with defaults for what it leaves out."""
-    location = state.locations[int(row["location_id"])]
+def explicit_event(state: State, location: Location, row: dict[str, Any], taken: Collection[int]) -> Event:
+    """Return an event from a row of plain values, with defaults for what it leaves out.
+
+    :param taken: numbers that an event without one does not get.
+    :raises ValueError: a field has no value that it can have; the message names the field.
+    """
     known = {key: row[key] for key in _EXPLICIT if key in row}
     return Event(
-        id=int(row.get("id") or state.next_event_id()),
+        id=whole(row, "id", 0) or state.next_event_id(taken),
         location_id=location.id,
-        staff_id=int(row.get("staff_id") or next(iter(location.staff), 1)),
-        service_id=int(row.get("service_id") or next(iter(location.services), 1)),
-        starts=datetime.fromisoformat(row["date"]),
-        length=int(row.get("length", 3600)),
-        capacity=int(row.get("capacity", 10)),
+        staff_id=whole(row, "staff_id", 0) or next(iter(location.staff), 1),
+        service_id=whole(row, "service_id", 0) or next(iter(location.services), 1),
+        starts=_moment(row, "date"),
+        length=whole(row, "length", 3600),
+        capacity=whole(row, "capacity", 10),
         **known,
     )
+
+
+def whole(row: dict[str, Any], name: str, default: int | None = None) -> int:
+    """Return a whole number of a row.
+
+    :param default: for a row without it; ``None``: it must be there.
+    :raises ValueError: it is missing, or something else.
+    """
+    value = default if row.get(name) is None else row[name]
+    try:
+        number = int(value)  # type: ignore[arg-type]  # what is no number raises
+    except (TypeError, ValueError, OverflowError):
+        number = -1
+    if not 0 <= number <= LARGEST:
+        raise ValueError(f"{name} must be a whole number from 0 to {LARGEST}")
+    return number
+
+
+def _moment(row: dict[str, Any], name: str) -> datetime:
+    try:
+        return datetime.fromisoformat(row[name])
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"{name} must be a moment in ISO 8601, such as 2040-05-01 10:00:00") from None
 
 
 _EXPLICIT = (

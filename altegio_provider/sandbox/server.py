@@ -7,7 +7,7 @@ import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import uvicorn
@@ -29,15 +29,16 @@ class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # httptool
         self.app_state = {**self.app_state, "transport": transport}
 
 
-def _server(sandbox: Sandbox) -> uvicorn.Server:
+def _server(sandbox: Sandbox, allowed_hosts: Iterable[str]) -> uvicorn.Server:
     config = uvicorn.Config(
-        make_app(sandbox),
+        make_app(sandbox, allowed_hosts),
         http=_Protocol,
         ws="none",
         lifespan="off",
         loop="asyncio",
         log_level=logging.ERROR,
         access_log=False,
+        proxy_headers=False,  # anybody can send them, and the limit counts addresses
         timeout_keep_alive=75,
     )
     return uvicorn.Server(config)
@@ -52,25 +53,31 @@ def _listening_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(sandbox: Sandbox, host: str, port: int, on_ready: Callable[[str], None]) -> None:
+def serve(
+    sandbox: Sandbox, host: str, port: int, on_ready: Callable[[str], None], allowed_hosts: Iterable[str] = ()
+) -> None:
     """Serve until a signal ends it.
 
     :param port: 0 for a free one.
     :param on_ready: told of the base URL.
+    :param allowed_hosts: names and addresses that the header ``Host`` may hold, beside ``host`` and the loopback ones.
     """
     listener = _listening_socket(host, port)
     on_ready(f"http://{host}:{listener.getsockname()[1]}{BASE}")
     with contextlib.suppress(KeyboardInterrupt):  # which the server raises again once it has ended
-        _server(sandbox).run(sockets=[listener])
+        _server(sandbox, (host, *allowed_hosts)).run(sockets=[listener])
 
 
 class SandboxServer:
-    """A sandbox in a thread of its own, on a free port of the loopback. A context manager."""
+    """A sandbox in a thread of its own, on a free port of the loopback. A context manager.
 
-    def __init__(self, sandbox: Sandbox | None = None) -> None:
+    :param allowed_hosts: names that the header ``Host`` may hold, beside those of the loopback interface.
+    """
+
+    def __init__(self, sandbox: Sandbox | None = None, *, allowed_hosts: Iterable[str] = ()) -> None:
         self.sandbox = sandbox or Sandbox()
         self._listener = _listening_socket("127.0.0.1", 0)
-        self._server = _server(self.sandbox)
+        self._server = _server(self.sandbox, allowed_hosts)
         self._thread = threading.Thread(target=self._run, name="altegio-sandbox", daemon=True)
 
     def _run(self) -> None:

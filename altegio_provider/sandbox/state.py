@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -125,6 +125,17 @@ class Location:
                 for event in self.fill_day(self, date.fromordinal(ordinal)):
                     self.add(event)
 
+    def has(self, number: int, day: date | None) -> bool:
+        """Whether there is an event of this number.
+
+        :param day: the day whose filling would make it, if there is one; it is not filled for the answer.
+        """
+        if number in self.events:
+            return True
+        if self.fill_day is None or day is None or day.toordinal() in self._filled:
+            return False
+        return any(event.id == number for event in self.fill_day(self, day))
+
     def add(self, event: Event) -> None:
         """Add an event, or list it again after a change of its start."""
         self.events[event.id] = event
@@ -183,8 +194,13 @@ class State:
         self._comer_ids = itertools.count(180_000_001)
         self.clients: dict[str, int] = {}
 
-    def next_event_id(self) -> int:
-        return next(self._event_ids)
+    def next_event_id(self, taken: Collection[int] = ()) -> int:
+        """Return a number that no event has, and that is not one of those ``taken``."""
+        return next(
+            number
+            for number in self._event_ids
+            if number not in taken and not any(number in location.events for location in self.locations.values())
+        )
 
     def book(
         self,

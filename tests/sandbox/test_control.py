@@ -23,7 +23,7 @@ def control(altegio_sandbox):
     def control(method, path, content=None):
         connection = HTTPConnection(address.hostname, address.port, timeout=10)
         try:
-            connection.request(method, "/_sandbox" + path, content)
+            connection.request(method, "/_sandbox" + path, content, {"Content-Type": "application/json"})
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
         finally:
@@ -43,12 +43,66 @@ def control(altegio_sandbox):
         ("POST", "/reset", '{"sped": 1}', 400, "sped"),
         ("POST", "/faults", '{"effect": "status", "tims": 2}', 400, "tims"),
         ("POST", "/faults", "[1]", 400, ""),
+        ("POST", "/events", '[{"date": "2040-01-01"}]', 400, "location_id"),
+        ("POST", "/events", '[{"location_id": 1001}]', 400, "date"),
+        ("POST", "/events", '[{"location_id": 1001, "date": "soon"}]', 400, "date"),
+        ("POST", "/events", '[{"location_id": 1001, "date": 5}]', 400, "date"),
+        ("POST", "/events", '[{"location_id": 1001, "date": "2040-01-01", "id": "x"}]', 400, "id"),
+        ("POST", "/events", '[{"location_id": null, "date": "2040-01-01"}]', 400, "location_id"),
+        ("POST", "/events", "[1]", 400, "object"),
+        ("POST", "/locations", "{}", 400, "id"),
+        ("POST", "/locations", '{"id": "x"}', 400, "id"),
+        ("POST", "/locations", '{"id": 5, "timezone": "Mars/Olympus"}', 400, "timezone"),
+        ("POST", "/locations", '{"id": 5, "staff": [{}]}', 400, "staff"),
     ],
 )
 def test_a_mistake_is_named(control, method, path, content, status, says):
     answer = control(method, path, content)
     assert answer[0] == status
     assert says in answer[1]["message"]
+
+
+def test_an_event_that_is_there_is_not_replaced(control, altegio_sandbox, call):
+    row = {"location_id": 1001, "id": 77, "date": "2040-05-01 10:00:00", "comment": "first"}
+    assert control("POST", "/events", json.dumps([row]))[0] == 200
+    new = {**row, "id": 78}
+    for rows in ([{**row, "comment": "second"}], [new, row], [new, new]):
+        status, said = control("POST", "/events", json.dumps(rows))
+        assert status == 409
+        assert str(rows[-1]["id"]) in said["message"]
+    assert [one["id"] for one in altegio_sandbox.truth(1001)["events"]] == [77]
+    altegio_sandbox.delete_event(1001, 77)  # softly: it can still be read
+    assert control("POST", "/events", json.dumps([row]))[0] == 409
+    assert call("GET", "/companies/1001/activities/77").json["data"]["comment"] == "first"
+    with pytest.raises(ValueError, match="event 77"):
+        altegio_sandbox.add_events(1001, [row])
+    altegio_sandbox.add_events(1002, [{**row, "location_id": 1002}])  # each location has numbers of its own
+
+
+def test_neither_is_one_of_the_seed_whose_day_nobody_has_asked_for_yet(control, altegio_sandbox, call):
+    day = between("2026-05-04 00:00:00", "2026-05-05 00:00:00")
+    known = call("GET", "/companies/1001/activities", query=day).json["data"]
+    altegio_sandbox.reset()
+    row = {"location_id": 1001, "id": known[0]["id"], "date": "2040-05-01 10:00:00"}
+    assert control("POST", "/events", json.dumps([row]))[0] == 409
+    assert call("GET", "/companies/1001/activities", query=day).json["data"] == known
+
+
+def test_a_number_that_was_given_to_an_event_goes_to_no_other(altegio_sandbox):
+    first = altegio_sandbox.add_events(1001, [{"date": "2040-05-01 10:00:00"}])[0]
+    taken = [first + 1, first + 2]
+    altegio_sandbox.add_events(1001, [{"date": "2040-05-01 11:00:00", "id": number} for number in taken])
+    ids = altegio_sandbox.add_events(1001, [{"date": "2040-05-01 12:00:00"}] * 3)
+    assert len({first, *taken, *ids}) == 6
+    assert len(altegio_sandbox.truth(1001)["events"]) == 6
+
+
+def test_a_location_that_is_there_keeps_its_events(control, altegio_sandbox):
+    altegio_sandbox.add_events(1001, [{"id": 77, "date": "2040-05-01 10:00:00"}])
+    status, said = control("POST", "/locations", '{"id": 1001}')
+    assert status == 409
+    assert "1001" in said["message"]
+    assert [one["id"] for one in altegio_sandbox.truth(1001)["events"]] == [77]
 
 
 @pytest.mark.parametrize(

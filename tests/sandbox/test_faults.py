@@ -124,7 +124,7 @@ def test_a_lost_answer_sends_not_one_byte(altegio_sandbox):
     address = urlsplit(altegio_sandbox.url)
     head = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
     with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
-        connection.sendall(f"GET /api/v2{LIST} HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode())
+        connection.sendall(f"GET /api/v2{LIST} HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}\r\n".encode())
         with contextlib.suppress(ConnectionResetError):
             assert connection.recv(100) == b""
 
