@@ -121,17 +121,16 @@ def _add_data(router: APIRouter, sandbox: Sandbox) -> None:
             )
         except ValueError as error:
             raise _Mistake(400, str(error)) from None
-        if number in sandbox.state.locations:
-            raise _Mistake(409, f"there is a location {number} already")
         sandbox.state.locations[number] = location
         return json_answer({})
 
     @router.post("/events")
     async def add_events(request: Request) -> Response:
-        by_location = _new_events(sandbox, await _json(request, list))
-        for location_id, events in by_location.items():
-            sandbox.state.locations[location_id].add_many(events)
-        return json_answer({"ids": [event.id for events in by_location.values() for event in events]})
+        return _put_there(sandbox, _events(sandbox, await _json(request, list), are_new=True))
+
+    @router.put("/events")
+    async def replace_events(request: Request) -> Response:
+        return _put_there(sandbox, _events(sandbox, await _json(request, list), are_new=False))
 
     @router.delete("/events/{location_id}/{event_id}")
     async def delete_event(location_id: int, event_id: int) -> Response:
@@ -190,8 +189,11 @@ async def _json(request: Request, kind: Any, default: bytes = b"") -> Any:
     return given
 
 
-def _new_events(sandbox: Sandbox, rows: list[Any]) -> dict[int, list[Event]]:
-    """Return the events of the rows, by location; nothing is added before all of them are known to be new."""
+def _events(sandbox: Sandbox, rows: list[Any], *, are_new: bool) -> dict[int, list[Event]]:
+    """Return the events of the rows, by location; they are not there yet.
+
+    :param are_new: whether their numbers must be new, or those of events that are there.
+    """
     if not all(isinstance(row, dict) for row in rows):
         raise _Mistake(400, "each row must be an object")
     by_location: dict[int, list[Event]] = {}
@@ -206,10 +208,22 @@ def _new_events(sandbox: Sandbox, rows: list[Any]) -> dict[int, list[Event]]:
     for location_id, events in by_location.items():
         location, numbers = sandbox.state.locations[location_id], set()
         for event in events:
-            if event.id in numbers or location.has(event.id, event_id_day(event.id)):
-                raise _Mistake(409, f"location {location_id} has an event {event.id} already")
+            day = event_id_day(event.id)
+            if day is not None and not are_new:
+                location.fill(day, day)  # later it would replace what replaces its events now
+            is_there = location.has(event.id, day)
+            if event.id in numbers or (is_there and are_new):
+                raise _Mistake(409, f"location {location_id} has an event {event.id} already (PUT replaces it)")
+            if not is_there and not are_new:
+                raise _Mistake(404, f"there is no event {event.id} in location {location_id} (POST adds it)")
             numbers.add(event.id)
     return by_location
+
+
+def _put_there(sandbox: Sandbox, by_location: dict[int, list[Event]]) -> Response:
+    for location_id, events in by_location.items():
+        sandbox.state.locations[location_id].add_many(events)
+    return json_answer({"ids": [event.id for events in by_location.values() for event in events]})
 
 
 def _catalogue(given: dict[str, Any], name: str) -> dict[int, dict[str, Any]]:

@@ -120,9 +120,9 @@ def test_what_comes_back_is_alive_and_what_moves_is_not_gone(connect, altegio_sa
     extract(tmp_path, location_id=5)
     altegio_sandbox.delete_event(5, 1)
     altegio_sandbox.delete_event(5, 2)
-    altegio_sandbox.add_events(5, [{"id": 3, "date": "2026-11-10 20:00:00"}])
+    altegio_sandbox.replace_events(5, [{"id": 3, "date": "2026-11-10 20:00:00"}])
     extract(tmp_path, location_id=5)
-    altegio_sandbox.add_events(5, [rows[0]])
+    altegio_sandbox.replace_events(5, [rows[0]])
     assert extract(tmp_path, location_id=5)["deleted"] == 1
     frame = pd.read_parquet(tmp_path)
     assert live(frame) == {1, 3}

@@ -30,7 +30,9 @@ def fills_up(altegio_sandbox):
         while not is_over.wait(0.05):
             answers = altegio_sandbox.stats()["answers"]
             if sum(answer["times"] for answer in answers if answer["route"].endswith("get_event")) > 1:
-                altegio_sandbox.add_events(LOCATION, [{**row, "id": event_id, "first_records": 1, "first_seats": 1}])
+                altegio_sandbox.replace_events(
+                    LOCATION, [{**row, "id": event_id, "first_records": 1, "first_seats": 1}]
+                )
                 return
 
     thread = threading.Thread(target=fill)

@@ -30,12 +30,16 @@ def connect(altegio_sandbox, monkeypatch):
 
 @pytest.fixture
 def studio(altegio_sandbox):
-    """A location where nothing is but what a test adds to it: by number, and start on the wall clock."""
+    """A location where nothing is but what a test adds to it, or changes: by number, and start on the wall clock."""
     altegio_sandbox.add_location(5, timezone="Europe/Riga", services=[{"id": 2, "title": "Yoga"}])
+
+    there = set()
 
     def add(number, date, seats=1, **fields):
         booked = {"first_records": min(seats, 1), "first_seats": seats, "service_id": 2}
-        altegio_sandbox.add_events(5, [{"id": number, "date": date, **booked, **fields}])
+        put = altegio_sandbox.replace_events if number in there else altegio_sandbox.add_events
+        put(5, [{"id": number, "date": date, **booked, **fields}])
+        there.add(number)
 
     return add
 

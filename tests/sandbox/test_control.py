@@ -97,12 +97,20 @@ def test_a_number_that_was_given_to_an_event_goes_to_no_other(altegio_sandbox):
     assert len(altegio_sandbox.truth(1001)["events"]) == 6
 
 
-def test_a_location_that_is_there_keeps_its_events(control, altegio_sandbox):
-    altegio_sandbox.add_events(1001, [{"id": 77, "date": "2040-05-01 10:00:00"}])
-    status, said = control("POST", "/locations", '{"id": 1001}')
-    assert status == 409
-    assert "1001" in said["message"]
-    assert [one["id"] for one in altegio_sandbox.truth(1001)["events"]] == [77]
+def test_an_event_is_replaced_where_that_is_asked_for(control, altegio_sandbox, call):
+    day = between("2026-05-04 00:00:00", "2026-05-05 00:00:00")
+    made = call("GET", "/companies/1001/activities", query=day).json["data"][0]["id"]
+    altegio_sandbox.reset()
+    altegio_sandbox.add_events(1001, [{"id": 10**6, "date": "2040-05-01 10:00:00"}])
+    altegio_sandbox.delete_event(1001, 10**6)
+    row = {"location_id": 1001, "date": "2040-05-01 11:00:00", "comment": "moved"}
+    assert control("PUT", "/events", json.dumps([{**row, "id": number} for number in (made, 10**6)]))[0] == 200
+    moved = call("GET", "/companies/1001/activities", query=between("2040-05-01 00:00:00", "2040-05-02 00:00:00"))
+    assert {(one["id"], one["comment"]) for one in moved.json["data"]} == {(made, "moved"), (10**6, "moved")}
+    assert made not in {one["id"] for one in call("GET", "/companies/1001/activities", query=day).json["data"]}
+    for number, status in ((5_000_000, 404), (900_000_001, 404)):
+        assert control("PUT", "/events", json.dumps([{**row, "id": 10**6}, {**row, "id": number}]))[0] == status
+    assert control("PUT", "/events", json.dumps([{**row, "id": 10**6}] * 2))[0] == 409
 
 
 @pytest.mark.parametrize(

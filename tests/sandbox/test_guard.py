@@ -45,6 +45,7 @@ CONTROL = [
     ("DELETE", "/faults", None),
     ("POST", "/locations", b'{"id": 5}'),
     ("POST", "/events", b'[{"location_id": 1001, "date": "2040-05-01 10:00:00"}]'),
+    ("PUT", "/events", b"[]"),
     ("DELETE", "/events/1001/5", None),
     ("GET", "/truth/1001", None),
 ]
