@@ -1,4 +1,4 @@
-"""Keeps a watcher's cursor where a restart does not reach it: in the state of the watched asset (Airflow 3.3)."""
+"""Stores a watcher's cursor in the state of the watched asset (Airflow 3.3), where it survives a restart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class AssetState(Protocol):
-    """What is used of Airflow's store of an asset's state."""
+    """The methods of Airflow's asset state store that are used here."""
 
     async def aget(self, key: str) -> Any:
         """Return the value, or ``None``."""
@@ -23,13 +23,13 @@ class AssetState(Protocol):
 
 
 class CursorStore:
-    """Exchanges the cursor of each look for the one before.
+    """Stores the cursor of each check and returns the previous one.
 
-    A look's cursor is written when the next look comes, at the earliest: by then Airflow has stored what was told of
-    it. So a restart repeats the last changes at worst, and never loses one.
+    A cursor is written at the next check, because Airflow has stored the events of the check by then. After a restart
+    the last changes may be reported twice, but none is lost.
 
-    :param state: the asset's state; without one the cursor lives as long as this object.
-    :param key: the cursor's name there.
+    :param state: the asset's state store. Without one the cursor is lost when this object is.
+    :param key: the cursor's key in the store.
     """
 
     def __init__(self, state: AssetState | None, key: str) -> None:
@@ -39,9 +39,9 @@ class CursorStore:
         self._kept: Cursor | None = None
 
     async def exchange(self, seen: Cursor) -> Cursor:
-        """Return what the look before saw, and remember this one; the first look ever is its own predecessor.
+        """Return the cursor of the previous check and keep this one. The first check returns ``seen`` itself.
 
-        :raises Exception: what Airflow's store fails with, before anything is forgotten.
+        :raises Exception: the error of Airflow's store. The kept cursor does not change then.
         """
         if self._last is None:
             self._last = self._kept = await self._load()
@@ -59,13 +59,13 @@ class CursorStore:
         try:
             value = await self._state.aget(self._key)
         except ValueError as error:
-            # One trigger, two assets: Airflow makes triggers with equal arguments one.
-            log.warning("The cursor cannot be kept, a restart will forget it: %s", error)
+            # Airflow merges triggers with equal arguments; a trigger of two assets has no single state store.
+            log.warning("The cursor cannot be stored, so a restart loses it: %s", error)
             self._state = None
             return None
         cursor = Cursor.decode(value)
         if value is not None and cursor is None:
-            log.warning("The cursor %s cannot be read; this look is the first one", self._key)
+            log.warning("The stored cursor %s cannot be read; this check counts as the first one", self._key)
         return cursor
 
     async def _keep(self, cursor: Cursor) -> None:

@@ -1,4 +1,4 @@
-"""What triggers say, as models: checked by the one who sends it and by the one who reads it. JSON values only.
+"""Trigger payload models, validated on send and on receive. All values are JSON values.
 
 Imported when a task or a trigger runs, never when a DAG is parsed.
 """
@@ -15,17 +15,17 @@ __all__ = ["ConditionMet", "EventSummary", "EventsChanged", "Message", "WaitFail
 
 
 class Message(BaseModel):
-    """What all messages share: no field beyond those named, and a JSON form."""
+    """Base class of the payloads: immutable, without unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def payload(self) -> dict[str, Any]:
-        """The message as a JSON object."""
+        """Return the payload as a JSON object."""
         return self.model_dump(mode="json")
 
 
 class EventSummary(Message):
-    """An event as it was when the condition was met; seats are ``None`` where they were not asked for."""
+    """The event when the condition was met. The seats are ``None`` if the condition does not need them."""
 
     location_id: int
     event_id: int
@@ -38,18 +38,18 @@ class EventSummary(Message):
 
 
 class ConditionMet(Message):
-    """What was waited for has come about."""
+    """The condition is met."""
 
     status: Literal["success"] = "success"
     event: EventSummary
 
 
 class WaitFailed(Message):
-    """The wait is given up.
+    """The trigger has given up waiting.
 
     :param error: the name of the error's class in :mod:`altegio_provider.api.errors`.
     :param message: its text, which holds no token and no personal data.
-    :param failures: how many looks in a row failed.
+    :param failures: number of consecutive failed checks.
     """
 
     status: Literal["error"] = "error"
@@ -59,14 +59,14 @@ class WaitFailed(Message):
 
 
 class EventsChanged(Message):
-    """Which events of a location are new or other than they were at the look before.
+    """Which events of a location changed since the previous check.
 
-    :param new: ids of events that were not there, in a time that was watched already.
-    :param changed: ids of events of which a field that counts is another.
-    :param gone: ids of events that have not started and are not there any more, or not what is watched.
-    :param in_view: ids of events that were reached by the window's end as time went by.
+    :param new: ids of events that did not exist before, in the part of the window that was watched before.
+    :param changed: ids of events whose start or one of the compared fields changed.
+    :param gone: ids of events that have not started and are no longer listed, or no longer match the filters.
+    :param in_view: ids of events that the end of the window reached since the previous check.
     :param seen_at: when the list was read.
-    :param watched_until: the window's end.
+    :param watched_until: the end of the window.
     """
 
     location_id: int
@@ -84,8 +84,8 @@ _WAIT_EVENT: TypeAdapter[ConditionMet | WaitFailed] = TypeAdapter(
 
 
 def read_wait_event(payload: Any) -> ConditionMet | WaitFailed:
-    """Read what the sensor's trigger sent.
+    """Validate the payload of ``AltegioEventConditionTrigger``.
 
-    :raises ValueError: it is nothing that the trigger sends.
+    :raises ValueError: the payload is not one that the trigger sends.
     """
     return _WAIT_EVENT.validate_python(payload)

@@ -1,7 +1,7 @@
-"""Asks again and again without blocking: what the triggers share. Knows no Airflow.
+"""Polls without blocking the event loop. Used by all triggers; does not import Airflow.
 
-The client blocks, so each look is made in a thread, and one look at a time for each connection of a process: however
-many triggers wait, one thread of theirs is under way, and the limit of requests is shared fairly with the tasks.
+The client blocks, so each check runs in a thread. A process runs one check at a time for each connection: with many
+waiting triggers there is one busy thread for each connection, and tasks get their share of the rate limit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from altegio_provider.api.errors import AltegioError
 
-__all__ = ["Failed", "in_thread", "looks"]
+__all__ = ["PollingFailed", "in_thread", "poll"]
 
 log = logging.getLogger(__name__)
 
@@ -27,16 +27,17 @@ _locks: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Lock]] = 
 
 
 async def in_thread(key: str, look: Callable[[], T]) -> T:
-    """Call a blocking function in a thread, after those of the same key that came before."""
+    """Call a blocking function in a thread. Calls with the same key run one after the other."""
     lock = _locks.setdefault(asyncio.get_running_loop(), {}).setdefault(key, asyncio.Lock())
     async with lock:
         return await asyncio.to_thread(look)
 
 
-class Failed:
-    """So many looks in a row failed, or one in a way that the next one cannot mend.
+class PollingFailed:
+    """Polling ended because of errors.
 
-    :param error: what the last one ended in.
+    :param error: the error of the last check.
+    :param failures: number of consecutive failed checks.
     """
 
     def __init__(self, error: Exception, failures: int) -> None:
@@ -44,44 +45,45 @@ class Failed:
         self.failures = failures
 
 
-async def looks(
-    look: Callable[[], Awaitable[T]],
+async def poll(
+    check: Callable[[], Awaitable[T]],
     *,
     interval: float,
     max_failures: int,
-    may_mend: Callable[[Exception], bool],
-    next_in: Callable[[T], float] = lambda _: float("inf"),
+    is_retryable: Callable[[Exception], bool],
+    seconds_to_next: Callable[[T], float] = lambda _: float("inf"),
     sleep: Sleep = asyncio.sleep,
-    chance: Callable[[float, float], float] = random.uniform,
-) -> AsyncIterator[T | Failed]:
-    """Yield what is seen, look by look; at last, where it comes to that, that looking failed.
+    uniform: Callable[[float, float], float] = random.uniform,
+) -> AsyncIterator[T | PollingFailed]:
+    """Yield the result of each check, and :class:`PollingFailed` as the last item if polling fails.
 
-    :param interval: seconds between two looks; each pause is up to a tenth shorter or longer, so that many who began
-        together do not ask together.
-    :param max_failures: how many looks in a row may fail before it is given up.
-    :param may_mend: whether a look after this error can succeed.
-    :param next_in: seconds after which the next look is worth while, where that is sooner than the interval.
-    :param sleep: how to wait.
-    :param chance: a random number between two.
+    :param check: the check to repeat.
+    :param interval: seconds between two checks. Each pause is up to 10 % shorter or longer, so that triggers that
+        started together do not send their requests together.
+    :param max_failures: number of consecutive failed checks after which polling ends.
+    :param is_retryable: whether a check after this error can succeed.
+    :param seconds_to_next: seconds until the next check, if that is sooner than ``interval``.
+    :param sleep: the sleep function.
+    :param uniform: returns a random number between two bounds.
     """
     failures = 0
     while True:
-        pause = interval * chance(1 - _JITTER, 1 + _JITTER)
+        pause = interval * uniform(1 - _JITTER, 1 + _JITTER)
         try:
-            seen = await look()
+            result = await check()
         except Exception as error:
             failures += 1
-            if failures >= max_failures or not may_mend(error):
-                yield Failed(error, failures)
+            if failures >= max_failures or not is_retryable(error):
+                yield PollingFailed(error, failures)
                 return
-            log.warning("Look failed (%d in a row, given up at %d): %s", failures, max_failures, _told(error))
+            log.warning("Check failed (%d in a row; polling ends at %d): %s", failures, max_failures, _safe_text(error))
         else:
             failures = 0
-            yield seen
-            pause = min(pause, next_in(seen))
+            yield result
+            pause = min(pause, seconds_to_next(result))
         await sleep(pause)
 
 
-def _told(error: Exception) -> str:
-    """The text of an error of ours, which holds nothing secret; of any other, its kind."""
+def _safe_text(error: Exception) -> str:
+    """Return the text of an ``AltegioError``, which has no secrets, and only the class name of other errors."""
     return str(error) if isinstance(error, AltegioError) else type(error).__name__

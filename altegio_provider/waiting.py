@@ -1,12 +1,12 @@
-"""Looks at one event, and says whether what somebody waits for has come about.
+"""Checks whether one event meets a condition: it exists, has free seats, is full, or has started.
 
-The rules of a look:
+Rules:
 
-* the start is read anew each time, so an event that is moved is followed;
-* a deleted event still answers; that it is deleted shows where it is no longer in the list of its time, and then the
-  wait ends in an error. ``locations`` does not list the past, so there it shows only until the event starts;
-* free seats are ``capacity`` less the *seats* taken. ``companies`` counts records only, and one record may take
-  several seats: there the seats of the event's appointments are added up.
+* The start is read at each check, so a moved event is followed.
+* GET of a deleted event still answers. An event counts as deleted if the list of its time lacks it; the check then
+  raises an error. Where the list has no past, a deletion is noticed only until the event starts.
+* Free seats are ``capacity`` minus the *seats* taken. ``companies`` counts records only, and one record may take
+  several seats; there the seats of the event's appointments are added up.
 """
 
 from __future__ import annotations
@@ -28,24 +28,25 @@ from altegio_provider.times import LocationClock
 if TYPE_CHECKING:
     from altegio_provider.api.client import AltegioClient
 
-__all__ = ["CONDITIONS", "Condition", "Sight", "Wish", "checked_condition", "look"]
+__all__ = ["CONDITIONS", "Condition", "ConditionRequest", "ConditionResult", "check_event", "checked_condition"]
 
 log = logging.getLogger(__name__)
 
 Condition = Literal["exists", "has_free_seats", "full", "started"]
 CONDITIONS: tuple[str, ...] = get_args(Condition)
 
-#: The part of the list in which an event is looked for, and the wider one before it is said to be deleted.
+#: The range in which the list is searched for an event, and the wider range that is searched before it counts as
+#: deleted.
 _CLOSE = timedelta(minutes=1)
 _AROUND = timedelta(days=1)
-#: A list of the future begins so long after now at the least, for clocks differ.
+#: A list without the past is asked from this long after now on, because clocks differ.
 _LEAD = timedelta(minutes=1)
 
 
 def checked_condition(condition: Any) -> Condition:
-    """Return the condition.
+    """Return the condition if it is known.
 
-    :raises AltegioValidationError: there is no such condition.
+    :raises AltegioValidationError: the condition is unknown.
     """
     if condition not in CONDITIONS:
         raise _wrong("condition", f"must be one of {', '.join(CONDITIONS)}, not {condition!r}")
@@ -53,13 +54,13 @@ def checked_condition(condition: Any) -> Condition:
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is waited for.
+class ConditionRequest:
+    """The event and the condition to wait for.
 
     :param condition: ``exists``, ``has_free_seats``, ``full`` or ``started``.
     :param min_free_seats: how many seats must be free, for ``has_free_seats``.
     :param timezone: the location's IANA time zone; ``None`` is the client's.
-    :raises AltegioValidationError: an argument cannot be right.
+    :raises AltegioValidationError: an argument is invalid.
     """
 
     location_id: int
@@ -77,15 +78,16 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What a look showed.
+class ConditionResult:
+    """The result of one check.
 
-    :param is_met: whether what was waited for has come about.
-    :param starts_at: when the event starts, in UTC; ``None`` where there is no event or it does not say.
-    :param capacity: seats there are; ``booked_seats``: seats taken, where the condition asks for them.
+    :param is_met: whether the condition is met.
+    :param starts_at: when the event starts, in UTC; ``None`` if the event does not exist or has no start.
+    :param capacity: all seats.
+    :param booked_seats: seats taken. Both are ``None`` if the condition does not need them.
     """
 
-    wish: Wish
+    request: ConditionRequest
     seen_at: datetime
     is_met: bool = False
     starts_at: datetime | None = None
@@ -94,17 +96,17 @@ class Sight:
 
     @property
     def free_seats(self) -> int | None:
-        """Seats that are free; below 0 where more are booked than there are."""
+        """Free seats; negative if more seats are booked than exist."""
         if self.capacity is None or self.booked_seats is None:
             return None
         return self.capacity - self.booked_seats
 
     def summary(self) -> dict[str, Any]:
-        """The same as a small JSON object, without names of people."""
+        """Return the result as a small JSON object without personal data."""
         return {
-            "location_id": self.wish.location_id,
-            "event_id": self.wish.event_id,
-            "condition": self.wish.condition,
+            "location_id": self.request.location_id,
+            "event_id": self.request.event_id,
+            "condition": self.request.condition,
             "starts_at": self.starts_at and self.starts_at.isoformat(),
             "capacity": self.capacity,
             "booked_seats": self.booked_seats,
@@ -113,80 +115,87 @@ class Sight:
         }
 
 
-def look(client: AltegioClient, wish: Wish, now: datetime) -> Sight:
-    """Look once: two requests, or five for seats under ``companies``; all of them reading.
+def check_event(client: AltegioClient, request: ConditionRequest, now: datetime) -> ConditionResult:
+    """Check the condition once, with two GET requests, or five for seats under ``companies``.
 
     :param now: the current time, aware.
-    :raises AltegioNotFoundError: there is no such location; or no such event, unless its existence is waited for; or
-        the event is deleted.
-    :raises AltegioAuthError: tokens or rights; under ``companies``, also the right to see appointments.
-    :raises AltegioResponseError: the answer does not say what the condition asks for.
+    :raises AltegioNotFoundError: the location does not exist, the event is deleted, or the event does not exist and
+        the condition is not ``exists``.
+    :raises AltegioAuthError: a token is wrong or a right is missing; seats under ``companies`` need the right to see
+        appointments.
+    :raises AltegioResponseError: the answer lacks a field that the condition needs.
     """
-    found = _found(client, wish, now)
+    found = _found(client, request, now)
     if found is None:
-        return Sight(wish, now)
+        return ConditionResult(request, now)
     event, starts_at = found
-    if wish.condition == "exists":
-        return Sight(wish, now, True, starts_at)
-    if wish.condition == "started":
+    if request.condition == "exists":
+        return ConditionResult(request, now, True, starts_at)
+    if request.condition == "started":
         if starts_at is None:
-            raise _untold("when it starts")
-        return Sight(wish, now, starts_at <= now, starts_at)
+            raise _missing("date or timestamp")
+        return ConditionResult(request, now, starts_at <= now, starts_at)
     capacity = _whole_number(event.get("capacity"))
     if capacity is None:
-        raise _untold("its `capacity`")
-    booked = _booked_seats(client, wish, event)
-    needed = wish.min_free_seats if wish.condition == "has_free_seats" else 1
+        raise _missing("capacity")
+    booked = _booked_seats(client, request, event)
+    needed = request.min_free_seats if request.condition == "has_free_seats" else 1
     has_room = capacity - booked >= needed
-    return Sight(wish, now, has_room == (wish.condition == "has_free_seats"), starts_at, capacity, booked)
+    return ConditionResult(
+        request, now, has_room == (request.condition == "has_free_seats"), starts_at, capacity, booked
+    )
 
 
-def _found(client: AltegioClient, wish: Wish, now: datetime) -> tuple[Mapping[str, Any], datetime | None] | None:
-    """The event and its start; ``None`` where it is not there yet."""
+def _found(
+    client: AltegioClient, request: ConditionRequest, now: datetime
+) -> tuple[Mapping[str, Any], datetime | None] | None:
+    """Return the event and its start, or ``None`` if it does not exist yet."""
     sought_at: datetime | None = None
     while True:
         try:
-            event = client.get_event(wish.location_id, wish.event_id)
+            event = client.get_event(request.location_id, request.event_id)
         except AltegioNotFoundError as error:
-            _check_location(client, wish, now, error)
-            if wish.condition == "exists":
+            _check_location(client, request, now, error)
+            if request.condition == "exists":
                 return None
-            raise _gone(wish, "does not exist") from error
-        starts_at = _start_of(event, wish.timezone or client.timezone)
+            raise _gone(request, "does not exist") from error
+        starts_at = _start_of(event, request.timezone or client.timezone)
         if event.get("deleted") is True or event.get("is_deleted") is True:
-            raise _gone(wish, "was deleted")
-        if starts_at is None or _is_listed(client, wish, starts_at, now):
+            raise _gone(request, "was deleted")
+        if starts_at is None or _is_listed(client, request, starts_at, now):
             return event, starts_at
         if starts_at == sought_at:
-            raise _gone(wish, "was deleted: it answers, but is not in the list of its time")
-        # It may have been moved between the two requests: only one that stayed where it was is gone.
+            raise _gone(request, "was deleted: GET answers, but the list of its time does not have it")
+        # It may have been moved between the two requests, so a second check with the same start decides.
         sought_at = starts_at
 
 
-def _is_listed(client: AltegioClient, wish: Wish, starts_at: datetime, now: datetime) -> bool:
-    """Whether the list of its time has the event; true where that cannot be found out."""
+def _is_listed(client: AltegioClient, request: ConditionRequest, starts_at: datetime, now: datetime) -> bool:
+    """Whether the list of its time has the event. True if the list cannot be read."""
     if not client.lists_the_past and starts_at <= now + _LEAD:
         return True
     first = starts_at - _AROUND if client.lists_the_past else max(starts_at - _AROUND, now + _LEAD)
     try:
         for begin, end in ((starts_at, starts_at + _CLOSE), (first, starts_at + _AROUND)):
-            rows = client.list_activities(wish.location_id, begin, end, concurrency=1, timezone=wish.timezone)
-            if any(row.get("id") == wish.event_id for row in rows):
+            rows = client.list_activities(request.location_id, begin, end, concurrency=1, timezone=request.timezone)
+            if any(row.get("id") == request.event_id for row in rows):
                 return True
     except (AltegioNotFoundError, AltegioValidationError) as error:
-        log.warning("Whether event %d is deleted cannot be found out: %s", wish.event_id, error)
+        log.warning("Cannot check whether event %d is deleted: %s", request.event_id, error)
         return True
     return False
 
 
-def _check_location(client: AltegioClient, wish: Wish, now: datetime, missing: AltegioNotFoundError) -> None:
-    """Tell an event that is not there from a location that is not."""
+def _check_location(
+    client: AltegioClient, request: ConditionRequest, now: datetime, missing: AltegioNotFoundError
+) -> None:
+    """Raise a different error if the location, not the event, does not exist."""
     tomorrow = now + _AROUND
     try:
-        next(client.list_activities(wish.location_id, tomorrow, tomorrow + _CLOSE, concurrency=1), None)
+        next(client.list_activities(request.location_id, tomorrow, tomorrow + _CLOSE, concurrency=1), None)
     except AltegioNotFoundError:
         raise AltegioNotFoundError(
-            f"neither event {wish.event_id} nor the events of location {wish.location_id} can be found.",
+            f"event {request.event_id} does not exist, and neither does location {request.location_id}.",
             method=missing.method,
             path=missing.path,
             status=missing.status,
@@ -194,20 +203,20 @@ def _check_location(client: AltegioClient, wish: Wish, now: datetime, missing: A
         ) from None
 
 
-def _booked_seats(client: AltegioClient, wish: Wish, event: Mapping[str, Any]) -> int:
+def _booked_seats(client: AltegioClient, request: ConditionRequest, event: Mapping[str, Any]) -> int:
     seats = _whole_number(event.get("clients_count"))
     if seats is not None:
         return seats
     booked = 0
     try:
-        for record in client.event_appointments(wish.location_id, wish.event_id, include=()):
+        for record in client.event_appointments(request.location_id, request.event_id, include=()):
             count = _whole_number(record.get("clients_count"))
             if count is None:
-                raise _untold("how many seats an appointment takes")
+                raise _missing("clients_count of an appointment")
             booked += count
     except (AltegioAuthError, AltegioNotFoundError) as error:
         raise type(error)(
-            "the seats taken cannot be found out: the event counts records only, and its appointments are refused.",
+            "cannot count the seats taken: the event has only a number of records, and its appointments cannot be read.",
             method=error.method,
             path=error.path,
             status=error.status,
@@ -228,15 +237,15 @@ def _whole_number(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _gone(wish: Wish, what: str) -> AltegioNotFoundError:
+def _gone(request: ConditionRequest, what: str) -> AltegioNotFoundError:
     return AltegioNotFoundError(
-        f"event {wish.event_id} of location {wish.location_id} {what}; nothing is left to wait for.",
-        hint="A class that is moved may get a new id: look for it by its service, team member and start.",
+        f"event {request.event_id} of location {request.location_id} {what}, so the condition can never be met.",
+        hint="A moved event may have a new id: look for it by service, team member and start.",
     )
 
 
-def _untold(what: str) -> AltegioResponseError:
-    return AltegioResponseError(f"the answer is no valid answer: it does not say {what}.")
+def _missing(field: str) -> AltegioResponseError:
+    return AltegioResponseError(f"the answer is invalid: it lacks {field}.")
 
 
 def _wrong(argument: str, text: str) -> AltegioValidationError:

@@ -1,14 +1,14 @@
-"""Sees which events of a location are new, changed or gone since the look before. Knows no Airflow.
+"""Finds which events of a location are new, changed or gone since the previous check. Does not import Airflow.
 
-A look reads the list of activities from now to a horizon. Of each event it keeps its start and a mark, a small hash of
-the fields that count. The cursor is what the last look saw; two looks differ in
+A check reads the list of events from now to a horizon. The cursor keeps, for each event, its start and a small hash of
+the compared fields. Two checks differ in
 
-* ``new``: events that were not there, in a time that the last look saw already;
-* ``changed``: events whose start or mark is another;
-* ``gone``: events that have not started yet and are not there any more;
-* ``in_view``: events that the horizon has reached as time went by. They may have been there for long.
+* ``new``: events that did not exist before, in the range that the previous check covered;
+* ``changed``: events with another start or hash;
+* ``gone``: events that have not started and are no longer listed;
+* ``in_view``: events that the horizon reached since the previous check. They may have existed before.
 
-Events that have started leave the cursor and nothing is said of them.
+Events that have started leave the cursor without a report.
 """
 
 from __future__ import annotations
@@ -30,11 +30,21 @@ from altegio_provider.times import LocationClock
 if TYPE_CHECKING:
     from altegio_provider.api.client import AltegioClient
 
-__all__ = ["FIELDS", "KINDS", "Changes", "Cursor", "Snapshot", "Watch", "checked_names", "differences", "take_snapshot"]
+__all__ = [
+    "FIELDS",
+    "KINDS",
+    "Changes",
+    "Cursor",
+    "Snapshot",
+    "WatchFilter",
+    "checked_names",
+    "differences",
+    "take_snapshot",
+]
 
-#: What can be told of an event.
+#: The kinds of changes.
 KINDS = ("new", "changed", "gone", "in_view")
-#: The fields that count, unless others are named; the start counts always.
+#: The fields that are compared by default. The start is always compared.
 FIELDS = ("staff_id", "service_id", "length", "capacity")
 
 _VERSION = 1
@@ -43,14 +53,14 @@ _IDS_PER_MESSAGE = 500
 
 
 class Mark(NamedTuple):
-    """What is kept of an event: its start in Unix seconds, and 32 bits of a hash of the fields that count."""
+    """An event in the cursor: its start in Unix seconds, and 32 bits of a hash of the compared fields."""
 
     start: int
     bits: int
 
 
-class Watch(NamedTuple):
-    """What is watched of a location: only these services and team members; empty is all."""
+class WatchFilter(NamedTuple):
+    """Restricts the watched events to services and team members. Empty means all."""
 
     service_ids: Collection[int] = ()
     staff_ids: Collection[int] = ()
@@ -65,9 +75,10 @@ class _Facts:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The events of a location that start between two moments, as one look saw them.
+    """The events of a location that start in a window, as one check read them.
 
-    :param seen_at: when it was taken, in Unix seconds; ``until``: the window's end.
+    :param seen_at: when the list was read, in Unix seconds.
+    :param until: the end of the window, in Unix seconds.
     """
 
     location_id: int
@@ -75,26 +86,26 @@ class Snapshot:
     until: int
     events: Mapping[int, _Facts]
 
-    def cursor(self, watch: Watch) -> Cursor:
-        """Return what of it is to be remembered."""
+    def cursor(self, watched: WatchFilter) -> Cursor:
+        """Return the cursor of the watched events."""
         marks = {
             event_id: facts.mark
             for event_id, facts in self.events.items()
-            if (not watch.service_ids or facts.service_id in watch.service_ids)
-            and (not watch.staff_ids or facts.staff_id in watch.staff_ids)
+            if (not watched.service_ids or facts.service_id in watched.service_ids)
+            and (not watched.staff_ids or facts.staff_id in watched.staff_ids)
         }
         return Cursor(self.until, marks)
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """What the last look saw: the end of its window in Unix seconds, and each event's mark."""
+    """What the previous check saw: the end of its window in Unix seconds, and the mark of each event."""
 
     until: int
     marks: Mapping[int, Mark]
 
     def encode(self) -> dict[str, Any]:
-        """Return it as a small JSON object: some ten bytes an event."""
+        """Return the cursor as a small JSON object, about ten bytes an event."""
         ids = sorted(self.marks)
         steps = [after - before for before, after in zip([0, *ids], ids, strict=False)]
         columns = [steps, [self.marks[number].start for number in ids], [self.marks[number].bits for number in ids]]
@@ -103,7 +114,7 @@ class Cursor:
 
     @classmethod
     def decode(cls, value: Any) -> Cursor | None:
-        """Read it; ``None`` where it is nothing that this version wrote."""
+        """Read a stored cursor. Returns ``None`` if another version wrote it or it is damaged."""
         if not isinstance(value, dict) or value.get("version") != _VERSION:
             return None
         try:
@@ -122,7 +133,7 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Changes:
-    """Ids of events, in order, by what became of them."""
+    """Sorted ids of events by kind of change."""
 
     new: Sequence[int] = ()
     changed: Sequence[int] = ()
@@ -130,7 +141,7 @@ class Changes:
     in_view: Sequence[int] = ()
 
     def messages(self, kinds: Collection[str]) -> Iterator[dict[str, list[int]]]:
-        """Yield these kinds of them, at most 500 ids at once; nothing where there are none."""
+        """Yield the changes of these kinds, at most 500 ids in each message. Yields nothing if there are none."""
         ids = [(kind, number) for kind in KINDS if kind in kinds for number in getattr(self, kind)]
         for begin in range(0, len(ids), _IDS_PER_MESSAGE):
             message: dict[str, list[int]] = {kind: [] for kind in KINDS}
@@ -140,10 +151,10 @@ class Changes:
 
 
 def differences(before: Cursor, now: Cursor, seen_at: int) -> Changes:
-    """Return what became of the events between two looks.
+    """Compare the cursors of two checks.
 
-    :param seen_at: when the second look was, in Unix seconds: what has started by then is not gone, nor is what a
-        shorter horizon leaves out.
+    :param seen_at: the time of the second check, in Unix seconds. Events that have started by then do not count as
+        gone, nor do events that a shorter horizon leaves out.
     """
     added = sorted(now.marks.keys() - before.marks.keys())
     return Changes(
@@ -173,15 +184,15 @@ def take_snapshot(
 
     Operation: ``GET /companies/{id}/activities`` or ``GET /locations/{id}/events``.
 
-    :param fields: the fields that count, in the API's names.
+    :param fields: the fields to compare, by their names in the API.
     :param timezone: the location's IANA time zone; default: the client's.
-    :raises AltegioError: the leaf says what to do.
+    :raises AltegioError: the request failed; the class says what to do.
     """
     from altegio_provider.api.arguments import checked_zone
 
     until = -(-int((now + horizon).timestamp()) // _HOUR) * _HOUR
     clock = LocationClock(checked_zone(timezone or client.timezone))
-    # One page after the other: nobody waits for it, and no request is made that turns out not to be needed.
+    # One request at a time: nobody waits for the result, and no page is requested that does not exist.
     rows = client.list_activities(
         location_id, now, datetime.fromtimestamp(until, UTC), timezone=timezone, concurrency=1
     )
@@ -200,16 +211,18 @@ def _bits(row: Mapping[str, Any], fields: Sequence[str]) -> int:
 
 
 def checked_names(argument: str, given: Sequence[str], known: Collection[str] = ()) -> list[str]:
-    """Return a list of names.
+    """Return the names as a list.
 
-    :param known: the names there are; empty: any.
-    :raises AltegioValidationError: it is a text, or one of them is unknown.
+    :param argument: the argument's name, for the error.
+    :param given: the names.
+    :param known: the allowed names; empty allows any.
+    :raises AltegioValidationError: ``given`` is a string, or a name is unknown.
     """
     if isinstance(given, str) or not all(isinstance(name, str) and name for name in given):
         raise _wrong(argument, "must be a list of names")
     unknown = [name for name in given if known and name not in known]
     if unknown:
-        raise _wrong(argument, f"has {unknown[0]!r}, which is none of {', '.join(known)}")
+        raise _wrong(argument, f"has the unknown name {unknown[0]!r}; the names are {', '.join(known)}")
     return list(given)
 
 

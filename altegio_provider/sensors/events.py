@@ -12,39 +12,40 @@ from altegio_provider.waiting import checked_condition
 
 if TYPE_CHECKING:
     from altegio_provider.compat import Context
-    from altegio_provider.waiting import Condition, Sight, Wish
+    from altegio_provider.waiting import Condition, ConditionRequest, ConditionResult
 
 __all__ = ["AltegioEventSensor"]
 
 
 class AltegioEventSensor(BaseSensorOperator):
-    """Wait for an event to come to be, to have free seats, to be full, or to start.
+    """Wait until an event exists, has free seats, is full, or has started.
 
-    An event that is moved is followed as long as it keeps its id. One that is deleted ends the wait in an error, for
-    its id does not come back. An event that never comes to it is waited for until ``timeout`` (seconds; Airflow's
-    default is a week): set it.
+    A moved event is followed as long as it keeps its id. A deleted event ends the wait with an error, because its id
+    does not come back. Set ``timeout`` (seconds; Airflow's default is a week).
 
-    Give it as deferrable where many wait: the first look is the worker's, the others are the triggerer's, at the pace
-    of ``poke_interval`` (seconds, 60 by default) and within the connection's limit of requests. ``mode`` (``poke`` or
-    ``reschedule``) counts where it is not.
+    With many sensors use ``deferrable=True``: the worker runs the first check and the triggerer the others, every
+    ``poke_interval`` seconds (60 by default) and within the connection's rate limit. Otherwise ``mode`` applies
+    (``poke`` or ``reschedule``).
 
     Operation: ``GET …/activities/{event_id}`` or ``GET …/events/{event_id}``, and a short list of the event's time to
-    see that it is not deleted; for seats under ``companies`` also the event's appointments, because ``companies``
+    check that it is not deleted; for seats under ``companies`` also the event's appointments, because ``companies``
     counts records and not seats.
 
     :param event_id: the event. Templated.
-    :param condition: ``exists``: the event answers and is not deleted; ``has_free_seats``: at least
-        ``min_free_seats`` are free; ``full``: none is; ``started``: its start, in the location's time zone, is past.
+    :param condition: ``exists``: the event exists and is not deleted; ``has_free_seats``: at least
+        ``min_free_seats`` seats are free; ``full``: no seat is free; ``started``: its start, in the location's time
+        zone, is past.
     :param location_id: the location; default: the connection's. Templated.
     :param min_free_seats: seats that must be free, for ``has_free_seats``. Templated.
     :param timezone: the location's IANA time zone; default: the connection's. Templated.
     :param deferrable: wait in the triggerer; default: the setting ``[operators] default_deferrable``.
-    :param max_failures: how many looks in a row may fail in the triggerer before the wait does.
+    :param max_failures: number of consecutive failed checks in the triggerer after which the task fails.
     :param altegio_conn_id: the connection. Templated.
-    :returns: the event's start, capacity and seats when it was so far, as a small JSON object.
-    :raises AltegioNotFoundError: no such location; no such event, unless ``exists`` is waited for; it was deleted.
-    :raises AltegioValidationError: an argument cannot be right.
-    :raises AltegioError: looking failed for good, or too often in a row; the leaf says what to do.
+    :returns: the event's start, capacity and seats when the condition was met, as a small JSON object.
+    :raises AltegioNotFoundError: the location does not exist; the event does not exist (unless the condition is
+        ``exists``) or was deleted.
+    :raises AltegioValidationError: an argument is invalid.
+    :raises AltegioError: the checks failed; the class says what to do.
     """
 
     template_fields: Sequence[str] = ("altegio_conn_id", "location_id", "event_id", "min_free_seats", "timezone")
@@ -76,22 +77,22 @@ class AltegioEventSensor(BaseSensorOperator):
         self.altegio_conn_id = altegio_conn_id
 
     def execute(self, context: Context) -> Any:
-        """Wait here; or look once, and leave the waiting to the triggerer."""
+        """Wait in the worker, or check once and defer to the triggerer."""
         if not self.deferrable:
             return super().execute(context)
-        sight = self._look()
-        if not sight.is_met:
-            self._leave_to_triggerer(sight.wish)
-        return self._result(sight)
+        result = self._check()
+        if not result.is_met:
+            self._defer(result.request)
+        return self._summary(result)
 
-    def _leave_to_triggerer(self, wish: Wish) -> None:
+    def _defer(self, request: ConditionRequest) -> None:
         from dataclasses import asdict
 
         from altegio_provider.triggers.events import AltegioEventConditionTrigger
 
         self.defer(
             trigger=AltegioEventConditionTrigger(
-                **asdict(wish),
+                **asdict(request),
                 poke_interval=self.poke_interval,
                 max_failures=self.max_failures,
                 altegio_conn_id=self.altegio_conn_id,
@@ -101,46 +102,46 @@ class AltegioEventSensor(BaseSensorOperator):
         )
 
     def poke(self, context: Context) -> bool | PokeReturnValue:  # noqa: ARG002 - Airflow's signature
-        """Look once."""
-        sight = self._look()
-        if not sight.is_met:
+        """Check once."""
+        result = self._check()
+        if not result.is_met:
             return False
-        return PokeReturnValue(is_done=True, xcom_value=self._result(sight))
+        return PokeReturnValue(is_done=True, xcom_value=self._summary(result))
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        """Take what the trigger saw: the task's result, or its error.
+        """Return the result that the trigger sent, or raise its error.
 
-        :param event: what the trigger sent (:mod:`altegio_provider.messages`).
+        :param event: the trigger's payload (:mod:`altegio_provider.messages`).
         """
         from altegio_provider.api import errors
         from altegio_provider.messages import WaitFailed, read_wait_event
 
         message = read_wait_event(event)
         if not isinstance(message, WaitFailed):
-            self.log.info("Event %d is %s", message.event.event_id, message.event.condition)
+            self.log.info("Event %d meets the condition %s", message.event.event_id, message.event.condition)
             return message.event.payload()
         kind = getattr(errors, message.error) if message.error in errors.__all__ else errors.AltegioError
-        error = kind(f"{message.message} (given up after {message.failures} failed looks in a row)", hint="")
+        error = kind(f"{message.message} ({message.failures} consecutive checks failed)", hint="")
         if getattr(self, "never_fail", False):
             raise AirflowSkipException("Skipping: never_fail is set.") from error
         raise error
 
-    def _look(self) -> Sight:
-        from altegio_provider.waiting import look
+    def _check(self) -> ConditionResult:
+        from altegio_provider.waiting import check_event
 
         hook = AltegioHook(self.altegio_conn_id)
         try:
-            sight = look(hook.get_conn(), self._wish(hook), datetime.now(UTC))
+            result = check_event(hook.get_conn(), self._request(hook), datetime.now(UTC))
         finally:
             hook.close()
-        self.log.info("Waiting for %s: %s", self.condition, sight.summary())
-        return sight
+        self.log.info("Waiting for %s: %s", self.condition, result.summary())
+        return result
 
-    def _wish(self, hook: AltegioHook) -> Wish:
+    def _request(self, hook: AltegioHook) -> ConditionRequest:
         from altegio_provider.api.arguments import checked_id
-        from altegio_provider.waiting import Wish
+        from altegio_provider.waiting import ConditionRequest
 
-        return Wish(
+        return ConditionRequest(
             location_id=hook.location_id(self.location_id),
             event_id=checked_id("event_id", self.event_id),
             condition=self.condition,
@@ -148,7 +149,7 @@ class AltegioEventSensor(BaseSensorOperator):
             timezone=self.timezone or None,
         )
 
-    def _result(self, sight: Sight) -> dict[str, Any]:
+    def _summary(self, result: ConditionResult) -> dict[str, Any]:
         from altegio_provider.messages import EventSummary
 
-        return EventSummary.model_validate(sight.summary()).payload()
+        return EventSummary.model_validate(result.summary()).payload()

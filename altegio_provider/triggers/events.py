@@ -1,4 +1,4 @@
-"""What waits in the triggerer: for one event's condition, and for new and changed events of a location."""
+"""Triggers: wait for a condition of one event, and watch a location for new and changed events."""
 
 from __future__ import annotations
 
@@ -16,25 +16,32 @@ from altegio_provider.watching import FIELDS, KINDS, checked_names
 if TYPE_CHECKING:
     from altegio_provider.cursor_store import CursorStore
     from altegio_provider.messages import Message
-    from altegio_provider.polling import Failed
-    from altegio_provider.waiting import Sight
+    from altegio_provider.polling import PollingFailed
+    from altegio_provider.waiting import ConditionResult
     from altegio_provider.watching import Snapshot
 
 __all__ = ["AltegioEventConditionTrigger", "AltegioEventTrigger"]
 
-#: Wake up so long after the event's start, in seconds, so that it surely has begun.
-_BEHIND_START = 1.0
+#: Seconds after the event's start at which the next check runs, so that the event has started by then.
+_AFTER_START = 1.0
 
 
 class AltegioEventConditionTrigger(BaseTrigger):
-    """Wait for one event's condition: the triggerer's half of ``AltegioEventSensor``.
+    """Wait for a condition of one event; used by ``AltegioEventSensor`` when it is deferrable.
 
-    It sends one event, :class:`~altegio_provider.messages.ConditionMet` or
+    The trigger sends one event, :class:`~altegio_provider.messages.ConditionMet` or
     :class:`~altegio_provider.messages.WaitFailed` as a JSON object, and ends. All arguments are JSON values; the
     tokens stay in the connection.
 
-    :param poke_interval: seconds between two looks.
-    :param max_failures: how many looks in a row may fail; what cannot pass (tokens, an unknown id) fails at once.
+    :param location_id: the location.
+    :param event_id: the event.
+    :param condition: ``exists``, ``has_free_seats``, ``full`` or ``started``.
+    :param min_free_seats: seats that must be free, for ``has_free_seats``.
+    :param timezone: the location's IANA time zone; default: the connection's.
+    :param poke_interval: seconds between two checks.
+    :param max_failures: number of consecutive failed checks after which the wait fails. An error that a retry cannot
+        help (a wrong token, an unknown id) ends the wait at once.
+    :param altegio_conn_id: the connection.
     """
 
     def __init__(
@@ -60,7 +67,7 @@ class AltegioEventConditionTrigger(BaseTrigger):
         self.altegio_conn_id = altegio_conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class and the arguments that make it anew."""
+        """Return the class path and the arguments."""
         return (
             "altegio_provider.triggers.events.AltegioEventConditionTrigger",
             {
@@ -76,66 +83,67 @@ class AltegioEventConditionTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look until the condition is met, or looking fails."""
+        """Check until the condition is met or polling fails."""
         from altegio_provider.messages import ConditionMet, EventSummary
-        from altegio_provider.polling import Failed, in_thread, looks
+        from altegio_provider.polling import PollingFailed, in_thread, poll
 
-        seen = looks(
-            lambda: in_thread(self.altegio_conn_id, self._look),
+        results = poll(
+            lambda: in_thread(self.altegio_conn_id, self._check),
             interval=self.poke_interval,
             max_failures=self.max_failures,
-            may_mend=lambda error: getattr(error, "transient", False),
-            next_in=self._start_in,
+            is_retryable=lambda error: getattr(error, "transient", False),
+            seconds_to_next=self._seconds_to_start,
         )
-        async for sight in seen:
-            if isinstance(sight, Failed):
-                yield _failure(sight)
+        async for result in results:
+            if isinstance(result, PollingFailed):
+                yield _failure(result)
                 return
-            if sight.is_met:
-                yield _event_of(ConditionMet(event=EventSummary.model_validate(sight.summary())))
+            if result.is_met:
+                yield _trigger_event(ConditionMet(event=EventSummary.model_validate(result.summary())))
                 return
 
-    def _look(self) -> Sight:
-        from altegio_provider.waiting import Wish, look
+    def _check(self) -> ConditionResult:
+        from altegio_provider.waiting import ConditionRequest, check_event
 
-        wish = Wish(self.location_id, self.event_id, self.condition, self.min_free_seats, self.timezone)
-        with closing(_impatient_client(AltegioHook(self.altegio_conn_id))) as client:
-            return look(client, wish, datetime.now(UTC))
+        request = ConditionRequest(self.location_id, self.event_id, self.condition, self.min_free_seats, self.timezone)
+        with closing(_client_without_retries(AltegioHook(self.altegio_conn_id))) as client:
+            return check_event(client, request, datetime.now(UTC))
 
-    def _start_in(self, sight: Sight) -> float:
-        if self.condition != "started" or sight.starts_at is None:
+    def _seconds_to_start(self, result: ConditionResult) -> float:
+        if self.condition != "started" or result.starts_at is None:
             return float("inf")
-        return max(0.0, (sight.starts_at - datetime.now(UTC)).total_seconds()) + _BEHIND_START
+        return max(0.0, (result.starts_at - datetime.now(UTC)).total_seconds()) + _AFTER_START
 
 
 class AltegioEventTrigger(BaseEventTrigger):
-    """Tell of new and changed events of a location: for an ``AssetWatcher``, which starts DAGs (Airflow 3).
+    """Report new and changed events of a location to an ``AssetWatcher``, which starts DAGs.
 
-    The list of events from now to a horizon is read again and again, and what differs from the look before is sent as
-    :class:`~altegio_provider.messages.EventsChanged`. The first look ever only remembers. From Airflow 3.3 on
+    The trigger reads the list of events from now to a horizon at each check, and sends the differences from the
+    previous check as :class:`~altegio_provider.messages.EventsChanged`. The first check only stores the cursor. From
+    Airflow 3.3 on
 
-    * triggers that differ only in ``kinds``, ``service_ids`` or ``staff_ids`` share one reading of the list;
-    * what the last look saw is kept in the asset's state, so that what changes while the triggerer is down is told
-      when it is back. Nothing is lost by a restart; the last change may be told twice.
+    * triggers that differ only in ``kinds``, ``service_ids`` or ``staff_ids`` share the requests;
+    * the cursor is stored in the asset's state, so changes that happen while the triggerer is down are reported when
+      it is back. A restart loses nothing; the last change may be reported twice.
 
-    Before that each trigger reads for itself, and a restart begins with a first look.
+    On older versions each trigger sends its own requests, and a restart begins with a first check.
 
-    Failed looks are repeated at the same pace; after ``max_failures`` in a row the trigger ends in their error, which
-    the triggerer logs, and the triggerer starts it anew.
+    After ``max_failures`` consecutive failed checks the trigger raises the last error. The triggerer logs it and
+    starts the trigger again.
 
     :param location_id: the location; default: the connection's.
-    :param horizon_days: how many days ahead to look.
-    :param kinds: what to tell: ``new``, ``changed``, ``gone`` (deleted, moved away, or not what is watched any more),
-        and ``in_view`` (reached by the horizon as time went by).
-    :param service_ids: only these services' events.
-    :param staff_ids: only these team members' events.
-    :param fields: the fields that count as a change, in the API's names; the start always does. With
+    :param horizon_days: length of the watched window, in days from now.
+    :param kinds: the changes to report: ``new``, ``changed``, ``gone`` (deleted, moved out of the window, or no
+        longer matching the filters), and ``in_view`` (reached by the horizon since the previous check).
+    :param service_ids: only events of these services.
+    :param staff_ids: only events of these team members.
+    :param fields: the fields to compare, by their names in the API; the start is always compared. With
         ``clients_count`` (``locations``) or ``records_count`` (``companies``) each booking is a change.
     :param timezone: the location's IANA time zone; default: the connection's.
-    :param poke_interval: seconds between two looks; each is one request for each page of the list and one more.
-    :param max_failures: how many looks in a row may fail.
-    :param altegio_conn_id: the connection; its tokens stay there.
-    :raises AltegioValidationError: an argument cannot be right.
+    :param poke_interval: seconds between two checks. A check is one request for each page of the list and one more.
+    :param max_failures: number of consecutive failed checks after which the trigger fails.
+    :param altegio_conn_id: the connection. The tokens are not stored in the trigger.
+    :raises AltegioValidationError: an argument is invalid.
     """
 
     def __init__(
@@ -165,12 +173,12 @@ class AltegioEventTrigger(BaseEventTrigger):
         self.altegio_conn_id = altegio_conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class and the arguments that make it anew."""
+        """Return the class path and the arguments."""
         own = {"kinds": self.kinds, "service_ids": self.service_ids, "staff_ids": self.staff_ids}
         return "altegio_provider.triggers.events.AltegioEventTrigger", {**self._reading(), **own}
 
     def _reading(self) -> dict[str, Any]:
-        """The arguments that say what is read and when: triggers for which they are equal share the reading."""
+        """Return the arguments that decide which requests are sent. Triggers with equal ones share the requests."""
         return {
             "location_id": self.location_id,
             "horizon_days": self.horizon_days,
@@ -182,39 +190,39 @@ class AltegioEventTrigger(BaseEventTrigger):
         }
 
     def shared_stream_key(self) -> Hashable:
-        """Return what triggers have in common that share one reading of the list."""
+        """Return the key that triggers with shared requests have in common."""
         return ("altegio-events", json.dumps(self._reading(), sort_keys=True))
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
-        """Read the list again and again, and yield what is there."""
-        from altegio_provider.polling import Failed, in_thread, looks
+        """Read the list at each check and yield the snapshot."""
+        from altegio_provider.polling import PollingFailed, in_thread, poll
 
         trigger = cls(**kwargs)
-        async for snapshot in looks(
-            lambda: in_thread(trigger.altegio_conn_id, trigger._look),
+        async for snapshot in poll(
+            lambda: in_thread(trigger.altegio_conn_id, trigger._check),
             interval=trigger.poke_interval,
             max_failures=trigger.max_failures,
-            may_mend=lambda _: True,
+            is_retryable=lambda _: True,
         ):
-            if isinstance(snapshot, Failed):
-                # The triggerer begins a watcher that has ended anew, and at once.
+            if isinstance(snapshot, PollingFailed):
+                # The triggerer restarts a watcher at once when it ends, so the pause has to be here.
                 await asyncio.sleep(trigger.poke_interval)
                 raise snapshot.error
             yield snapshot
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
-        """Tell what of it is other than at the look before."""
+        """Yield the differences of each snapshot from the previous one."""
         from altegio_provider.messages import EventsChanged
-        from altegio_provider.watching import Watch, differences
+        from altegio_provider.watching import WatchFilter, differences
 
-        watch = Watch(self.service_ids, self.staff_ids)
+        watched = WatchFilter(self.service_ids, self.staff_ids)
         cursors = self._cursors()
         async for snapshot in shared_stream:
-            seen = snapshot.cursor(watch)
+            seen = snapshot.cursor(watched)
             before = await cursors.exchange(seen)
             for ids in differences(before, seen, snapshot.seen_at).messages(self.kinds):
-                yield _event_of(
+                yield _trigger_event(
                     EventsChanged(
                         location_id=snapshot.location_id,
                         **ids,
@@ -224,7 +232,7 @@ class AltegioEventTrigger(BaseEventTrigger):
                 )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """The same for this trigger alone, where Airflow has no shared streams."""
+        """Run without a shared stream, on versions of Airflow that have none."""
         async for event in self.filter_shared_stream(self.open_shared_stream(self._reading())):
             yield event
 
@@ -239,11 +247,11 @@ class AltegioEventTrigger(BaseEventTrigger):
         digest = blake2s(json.dumps(watched, sort_keys=True).encode(), digest_size=6).hexdigest()
         return CursorStore(getattr(self, "asset_state_store", None), f"altegio_events_{digest}")
 
-    def _look(self) -> Snapshot:
+    def _check(self) -> Snapshot:
         from altegio_provider.watching import take_snapshot
 
         hook = AltegioHook(self.altegio_conn_id)
-        with closing(_impatient_client(hook)) as client:
+        with closing(_client_without_retries(hook)) as client:
             return take_snapshot(
                 client,
                 hook.location_id(self.location_id),
@@ -254,22 +262,24 @@ class AltegioEventTrigger(BaseEventTrigger):
             )
 
 
-def _impatient_client(hook: AltegioHook) -> Any:
-    """A client that tries once: the next look is the next try, and no thread of the triggerer sleeps for minutes."""
+def _client_without_retries(hook: AltegioHook) -> Any:
+    """Return a client that sends each request once: the next check is the retry, and no thread sleeps for minutes."""
     from altegio_provider.api.retry import RetryPolicy
 
     return hook.settings.client(retry=RetryPolicy(attempts=1))
 
 
-def _failure(failed: Failed) -> TriggerEvent:
-    """The event of a wait that failed; what is no error of the API's is left to the triggerer to tell."""
+def _failure(failed: PollingFailed) -> TriggerEvent:
+    """Return the event of a failed wait. Raises an error that is not an ``AltegioError``; the triggerer logs it."""
     from altegio_provider.api.errors import AltegioError
     from altegio_provider.messages import WaitFailed
 
     if not isinstance(failed.error, AltegioError):
         raise failed.error
-    return _event_of(WaitFailed(error=type(failed.error).__name__, message=str(failed.error), failures=failed.failures))
+    return _trigger_event(
+        WaitFailed(error=type(failed.error).__name__, message=str(failed.error), failures=failed.failures)
+    )
 
 
-def _event_of(message: Message) -> TriggerEvent:
+def _trigger_event(message: Message) -> TriggerEvent:
     return TriggerEvent(message.payload())  # type: ignore[no-untyped-call]

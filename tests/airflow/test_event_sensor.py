@@ -19,7 +19,7 @@ from altegio_provider.api.errors import (
 )
 from altegio_provider.compat import AirflowSkipException, TaskDeferred
 from altegio_provider.sensors.events import AltegioEventSensor
-from altegio_provider.waiting import Wish, look
+from altegio_provider.waiting import ConditionRequest, check_event
 
 LOCATION = 78
 RIGA = ZoneInfo("Europe/Riga")
@@ -162,12 +162,12 @@ def test_a_deleted_event_ends_the_wait(family, altegio_sandbox, condition) -> No
 
 def test_an_event_is_followed_to_its_new_time(family, altegio_sandbox, client_of) -> None:
     event_id = add_event(altegio_sandbox)
-    wish = Wish(LOCATION, event_id, "started")
+    wish = ConditionRequest(LOCATION, event_id, "started")
     client = client_of(family)
-    assert not look(client, wish, START - timedelta(days=3)).is_met
+    assert not check_event(client, wish, START - timedelta(days=3)).is_met
     row = {"staff_id": 1, "service_id": 2, "length": 3600, "capacity": 3, "date": START - timedelta(days=4)}
     client.update_event(LOCATION, event_id, {**row, "label_ids": [], "resource_instance_ids": []})
-    sight = look(client, wish, START - timedelta(days=3))
+    sight = check_event(client, wish, START - timedelta(days=3))
     assert sight.is_met
     assert sight.starts_at == START - timedelta(days=4)
 
@@ -178,7 +178,7 @@ def test_an_event_moved_between_two_requests_is_not_taken_for_deleted(companies,
     read = client.get_event
     answers = iter([{**read(LOCATION, event_id), "date": "2026-01-05 10:00:00", "timestamp": None}])
     client.get_event = lambda *ids: next(answers, None) or read(*ids)
-    assert look(client, Wish(LOCATION, event_id, "exists"), NOW).starts_at == START
+    assert check_event(client, ConditionRequest(LOCATION, event_id, "exists"), NOW).starts_at == START
 
 
 def test_a_list_that_does_not_answer_is_no_deletion(family, altegio_sandbox) -> None:
@@ -260,7 +260,7 @@ def test_so_many_failures_in_a_row_fail_the_task_with_the_same_error(family, alt
     before = altegio_sandbox.stats()["requests"]
     payload = payload_of(waiting.trigger)
     assert altegio_sandbox.stats()["requests"] - before == 3
-    with pytest.raises(AltegioServerError, match="3 failed looks in a row"):
+    with pytest.raises(AltegioServerError, match="3 consecutive checks failed"):
         task.execute_complete({}, payload)
     skipping = sensor(event_id, "full", deferrable=True, never_fail=True)
     with pytest.raises(AirflowSkipException):

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altegio_provider.assets import watched_events
-from altegio_provider.polling import Failed, in_thread, looks
+from altegio_provider.polling import PollingFailed, in_thread, poll
 from altegio_provider.triggers.events import AltegioEventConditionTrigger, AltegioEventTrigger
 from altegio_provider.waiting import CONDITIONS
 from altegio_provider.watching import KINDS
@@ -123,12 +123,12 @@ def test_looks_are_paced_with_jitter_and_failures_in_a_row_are_counted() -> None
 
     async def scenario():
         return [
-            seen async for seen in looks(look, interval=60, max_failures=3, may_mend=lambda error: True, sleep=sleep)
+            seen async for seen in poll(look, interval=60, max_failures=3, is_retryable=lambda error: True, sleep=sleep)
         ]
 
     first, second, failed = asyncio.run(scenario())
     assert (first, second) == (1, 2)
-    assert isinstance(failed, Failed)
+    assert isinstance(failed, PollingFailed)
     assert (str(failed.error), failed.failures) == ("e", 3)
     assert len(pauses) == 6
     assert all(54 <= pause <= 66 for pause in pauses)
@@ -145,7 +145,9 @@ def test_the_next_look_may_be_due_sooner() -> None:
         pauses.append(seconds)
 
     async def scenario():
-        seen = looks(look, interval=60, max_failures=1, may_mend=bool, next_in=lambda soon: soon, sleep=sleep)
+        seen = poll(
+            look, interval=60, max_failures=1, is_retryable=bool, seconds_to_next=lambda soon: soon, sleep=sleep
+        )
         return [await anext(seen), await anext(seen)]
 
     asyncio.run(scenario())
