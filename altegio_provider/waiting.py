@@ -216,7 +216,7 @@ def _booked_seats(client: AltegioClient, request: ConditionRequest, event: Mappi
             booked += count
     except (AltegioAuthError, AltegioNotFoundError) as error:
         raise type(error)(
-            "cannot count the seats taken: the event has only a number of records, and its appointments cannot be read.",
+            "cannot count the seats taken: the event only has a number of records, and its appointments are refused.",
             method=error.method,
             path=error.path,
             status=error.status,
