@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from altegio_provider.compat import Asset
+from altegio_provider.compat import Asset, AssetWatcher
 
 __all__ = ["events_asset", "watched_events"]
 
@@ -32,9 +32,7 @@ def watched_events(location_id: int, part: str = "", **watching: Any) -> Asset:
 
     :param part: as for :func:`events_asset`; give one to each of several watchers of one location.
     :param watching: arguments of :class:`~altegio_provider.triggers.events.AltegioEventTrigger`.
-    :raises ImportError: before Airflow 3, which has no watchers.
     """
-    from altegio_provider.compat import AssetWatcher
     from altegio_provider.triggers.events import AltegioEventTrigger
 
     trigger = AltegioEventTrigger(location_id=location_id, **watching)

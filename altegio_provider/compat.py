@@ -1,4 +1,6 @@
-"""The only file that looks at Airflow's version; everything that Airflow moved between 2.11 and 3.3 comes from here.
+"""The only file that looks at Airflow's version; everything that Airflow moved between 3.1 and 3.3 comes from here.
+
+Each branch has its reason, and the version with which it goes (``docs/support.md``).
 
 Names are looked up when they are first asked for, so that importing this module costs no more than ``import airflow``.
 """
@@ -7,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow import __version__ as _airflow_version
 
@@ -35,14 +37,13 @@ if TYPE_CHECKING:
         task_group,
     )
     from airflow.providers.standard.operators.hitl import ApprovalOperator
-    from airflow.sdk import AssetWatcher, CronDataIntervalTimetable
+    from airflow.sdk import AssetWatcher
     from airflow.sdk.definitions.retry_policy import RetryPolicy
     from airflow.sdk.log import mask_secret
+    from airflow.timetables.interval import CronDataIntervalTimetable
     from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
 __all__ = [
-    "AIRFLOW_V_3_0_PLUS",
-    "AIRFLOW_V_3_1_PLUS",
     "AIRFLOW_V_3_2_PLUS",
     "AIRFLOW_V_3_3_PLUS",
     "AirflowException",
@@ -67,6 +68,7 @@ __all__ = [
     "TaskDeferred",
     "TriggerEvent",
     "conf",
+    "connection_form",
     "dag",
     "get_hook_lineage_collector",
     "mask_secret",
@@ -76,55 +78,74 @@ __all__ = [
 ]
 
 _VERSION = tuple(int(part) for part in _airflow_version.split(".")[:2])
-#: The task SDK, assets (datasets before), the execution API.
-AIRFLOW_V_3_0_PLUS = _VERSION >= (3, 0)
-#: Questions to a person (``ApprovalOperator``); before, importing them raises an error of its own kind.
-AIRFLOW_V_3_1_PLUS = _VERSION >= (3, 1)
-#: Connection forms as data (``conn-fields``); before, the hook's two form methods are asked.
+#: Connection forms as data (``conn-fields``). Airflow 3.1 asks the hook's form methods: :func:`connection_form`.
 AIRFLOW_V_3_2_PLUS = _VERSION >= (3, 2)
-#: Retry policies by exception, state stores.
+#: Retry policies by exception, and the state stores of tasks and assets.
 AIRFLOW_V_3_3_PLUS = _VERSION >= (3, 3)
 
-_TRIGGERS = ("airflow.triggers.base",)
-_APPROVAL = ("airflow.providers.standard.operators.hitl",) if AIRFLOW_V_3_1_PLUS else ()
-_ELSEWHERE: dict[str, tuple[str, ...]] = {
-    # Where nobody can be asked, a stand-in fails when it is asked to ask; DAGs parse all the same.
-    "ApprovalOperator": (*_APPROVAL, "altegio_provider.operators._no_approval"),
-    # The compat provider has no triggers, and assets are not watched before Airflow 3.
-    "AssetWatcher": ("airflow.sdk",),
+_TRIGGERS = "airflow.triggers.base"
+#: Where a name is when the compat provider does not have it.
+_ELSEWHERE = {
+    "ApprovalOperator": "airflow.providers.standard.operators.hitl",
+    "AssetWatcher": "airflow.sdk",
     "BaseEventTrigger": _TRIGGERS,
     "BaseTrigger": _TRIGGERS,
     "TriggerEvent": _TRIGGERS,
-    # The SDK has it since 3.2, core always had it.
-    "CronDataIntervalTimetable": ("airflow.sdk", "airflow.timetables.interval"),
-    # The compat provider has it only since 1.22, which is much newer than what we otherwise need of it.
-    "mask_secret": (
-        "airflow.sdk.log",
-        "airflow.sdk.execution_time.secrets_masker",
-        "airflow.utils.log.secrets_masker",
-    ),
+    # The task SDK has it since 3.2. When 3.1 is dropped: always "airflow.sdk".
+    "CronDataIntervalTimetable": "airflow.sdk" if AIRFLOW_V_3_2_PLUS else "airflow.timetables.interval",
+    # The compat provider has it only since 1.22, which is much newer than what is otherwise needed of it.
+    "mask_secret": "airflow.sdk.log",
 }
 
 _ERRORS = "altegio_provider.api.errors."
+_Hook = TypeVar("_Hook")
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Airflow 2 has no triggers that start DAGs; there the class is an ordinary trigger, which nobody starts.
-    sought = "BaseTrigger" if name == "BaseEventTrigger" and not AIRFLOW_V_3_0_PLUS else name
-    value = _find(sought, _ELSEWHERE.get(name, ("airflow.providers.common.compat.sdk",)))
-    globals()[name] = value
+    module = _ELSEWHERE.get(name, "airflow.providers.common.compat.sdk")
+    value = globals()[name] = getattr(import_module(module), name)
     return value
 
 
-def _find(name: str, modules: tuple[str, ...]) -> Any:
-    for module in modules:
-        try:
-            return getattr(import_module(module), name)
-        except (ImportError, AttributeError):
-            continue
-    raise ImportError(f"{name} is in none of {', '.join(modules)}, with Airflow {_airflow_version}")
+def connection_form(hook: type[_Hook]) -> type[_Hook]:
+    """Give a hook class the two form methods that Airflow 3.1 asks for the connection's form, made of the same data.
+
+    Later versions read the form from the provider's data, and warn of these methods. When 3.1 is dropped, this goes.
+    """
+    if AIRFLOW_V_3_2_PLUS:
+        return hook
+    from altegio_provider.get_provider_info import get_provider_info
+
+    form = get_provider_info()["connection-types"][0]
+
+    def get_ui_field_behaviour(_: type[_Hook]) -> dict[str, Any]:
+        return {key.replace("-", "_"): value for key, value in form["ui-field-behaviour"].items()}
+
+    def get_connection_form_widgets(_: type[_Hook]) -> dict[str, Any]:
+        # The API server of 3.1 puts stand-ins in the place of wtforms where it is not installed.
+        wtforms, validators = import_module("wtforms"), import_module("wtforms.validators")
+        fields = {}
+        for name, field in form["conn-fields"].items():
+            schema = field["schema"]
+            kind, default = "StringField", schema.get("default")
+            if schema["type"] == "boolean":
+                kind = "BooleanField"
+            elif "integer" in schema["type"]:
+                kind = "IntegerField"
+            elif schema.get("format") == "password":
+                kind = "PasswordField"
+            elif default is not None:
+                default = str(default)
+            checks = [validators.any_of(schema["enum"])] if "enum" in schema else []
+            options = {"description": field["description"], "default": default, "validators": checks}
+            fields[name] = getattr(wtforms, kind)(field["label"], **options)
+        return fields
+
+    for method in (get_ui_field_behaviour, get_connection_form_widgets):
+        setattr(hook, method.__name__, classmethod(method))
+    return hook
 
 
 def retry_policy(*, rate_limit_delay: timedelta = timedelta(minutes=1)) -> RetryPolicy | None:
@@ -132,13 +153,13 @@ def retry_policy(*, rate_limit_delay: timedelta = timedelta(minutes=1)) -> Retry
 
     What a retry cannot mend fails at once, whatever ``retries`` says: wrong tokens, an unknown id, invalid fields,
     a conflict, and a write whose answer was lost, because the API would do it twice. What may pass is retried. Any
-    other exception is left to the task's own settings. Give it in ``default_args``, where Airflow 2 ignores it::
+    other exception is left to the task's own settings. Give it in ``default_args``; ``None`` changes nothing there::
 
         DAG(..., default_args={"retries": 3, "retry_policy": retry_policy()})
 
     :param rate_limit_delay: how long to wait before the retry when the API's limit is used up by others.
     """
-    if not AIRFLOW_V_3_3_PLUS:
+    if not AIRFLOW_V_3_3_PLUS:  # When 3.2 is dropped, this goes, and the policy is never None.
         return None
     from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 

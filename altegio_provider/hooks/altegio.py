@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from altegio_provider.api.errors import AltegioError, AltegioNotFoundError, AltegioValidationError
-from altegio_provider.compat import BaseHook, mask_secret
+from altegio_provider.compat import BaseHook, connection_form, mask_secret
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +26,7 @@ _IN_CLEAR = ". The host is http:// (allow_http is set): both tokens and the clie
 DtypeBackend = Literal["numpy", "pyarrow"]
 
 
+@connection_form
 class AltegioHook(BaseHook):
     """Talks to Altegio with the tokens and settings of an Airflow connection.
 
@@ -45,34 +46,6 @@ class AltegioHook(BaseHook):
         self.altegio_conn_id = altegio_conn_id
         self._client: AltegioClient | None = None
         self._settings: ConnectionSettings | None = None
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Airflow before 3.2 asks the hook for its form; later ones read it from the provider's data."""
-        from altegio_provider.get_provider_info import get_provider_info
-
-        behaviour = get_provider_info()["connection-types"][0]["ui-field-behaviour"]
-        return {key.replace("-", "_"): value for key, value in behaviour.items()}
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """The form's own fields, for Airflow before 3.2."""
-        from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
-        from flask_babel import lazy_gettext
-        from wtforms import BooleanField, PasswordField, StringField
-
-        from altegio_provider.get_provider_info import get_provider_info
-
-        widgets: dict[str, Any] = {}
-        for name, field in get_provider_info()["connection-types"][0]["conn-fields"].items():
-            label, schema = lazy_gettext(field["label"]), field["schema"]
-            if schema["type"] == "boolean":
-                widgets[name] = BooleanField(label, default=schema.get("default"))
-            elif schema.get("format") == "password":
-                widgets[name] = PasswordField(label, widget=BS3PasswordFieldWidget())
-            else:
-                widgets[name] = StringField(label, widget=BS3TextFieldWidget())
-        return widgets
 
     @property
     def settings(self) -> ConnectionSettings:

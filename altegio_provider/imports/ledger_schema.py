@@ -1,4 +1,4 @@
-"""The ledger's tables, on every database that SQLAlchemy reaches (which Airflow brings, 1.4 with 2.11, 2 with 3)."""
+"""The ledger's tables, on every database that SQLAlchemy 2 reaches."""
 
 from __future__ import annotations
 

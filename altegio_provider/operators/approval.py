@@ -25,7 +25,6 @@ class AltegioApprovalOperator(ApprovalOperator):
     :param subject: the question. Templated.
     :param body: what a person must know to answer it, in Markdown. Templated.
     :returns: what the person chose, as Airflow's ``ApprovalOperator`` gives it; ``None`` if nobody was asked.
-    :raises AirflowFailException: it is wanted, and this Airflow (before 3.1) cannot ask.
     """
 
     template_fields: Sequence[str] = (*ApprovalOperator.template_fields, "is_wanted")

@@ -13,8 +13,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from altegio_provider.compat import AIRFLOW_V_3_1_PLUS
-
 LOCATION = 88
 START = (datetime.now(UTC) + timedelta(days=20)).replace(hour=15, minute=0, second=0, microsecond=0, tzinfo=None)
 REPORTS = ("report.csv", "report.parquet", "rejected.csv")
@@ -115,7 +113,6 @@ def test_a_file_is_booked_and_put_aside_with_its_report(inbox, run, sandbox):
     assert files(inbox) == {f"done/good.csv/{name}" for name in ("good.csv", *REPORTS, *DRY_RUN)}
 
 
-@pytest.mark.skipif(not AIRFLOW_V_3_1_PLUS, reason="this Airflow cannot ask a person")
 def test_a_person_says_for_each_file_whether_it_is_booked(inbox, run, sandbox):
     drop(inbox, "approved.csv", "+37120000001")
     drop(inbox, "declined.csv", "+37120000002")

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow.parquet as pq
 import pytest
+from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
 from altegio_provider.compat import AirflowException, AirflowFailException
@@ -39,7 +40,7 @@ except Exception as error:
 
 
 class Terminated(BaseException):
-    """What the signal handler of a task of Airflow 2 raises."""
+    """Raised by a signal handler while the task works, as Airflow's ``execution_timeout`` does it."""
 
 
 def furnish(sandbox):
@@ -195,7 +196,7 @@ def test_a_report_that_cannot_be_written_is_written_by_the_next_run(tmp_path, al
     def is_full(*_, **__):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    pytest.importorskip("airflow.sdk.io").attach("memory", fs=MemoryFileSystem())
+    attach("memory", fs=MemoryFileSystem())
     monkeypatch.setattr(MemoryFileSystem, "put_file", is_full)
     with pytest.raises(OSError, match="No space left"):
         run(tmp_path, rows, report_path="memory://reports/today")

@@ -71,7 +71,7 @@ def test_the_fixture_gives_an_airflow_connection(altegio_sandbox):
 
 @pytest.mark.parametrize("protocol", ["h11", "httptools"])
 def test_answers_break_under_either_parser(protocol):
-    """Airflow brings httptools; a plain uvicorn, as on Airflow 2, has h11."""
+    """Airflow brings httptools; a plain uvicorn has h11."""
     program = f"""
 import sys
 if "{protocol}" == "h11":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 import threading
 import time
@@ -92,20 +91,6 @@ def test_two_watched_parts_of_a_location_are_no_conflict_to_airflow() -> None:
     assert whole.name != part.name
     assert whole.uri != part.uri
     assert whole.watchers[0].name != part.watchers[0].name
-
-
-def test_before_airflow_3_the_module_is_there() -> None:
-    program = (
-        "import airflow.triggers.base as base\n"
-        "del base.BaseEventTrigger\n"
-        "from altegio_provider import compat\n"
-        "compat.AIRFLOW_V_3_0_PLUS = False\n"
-        "from altegio_provider.triggers.events import AltegioEventTrigger\n"
-        "assert AltegioEventTrigger.__base__ is base.BaseTrigger\n"
-        "AltegioEventTrigger(location_id=1).serialize()\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
 
 
 def test_looks_are_paced_with_jitter_and_failures_in_a_row_are_counted() -> None:
