@@ -7,7 +7,7 @@ RUN useradd --uid 50000 --create-home airflow \
 
 WORKDIR /opt/altegio
 COPY setup.cfg pyproject.toml constraints.txt README.md LICENSE ./
-COPY scripts/install.sh scripts/compose_init.sh scripts/
+COPY scripts/install.sh scripts/uv_settings.sh scripts/compose_init.sh scripts/
 COPY altegio_provider altegio_provider
 # The user of the running container may not write here, so the bytecode is compiled now.
 RUN UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1 PIP_NO_CACHE_DIR=1 scripts/install.sh compose

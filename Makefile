@@ -6,10 +6,10 @@ export PYTHON
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench scale torture sandbox lock clean
+.PHONY: help setup demo test test-matrix check bench scale torture sandbox lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: ## install everything into .venv (Python >= 3.11 and make are enough)
 	@scripts/install.sh
@@ -19,6 +19,9 @@ demo: setup ## the sandbox, Airflow and the example DAGs: a warehouse, and clien
 
 test: setup ## all tests; make test ARGS="-k paging" runs some
 	@$(RUN) pytest --numprocesses 2 --dist worksteal $(ARGS)
+
+test-matrix: setup ## all tests with each supported Airflow and Python; ARGS="lowest" or ARGS="3.1-py3.13 -k paging" runs less
+	@scripts/matrix.sh $(ARGS)
 
 check: setup ## the linters: ruff, its format, mypy --strict on the package
 	@$(RUN) ruff check .
@@ -39,8 +42,8 @@ torture: setup ## imports that are killed again and again, in full; some minutes
 sandbox: setup ## the imitated API on http://127.0.0.1:8089, until Ctrl-C
 	@$(RUN) altegio_provider.sandbox $(ARGS)
 
-lock: setup ## write constraints.txt anew, with today's versions
+lock: setup ## write constraints.txt with today's versions, and constraints-lowest.txt with the lower bounds
 	@scripts/lock.sh
 
 clean: ## remove .venv and all caches
-	@rm -rf .venv .venv-scale .demo .scale .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
+	@rm -rf .venv .venv-scale .matrix .demo .scale .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

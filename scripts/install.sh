@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Makes .venv with the package and its extras, at the versions of constraints.txt. `make setup` and the Dockerfile run
-# this same script. It does nothing when nothing changed since its last run.
-# usage: scripts/install.sh [EXTRAS, default: dev]     environment: PYTHON (default python3), VENV (default .venv)
+# Makes .venv with the package and its extras, at the versions of constraints.txt. `make setup`, `make test-matrix` and
+# the Dockerfile run this same script. It does nothing when nothing changed since its last run.
+# usage: scripts/install.sh [EXTRAS, default: dev]
+# environment: PYTHON (default python3), VENV (default .venv), CONSTRAINTS (default constraints.txt)
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/uv_settings.sh
 extras=${1:-dev}
 venv=${VENV:-.venv}
 python=${PYTHON:-python3}
+constraints=${CONSTRAINTS:-constraints.txt}
 stamp=$venv/.installed
 
 stop() { echo "setup: $*" >&2; exit 1; }
@@ -17,7 +20,7 @@ command -v "$python" >/dev/null || stop "'$python' was not found. Install Python
 
 # By content and place, not by time: a fresh checkout or a moved folder must not be taken for what was installed.
 state=$(echo "$PWD $extras $("$python" -c 'import sys; print(sys.version, sys.base_prefix)')"
-        cat setup.cfg pyproject.toml constraints.txt scripts/install.sh)
+        cat setup.cfg pyproject.toml "$constraints" scripts/install.sh scripts/uv_settings.sh)
 state=$(cksum <<<"$state")
 if [ -x "$venv/bin/python" ] && [ "$state" = "$(cat "$stamp" 2>/dev/null)" ]; then exit 0; fi
 
@@ -28,33 +31,17 @@ rm -rf "$venv"
 "$python" -m venv "$venv"
 inside() { "$venv/bin/python" -m "$@"; }
 
-# uv is quick but does not read pip's configuration, so it is told what pip knows; where that does not do, pip itself
-# installs the same versions, more slowly.
-pip_setting() {  # in pip's own order: the environment, then the files' section for `install`, then for everything
-    for section in :env: install global; do
-        sed -n "s/^$section\.$1='\(.*\)'\$/\1/p" <<<"$pip_settings" | sed 's/\\n/ /g' | grep . && return
-    done
-}
-tell_uv() {  # pip's name, uv's name
-    local value
-    if [ -z "${!2:-}" ] && value=$(pip_setting "$1"); then export "$2=$value"; fi
-}
+# uv is quick; where it does not do, pip itself installs the same versions, more slowly.
 with_uv() {
-    inside pip install --quiet --disable-pip-version-check --constraint constraints.txt uv || return 1
-    pip_settings=$(inside pip config list)
-    tell_uv index-url UV_DEFAULT_INDEX
-    tell_uv extra-index-url UV_INDEX
-    tell_uv find-links UV_FIND_LINKS
-    tell_uv cert SSL_CERT_FILE
-    tell_uv proxy ALL_PROXY
-    tell_uv trusted-host UV_INSECURE_HOST
-    UV_INDEX_STRATEGY=${UV_INDEX_STRATEGY:-unsafe-best-match} inside uv pip install --quiet \
-        --python "$venv/bin/python" --constraint constraints.txt --build-constraint constraints.txt --editable ".[$extras]"
+    inside pip install --quiet --disable-pip-version-check --constraint "$constraints" uv || return 1
+    tell_uv_what_pip_knows "$venv/bin/python"
+    inside uv pip install --quiet --python "$venv/bin/python" \
+        --constraint "$constraints" --build-constraint "$constraints" --editable ".[$extras]"
 }
 with_pip() {
     echo "setup: uv could not install; trying pip, which takes some minutes"
     # The two names are of old and new pip for one thing: the constraints of the build environment.
-    PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
+    PIP_CONSTRAINT=$constraints PIP_BUILD_CONSTRAINT=$constraints \
         inside pip install --quiet --disable-pip-version-check --editable ".[$extras]"
 }
 with_uv || with_pip || stop "the packages could not be installed; the lines above say why"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import json
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import altegio_provider
 
@@ -89,12 +91,15 @@ def requirements(setup_cfg: configparser.ConfigParser, extra: str) -> list[Requi
     return [r for r in found if r.name != own] + inner
 
 
+def pins(file: Path) -> dict[str, str]:
+    """The versions that a constraints file pins for the Python that runs."""
+    found = [Requirement(line) for line in lines_of(file.read_text())]
+    return {canonicalize_name(r.name): str(r.specifier) for r in found if not r.marker or r.marker.evaluate()}
+
+
 def test_constraints_pin_all_that_the_demo_and_the_tests_install(setup_cfg):
-    pinned = {
-        canonicalize_name(r.name): r.specifier
-        for r in map(Requirement, lines_of((REPOSITORY / "constraints.txt").read_text()))
-        if not r.marker or r.marker.evaluate()
-    }
+    """``make test-matrix`` says which file an environment was installed with."""
+    pinned = pins(REPOSITORY / os.environ.get("CONSTRAINTS", "constraints.txt"))
     waiting = [Requirement(line) for line in lines_of(setup_cfg["options"]["install_requires"])]
     waiting += requirements(setup_cfg, "dev")
     seen: set[tuple[str, frozenset[str]]] = set()
@@ -105,9 +110,8 @@ def test_constraints_pin_all_that_the_demo_and_the_tests_install(setup_cfg):
             continue
         seen.add((name, frozenset(wanted.extras)))
         assert name in pinned, f"{name} is installed but not pinned: make lock"
-        assert re.fullmatch(r"==[\w.+!]+", str(pinned[name]))
         installed = metadata.distribution(name)
-        assert pinned[name].contains(installed.version, prereleases=True), f"{name} {installed.version} is installed"
+        assert pinned[name] == f"=={installed.version}", f"{name} {installed.version} is installed"
         for line in installed.requires or []:
             needed = Requirement(line)
             # The empty name stands for "without extras".
@@ -116,13 +120,28 @@ def test_constraints_pin_all_that_the_demo_and_the_tests_install(setup_cfg):
     assert len(seen) > 100
 
 
-def test_constraints_pin_what_every_other_extra_asks_for(setup_cfg):
-    pinned = {
-        canonicalize_name(Requirement(line).name) for line in lines_of((REPOSITORY / "constraints.txt").read_text())
-    }
+def test_constraints_pin_what_every_extra_asks_for(setup_cfg):
+    pinned = pins(REPOSITORY / "constraints.txt")
     for extra in setup_cfg["options.extras_require"]:
-        assert {canonicalize_name(r.name) for r in requirements(setup_cfg, extra)} <= pinned, extra
-    assert {"setuptools", "uv"} <= pinned
+        wanted = {canonicalize_name(r.name) for r in requirements(setup_cfg, extra)}
+        assert wanted <= set(pinned), f"extra {extra}: make lock"
+    assert {"setuptools", "uv"} <= set(pinned)
+
+
+def test_the_lowest_constraints_are_the_lower_bounds(setup_cfg):
+    """A bound that is raised without ``make lock`` would be proven by no run."""
+    pinned = pins(REPOSITORY / "constraints-lowest.txt")
+    assert {"setuptools", "uv"} <= set(pinned)
+    wanted = [Requirement(line) for line in lines_of(setup_cfg["options"]["install_requires"])]
+    wanted += requirements(setup_cfg, "dev")
+    for requirement in wanted:
+        bounds = [bound.version for bound in requirement.specifier if bound.operator == ">="]
+        assert len(bounds) == 1, f"{requirement}: without a lower bound it promises every old version"
+        lowest = Version(pinned[canonicalize_name(requirement.name)].removeprefix("=="))
+        assert lowest in requirement.specifier, f"{requirement}: make lock"
+        # A release of exactly that name need not be there (`>=3.1` is met by 3.1.0 first), but one of its line is.
+        bound = Version(bounds[0])
+        assert lowest.release[: len(bound.release)] == bound.release, f"{requirement}, but {lowest} is the lowest"
 
 
 @pytest.mark.parametrize(
@@ -138,6 +157,21 @@ def test_no_file_that_installs_names_a_host(name):
             )
 
 
+def test_every_module_the_package_imports_is_declared(setup_cfg):
+    """What another package happens to bring may go with its next release."""
+    declared = [Requirement(line) for line in lines_of(setup_cfg["options"]["install_requires"])]
+    declared += [r for extra in setup_cfg["options.extras_require"] for r in requirements(setup_cfg, extra)]
+    names = {canonicalize_name(requirement.name) for requirement in declared} | {"airflow-provider-altegio"}
+    owners = metadata.packages_distributions()
+    for file in (REPOSITORY / "altegio_provider").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                modules = [node.module]
+            for top in {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - {"airflow"}:
+                assert {canonicalize_name(owner) for owner in owners.get(top, [])} & names, f"{file}: {top}"
+
+
 def test_make_help_lists_every_target():
     makefile = (REPOSITORY / "Makefile").read_text()
     assert len(makefile.splitlines()) <= 60
@@ -147,4 +181,4 @@ def test_make_help_lists_every_target():
     phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     assert phony
     assert {line.split()[1] for line in help_.stdout.splitlines()} == set(phony[1].split())
-    assert {"help", "setup", "demo", "test", "check", "bench", "sandbox"} <= set(phony[1].split())
+    assert {"help", "setup", "demo", "test", "test-matrix", "check", "bench", "sandbox"} <= set(phony[1].split())

@@ -35,7 +35,14 @@ class Machine:
         self.calls = tmp_path / "calls"
         self.python = tmp_path / "python"
         (self.top / "scripts").mkdir(parents=True)
-        for name in ("setup.cfg", "pyproject.toml", "constraints.txt", "Makefile", "scripts/install.sh"):
+        for name in (
+            "setup.cfg",
+            "pyproject.toml",
+            "constraints.txt",
+            "Makefile",
+            "scripts/install.sh",
+            "scripts/uv_settings.sh",
+        ):
             shutil.copy(REPOSITORY / name, self.top / name)
         self.python.write_text(STAND_IN)
         self.python.chmod(0o755)
