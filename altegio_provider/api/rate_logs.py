@@ -390,7 +390,7 @@ def _redis_at(url: Secret, *, is_cluster: bool = False) -> Any:
     # A place may be taken twice by that, which is the safe side.
     options: dict[str, Any] = {"socket_timeout": 10, "socket_connect_timeout": 10, "retry": Retry(NoBackoff(), 1)}
     if is_cluster:
-        return redis.RedisCluster.from_url(url.reveal(), **options)
+        return redis.RedisCluster.from_url(url.reveal(), **options)  # type: ignore[no-untyped-call, unused-ignore]
     with suppress(ValueError, AttributeError, TypeError):
         client = redis.Redis.from_url(url.reveal(), **options)
         client.connection_pool.make_connection()  # it does not connect yet, but refuses unknown options
