@@ -32,7 +32,7 @@ __all__ = ["BookedEvents"]
 
 log = logging.getLogger(__name__)
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 
 #: So many events wait for their turn, for each request that may be under way.
 _AHEAD = 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from altegio_provider.api.appointment_body import checked_appointment, checked_change, checked_move
@@ -15,6 +15,7 @@ from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.paging import PageReader, Window
 from altegio_provider.api.routes import LOCATIONS, Page, PageSpan, Query, Row
 from altegio_provider.api.rows import page_of
+from altegio_provider.api.types import Appointment
 from altegio_provider.times import LocationClock, wall_window
 
 __all__ = ["AppointmentCalls"]
@@ -56,7 +57,7 @@ class AppointmentCalls(Calls):
         page_size: int | None = None,
         concurrency: int = 4,
         timezone: str | None = None,
-    ) -> Iterator[Row]:
+    ) -> Iterator[Appointment]:
         """Yield the appointments of a location, each exactly once; the past is allowed. ``locations`` only.
 
         Rows may be created and deleted meanwhile; :mod:`~altegio_provider.api.paging` says what is guaranteed.
@@ -90,7 +91,9 @@ class AppointmentCalls(Calls):
             clock,
         )
 
-    def event_appointments(self, location_id: int, event_id: int, *, include: Sequence[str] = _CLIENT) -> Iterator[Row]:
+    def event_appointments(
+        self, location_id: int, event_id: int, *, include: Sequence[str] = _CLIENT
+    ) -> Iterator[Appointment]:
         """Yield the appointments of one event, whichever family of routes is in use.
 
         The service that answers under ``companies`` answers this route of ``locations`` too; whether a record has
@@ -106,7 +109,7 @@ class AppointmentCalls(Calls):
 
     def client_appointments_between(
         self, location_id: int, date_from: datetime | str, date_to: datetime | str, *, include: Sequence[str] = _CLIENT
-    ) -> Iterator[Row]:
+    ) -> Iterator[Appointment]:
         """Yield the clients' appointments that take place in a time, whichever family of routes is in use.
 
         Here are those too that lost their ``activity_id``.
@@ -129,7 +132,7 @@ class AppointmentCalls(Calls):
         page_size: int | None = None,
         concurrency: int = 4,
         timezone: str | None = None,
-    ) -> Iterator[Row]:
+    ) -> Iterator[Appointment]:
         """Yield the appointments that start in ``[date_from, date_to)``, whichever family of routes is in use.
 
         Neighbouring ranges share none and miss none, as with :meth:`list_activities`.
@@ -149,7 +152,7 @@ class AppointmentCalls(Calls):
         first, behind = (round(moment.timestamp() * 1e6) for moment in (start, end))
         return (row for row in rows if (at := clock.start_of(row)) is None or first <= at.instant_us < behind)
 
-    def create_event_appointment(self, location_id: int, event_id: int, appointment: Mapping[str, Any]) -> Row:
+    def create_event_appointment(self, location_id: int, event_id: int, appointment: Mapping[str, Any]) -> Appointment:
         """Book a client's seats in an event and return the record. Not idempotent: sent twice, it books twice.
 
         Operation: ``POST …/activities/{event_id}/records`` or ``POST …/events/{event_id}/appointments``.
@@ -161,11 +164,11 @@ class AppointmentCalls(Calls):
         :raises AltegioOutcomeUnknownError: the answer was lost; look before sending it again.
         """
         body = self.appointment_body(appointment)
-        return self._one("create_event_appointment", location_id, body=body, event_id=event_id)
+        return cast("Appointment", self._one("create_event_appointment", location_id, body=body, event_id=event_id))
 
     def update_event_appointment(
         self, location_id: int, event_id: int, record_id: int, changes: Mapping[str, Any]
-    ) -> Row:
+    ) -> Appointment:
         """Change an appointment and return it. ``locations`` only.
 
         Sent twice it is the same, but for ``attendance_good_items``, of which the portal does not say that they
@@ -180,7 +183,8 @@ class AppointmentCalls(Calls):
         """
         self._family.route("update_event_appointment")
         body = checked_change(changes)
-        return self._one("update_event_appointment", location_id, body=body, event_id=event_id, record_id=record_id)
+        row = self._one("update_event_appointment", location_id, body=body, event_id=event_id, record_id=record_id)
+        return cast("Appointment", row)
 
     def reschedule_event_appointment(
         self,
@@ -191,7 +195,7 @@ class AppointmentCalls(Calls):
         *,
         with_comer: bool = True,
         clients_count: int | None = None,
-    ) -> Row:
+    ) -> Appointment:
         """Move an appointment to another event and return it. ``locations`` only.
 
         Sent twice it does no more than once: moved already, it is not found in the event that it left.
@@ -209,7 +213,8 @@ class AppointmentCalls(Calls):
         """
         self._family.route("reschedule_event_appointment")
         body = checked_move(to_event_id, with_comer=with_comer, clients_count=clients_count)
-        return self._one("reschedule_event_appointment", location_id, body=body, event_id=event_id, record_id=record_id)
+        row = self._one("reschedule_event_appointment", location_id, body=body, event_id=event_id, record_id=record_id)
+        return cast("Appointment", row)
 
     def delete_appointment(self, location_id: int, appointment_id: int) -> None:
         """Delete an appointment. ``locations`` only. A second time it is not found.
@@ -249,7 +254,7 @@ class AppointmentCalls(Calls):
         page_size: int | None = None,
         concurrency: int = 1,
         clock: LocationClock | None = None,
-    ) -> Iterator[Row]:
+    ) -> Iterator[Appointment]:
         route = LOCATIONS.route("list_appointments")
         path = route.path.format(location_id=checked_id("location_id", location_id))
         clock = clock or LocationClock(checked_zone(self.timezone))
@@ -272,7 +277,7 @@ class AppointmentCalls(Calls):
             start_us=start_us,
         )
         # An appointment is listed in every range that it touches, so cutting the range by time would not part them.
-        return _taking_place(reader.read(None), window, start_us)
+        return cast("Iterator[Appointment]", _taking_place(reader.read(None), window, start_us))
 
 
 def _id_or_none(argument: str, value: int | None) -> int | None:

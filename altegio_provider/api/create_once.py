@@ -12,6 +12,7 @@ from altegio_provider.times import as_instant, load_zone
 
 if TYPE_CHECKING:
     from altegio_provider.api.client import AltegioClient
+    from altegio_provider.api.types import Event
 
 __all__ = ["create_event_once"]
 
@@ -27,7 +28,7 @@ def create_event_once(
     *,
     settle_seconds: float = _SETTLE_SECONDS,
     sleep: Callable[[float], None] = wait,
-) -> dict[str, Any]:
+) -> Event:
     """Create an event; when the answer is lost, look for it before sending it again.
 
     It is looked for by team member, service and start, after a time to settle. What is found was made by the lost
@@ -70,7 +71,7 @@ def _ids_before(client: AltegioClient, location_id: int, body: Mapping[str, Any]
         return None  # a past start under `locations`, for one: it can be created, but not looked for
 
 
-def _alike(client: AltegioClient, location_id: int, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _alike(client: AltegioClient, location_id: int, body: Mapping[str, Any]) -> list[Event]:
     start = as_instant(body["date"], load_zone(client.timezone))
     return list(
         client.list_activities(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from altegio_provider.api.arguments import (
     checked_count,
@@ -21,6 +21,7 @@ from altegio_provider.api.event_body import checked_event
 from altegio_provider.api.paging import PageReader, Window
 from altegio_provider.api.routes import ActivityFilter, Page, PageSpan, Row
 from altegio_provider.api.rows import page_of
+from altegio_provider.api.types import Event
 from altegio_provider.times import LocationClock, wall_text, wall_window
 
 __all__ = ["EventCalls"]
@@ -47,7 +48,7 @@ class EventCalls(Calls):
         page_size: int | None = None,
         concurrency: int = 4,
         timezone: str | None = None,
-    ) -> Iterator[Row]:
+    ) -> Iterator[Event]:
         """Yield the activities of a location that start in ``[date_from, date_to)``, each exactly once.
 
         Rows may be created and deleted meanwhile; :mod:`~altegio_provider.api.paging` says what is guaranteed.
@@ -100,14 +101,14 @@ class EventCalls(Calls):
             concurrency=checked_count("concurrency", concurrency) or 1,
             start_us=start_us,
         )
-        return _within(reader.read(window), window, clock)
+        return cast("Iterator[Event]", _within(reader.read(window), window, clock))
 
     @property
     def lists_from(self) -> datetime | None:
         """The earliest start that a list which is asked for now tells, in UTC; ``None``: any."""
         return None if self._family.lists_the_past else self._now() + _NOW_LEAD
 
-    def get_event(self, location_id: int, event_id: int, *, joined: bool = False) -> Row:
+    def get_event(self, location_id: int, event_id: int, *, joined: bool = False) -> Event:
         """Return one event in the flat row shape; a deleted one still answers.
 
         Operation: ``GET …/activities/{event_id}`` or ``GET …/events/{event_id}``.
@@ -121,9 +122,9 @@ class EventCalls(Calls):
         if any(name in event for name in includes):
             # The server joins what is asked for; what an event has none of, it may leave out.
             event.update({name: [] for name in _LISTED if name not in event})
-        return event
+        return cast("Event", event)
 
-    def create_event(self, location_id: int, event: Mapping[str, Any]) -> Row:
+    def create_event(self, location_id: int, event: Mapping[str, Any]) -> Event:
         """Create an event and return it. The API has no idempotency key: sent twice, it is there twice.
 
         Operation: ``POST …/activities`` or ``POST …/events``.
@@ -134,9 +135,9 @@ class EventCalls(Calls):
         :raises AltegioConflictError: the team member or a resource is busy, and ``force`` was not given.
         :raises AltegioOutcomeUnknownError: the answer was lost; look before sending it again.
         """
-        return self._one("create_event", location_id, body=self.event_body(event))
+        return cast("Event", self._one("create_event", location_id, body=self.event_body(event)))
 
-    def update_event(self, location_id: int, event_id: int, event: Mapping[str, Any]) -> Row:
+    def update_event(self, location_id: int, event_id: int, event: Mapping[str, Any]) -> Event:
         """Replace an event whole and return it.
 
         Operation: ``PUT …/activities/{event_id}`` or ``PUT …/events/{event_id}``.
@@ -144,7 +145,7 @@ class EventCalls(Calls):
         :param event: every field, in the API's names; what is left out is not kept.
         """
         body = self.event_body(event, is_replacement=True)
-        return self._one("update_event", location_id, body=body, event_id=event_id)
+        return cast("Event", self._one("update_event", location_id, body=body, event_id=event_id))
 
     def delete_event(self, location_id: int, event_id: int) -> None:
         """Delete an event (softly: it can still be read, and lists leave it out).

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from altegio_provider.api.errors import AltegioError, AltegioNotFoundError, AltegioOutcomeUnknownError
 from altegio_provider.api.retry import wait
 
 if TYPE_CHECKING:
     from altegio_provider.api.client import AltegioClient
+    from altegio_provider.api.types import Appointment
 
 __all__ = ["delete_until_gone", "move_until_seen", "repeat_until_answered"]
 
@@ -84,7 +85,7 @@ def move_until_seen(
     clients_count: int | None = None,
     settle_seconds: float = _SETTLE_SECONDS,
     sleep: Callable[[float], None] = wait,
-) -> dict[str, Any]:
+) -> Appointment:
     """Move an appointment to another event; when the answer is lost, look for it there before it is moved again.
 
     The arguments are those of :meth:`AltegioClient.reschedule_event_appointment`.

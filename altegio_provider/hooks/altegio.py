@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from altegio_provider.api.client import AltegioClient
+    from altegio_provider.api.types import Appointment, Event
     from altegio_provider.connection import ConnectionSettings
 
 __all__ = ["AltegioHook"]
@@ -97,19 +98,19 @@ class AltegioHook(BaseHook):
 
     def list_activities(
         self, location_id: int | None, date_from: datetime | str, date_to: datetime | str, **options: Any
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Event]:
         """Yield activities as flat dicts: :meth:`AltegioClient.list_activities`, with the same options."""
         return self.get_conn().list_activities(self.location_id(location_id), date_from, date_to, **options)
 
-    def get_event(self, location_id: int | None, event_id: int, **options: Any) -> dict[str, Any]:
+    def get_event(self, location_id: int | None, event_id: int, **options: Any) -> Event:
         """Return one event: :meth:`AltegioClient.get_event`, with the same options."""
         return self.get_conn().get_event(self.location_id(location_id), event_id, **options)
 
-    def create_event(self, location_id: int | None, event: Mapping[str, Any]) -> dict[str, Any]:
+    def create_event(self, location_id: int | None, event: Mapping[str, Any]) -> Event:
         """Create an event: :meth:`AltegioClient.create_event`."""
         return self.get_conn().create_event(self.location_id(location_id), event)
 
-    def update_event(self, location_id: int | None, event_id: int, event: Mapping[str, Any]) -> dict[str, Any]:
+    def update_event(self, location_id: int | None, event_id: int, event: Mapping[str, Any]) -> Event:
         """Replace an event: :meth:`AltegioClient.update_event`."""
         return self.get_conn().update_event(self.location_id(location_id), event_id, event)
 
@@ -119,42 +120,42 @@ class AltegioHook(BaseHook):
 
     def create_event_appointment(
         self, location_id: int | None, event_id: int, appointment: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    ) -> Appointment:
         """Book a client: :meth:`AltegioClient.create_event_appointment`."""
         return self.get_conn().create_event_appointment(self.location_id(location_id), event_id, appointment)
 
-    def list_appointments(self, location_id: int | None = None, **options: Any) -> Iterator[dict[str, Any]]:
+    def list_appointments(self, location_id: int | None = None, **options: Any) -> Iterator[Appointment]:
         """Yield appointments as flat dicts: :meth:`AltegioClient.list_appointments`, with the same options."""
         return self.get_conn().list_appointments(self.location_id(location_id), **options)
 
-    def event_appointments(self, location_id: int | None, event_id: int, **options: Any) -> Iterator[dict[str, Any]]:
+    def event_appointments(self, location_id: int | None, event_id: int, **options: Any) -> Iterator[Appointment]:
         """Yield an event's appointments under either family: :meth:`AltegioClient.event_appointments`."""
         return self.get_conn().event_appointments(self.location_id(location_id), event_id, **options)
 
     def client_appointments_between(
         self, location_id: int | None, date_from: datetime | str, date_to: datetime | str, **options: Any
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Appointment]:
         """Yield the appointments of a time under either family: :meth:`AltegioClient.client_appointments_between`."""
         location = self.location_id(location_id)
         return self.get_conn().client_appointments_between(location, date_from, date_to, **options)
 
     def appointments_starting_between(
         self, location_id: int | None, date_from: datetime | str, date_to: datetime | str, **options: Any
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Appointment]:
         """Yield what starts in a time, either family: :meth:`AltegioClient.appointments_starting_between`."""
         location = self.location_id(location_id)
         return self.get_conn().appointments_starting_between(location, date_from, date_to, **options)
 
     def update_event_appointment(
         self, location_id: int | None, event_id: int, record_id: int, changes: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    ) -> Appointment:
         """Change an appointment: :meth:`AltegioClient.update_event_appointment`."""
         location = self.location_id(location_id)
         return self.get_conn().update_event_appointment(location, event_id, record_id, changes)
 
     def reschedule_event_appointment(
         self, location_id: int | None, event_id: int, record_id: int, to_event_id: int, **options: Any
-    ) -> dict[str, Any]:
+    ) -> Appointment:
         """Move an appointment: :meth:`AltegioClient.reschedule_event_appointment`, with the same options."""
         location = self.location_id(location_id)
         return self.get_conn().reschedule_event_appointment(location, event_id, record_id, to_event_id, **options)

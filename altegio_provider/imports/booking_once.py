@@ -20,6 +20,7 @@ from altegio_provider.api.errors import (
     AltegioValidationError,
 )
 from altegio_provider.api.retry import wait
+from altegio_provider.api.types import Appointment
 from altegio_provider.imports.lookup import EventFinder
 from altegio_provider.imports.matching import Absent, Found, Undecided, Verdict
 from altegio_provider.imports.search import look_for, sought_in
@@ -43,7 +44,7 @@ def book_once(
     *,
     settle_seconds: float = SETTLE_SECONDS,
     sleep: Callable[[float], None] = wait,
-) -> dict[str, Any]:
+) -> Appointment:
     """Book a client into an event and return the record; when the answer is lost, look for it before it is sent again.
 
     The appointments that the event has are read first, so that an older one of the same client is not taken for this
@@ -84,7 +85,7 @@ def book_once(
     raise lost
 
 
-def _named(record: dict[str, Any]) -> dict[str, Any]:
+def _named(record: Appointment) -> Appointment:
     if not isinstance(record.get("id"), int):
         raise AltegioResponseOutcomeUnknownError("the answer names no appointment.", method="POST")
     return record

@@ -136,7 +136,7 @@ class EventFinder:
             )
 
 
-def _nested(row: dict[str, Any], name: str) -> dict[str, Any]:
+def _nested(row: Mapping[str, Any], name: str) -> dict[str, Any]:
     value = row.get(name)
     return value if isinstance(value, dict) else {}
 

@@ -12,6 +12,7 @@ from altegio_provider.operators.bulk import AltegioCreateAppointmentsOperator
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from altegio_provider.api.types import Appointment
     from altegio_provider.hooks.altegio import AltegioHook
 
 __all__ = [
@@ -148,7 +149,7 @@ class AltegioUpdateAppointmentOperator(_RecordOperator):
 
         event_id, record_id = as_number(self.event_id), as_number(self.record_id)
 
-        def change() -> dict[str, Any]:
+        def change() -> Appointment:
             return hook.update_event_appointment(location_id, event_id, record_id, self.changes)
 
         if isinstance(self.changes, Mapping) and self.changes.get("attendance_good_items"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +112,7 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
             return Reading(rows, conversion)
         earlier = dataset.earlier(*window)
 
-        def listed() -> Iterator[dict[str, Any]]:
+        def listed() -> Iterator[Mapping[str, Any]]:
             yield from rows
             # Where the past is not listed, a class that began while this was read is not gone.
             earlier.told_from = client.lists_from or window.start
@@ -136,7 +136,7 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
         events = BookedEvents(client, dataset.location_id, *window, spool=spool, **options)
         notes = {"source": "history", "lacks": _LACKS, "not_found": 0}
 
-        def booked() -> Iterator[dict[str, Any]]:
+        def booked() -> Iterator[Mapping[str, Any]]:
             with spool:
                 yield from events.rows()
             events.warn(self.log)
