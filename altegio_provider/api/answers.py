@@ -35,6 +35,8 @@ __all__ = ["bad_answer", "no_answer", "read_answer", "retry_after_seconds"]
 _NO_JSON = object()
 #: Bytes of a body that are looked at for an error's text.
 _LEGIBLE = 4096
+#: More complaints than these are not kept; a request has fewer fields.
+_MOST_COMPLAINTS = 100
 _AUTH_ADVICE = {
     401: (
         "Check the partner token (the connection's password) and the user token; "
@@ -150,7 +152,7 @@ def _read(body: bytes) -> Any:
 
 
 def _beginning(body: bytes, secrets: tuple[str, ...]) -> str:
-    return redact(body[:_LEGIBLE].decode("utf-8", "replace"), secrets)
+    return redact(body[:_LEGIBLE].decode("utf-8", "replace"), secrets, was_cut=len(body) > _LEGIBLE)
 
 
 def retry_after_seconds(value: str | None, now: float) -> float | None:
@@ -184,7 +186,7 @@ def _complaint(document: Any, secrets: tuple[str, ...]) -> tuple[str | None, dic
         message = complaints["message"]
         complaints = {field: text for field, text in complaints.items() if field not in ("message", "code")}
     errors: dict[str, list[str]] = {}
-    for field, text in _pairs(complaints):
+    for field, text in _pairs(complaints)[:_MOST_COMPLAINTS]:
         errors.setdefault(redact(field, secrets), []).append(redact(text, secrets))
     return (redact(message, secrets) if isinstance(message, str) else None), errors
 

@@ -22,7 +22,7 @@ from altegio_provider.api.errors import (
 from altegio_provider.api.pacing import PacedAdapter
 from altegio_provider.api.privacy import Secret, forgetful
 from altegio_provider.api.rate_limit import Limiter
-from altegio_provider.api.redaction import personal_texts, redact
+from altegio_provider.api.redaction import personal_texts, without
 from altegio_provider.api.retry import RetryPolicy
 from altegio_provider.api.settings import checked_flag, checked_timeout, checked_token, checked_url, checked_verify
 from altegio_provider.api.targets import is_loopback, origin_of, origin_or_none, redirect_target
@@ -223,7 +223,7 @@ class Transport:
         if target is None or origin is None:
             raise _astray(method, path, answer.status, "it redirects to an address that cannot be followed")
         if origin != self._origin:
-            where = redact(str(origin), secrets)
+            where = without(str(origin), secrets)
             reason = f"it redirects to another server, {where}, which must not see the tokens"
             raise _astray(method, path, answer.status, reason)
         if method != "GET":

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import json
 import logging
 import pickle
 import string
 import time
 import traceback
+import unicodedata
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -163,11 +166,16 @@ def test_a_text_that_is_cut_shows_no_half_of_a_phone_or_an_email(pieces, cap) ->
         '"name' * 20_000,
         '"name":"' + "\\" * 99_999,
         "user " * 20_000,
+        "\\u" * 50_000,
+        "&amp;" * 20_000,
+        "%25" * 30_000,
+        "17 may " * 20_000,
+        "1_" * 50_000,
     ],
 )
 def test_a_hostile_body_takes_no_time(text) -> None:
     started = time.process_time()
-    redact(text, ("secret-secret",))
+    redact(text, ("secret-secret", "1990-05-17", "+13155550175", "two words of a comment " * 200))
     assert time.process_time() - started < 0.5
 
 
@@ -186,10 +194,165 @@ def test_what_a_booking_says_of_people_is_known() -> None:
         },
         "comer": {"name": "Tom"},
         "labels": [1],
-        "comment": "not of a person",
+        "comment": "Her dog comes too",
+        "clients_count": 1,
+        "some_new_field": {"deep": ["inside", 13155550176]},
     }
-    assert set(personal_texts(body)) == {"Vera Maria", "Vera", "Maria", "Brown", "+13155550175", "tall", "Tom"}
+    client = {"Vera Maria", "Vera", "Maria", "Brown", "+13155550175", "tall", "Tom"}
+    assert set(personal_texts(body)) == {*client, "Her dog comes too", "inside", "13155550176"}
     assert personal_texts(None) == personal_texts({"client": None}) == ()
+
+
+def as_html(text: str) -> str:
+    return "".join(f"&#{ord(character)};" for character in text)
+
+
+def as_named_html(text: str) -> str:
+    return html.escape(text).replace("ë", "&euml;").replace("+", "&plus;")
+
+
+def as_json(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def every_character_escaped(text: str) -> str:
+    return "".join(f"\\u{ord(character):04X}" if ord(character) < 0x10000 else character for character in text)
+
+
+def as_percent(text: str) -> str:
+    return "".join(f"%{byte:02x}" for byte in text.encode())
+
+
+def in_full_width(text: str) -> str:
+    return "".join(chr(ord(character) + 0xFEE0) if "!" <= character <= "~" else character for character in text)
+
+
+def with_invisible_characters(text: str) -> str:
+    return "\u200b".join(text)
+
+
+FORMS = {
+    "as it is": str,
+    "capitals": str.upper,
+    "small": str.lower,
+    "decomposed": lambda text: unicodedata.normalize("NFD", text),
+    "composed": lambda text: unicodedata.normalize("NFC", text),
+    "full width": in_full_width,
+    "invisible characters": with_invisible_characters,
+    "HTML": as_html,
+    "HTML by name": as_named_html,
+    "JSON": as_json,
+    "JSON, every character": every_character_escaped,
+    "percent": as_percent,
+    "URL": quote,
+    "URL, twice": lambda text: quote(quote(text, safe="")),
+    "HTML of JSON": lambda text: html.escape(as_json(text)),
+    "URL of HTML": lambda text: quote(as_html(text)),
+    "a line for each word": lambda text: text.replace(" ", "\n  "),
+}
+OWN = {
+    "name": "Zoë O'Neill",
+    "cyrillic": "Вера Ёлкина",
+    "surname": "Al",
+    "phone": "+13155550175",
+    "national_id": "150590-12345",
+    "email": "zoë.o'neill+x@example.com",
+    "comment": 'Allergic to "nuts" & <pollen>, her sister Ines pays',
+    "token": PARTNER,
+}
+SENTENCES = ["{}", "The value {} is taken.", '{{"x": "{}"}}', "<p>{}</p>", "x={}&y=1", "field '{}': no"]
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("field", OWN)
+def test_what_was_sent_does_not_come_back_in_any_form(field, form, sentence) -> None:
+    text = sentence.format(FORMS[form](OWN[field]))
+    assert compared(sentence.format("***")) == compared(redact(text, (*personal_texts(OWN), PARTNER)))
+
+
+def compared(text: str) -> str:
+    """What is left of a sentence, by its letters: quotes and brackets of an escaped value may stay or go."""
+    letters = (character for character in text.lower() if character.isalnum() or character == "*")
+    return "".join(letters).replace("******", "***")
+
+
+GROUPINGS = ["+1 (315) 555-01-75", "(315) 555-0175", "315.555.0175", "3155550175", "315/555/0175", "315_555_0175"]
+GROUPINGS += ["5550175", "555-0175", "555 01 75", "0013155550175", "8 (315) 555 01 75", "٣١٥٥٥٥٠١٧٥", "+1315555***"]
+
+
+@pytest.mark.parametrize("written", GROUPINGS)
+def test_a_phone_is_known_by_its_last_digits_however_they_are_grouped(written) -> None:
+    body = {"client": {"phone": "+13155550175"}}
+    shown = redact(f"client {written} exists, code 40017", personal_texts(body))
+    left = "".join(character for character in shown if character.isdecimal())
+    assert left in ("40017", "840017", "0040017", "00140017")
+    assert shown.endswith("exists, code 40017")
+
+
+BIRTHDAYS = ["1990-05-17", "17.05.1990", "17/05/1990", "05/17/1990", "05-17-1990", "1990/05/17", "17.5.90", "5/17/90"]
+BIRTHDAYS += ["19900517", "17051990", "17 May 1990", "May 17, 1990", "17th of May, 1990", "17 de mayo de 1990"]
+BIRTHDAYS += ["17 мая 1990", "1990 May 17", "1990, 17 May", "1990. 05. 17", "1990-05-17T00:00:00+03:00", "1990-5-17"]
+
+
+@pytest.mark.parametrize("written", BIRTHDAYS)
+def test_a_birthday_is_known_in_any_order(written) -> None:
+    shown = redact(f"born {written}, too young", personal_texts({"client": {"birthday": "1990-05-17"}}))
+    for part in ("1990", "17", "May", "mayo", "мая", "90"):
+        assert part not in shown
+    assert "too young" in shown
+
+
+def test_a_comment_that_comes_back_cut_short_is_known() -> None:
+    comment = "Allergic to nuts, her sister Ines pays, call her husband Tom first"
+    body = {"attendance_service_item": {"cost_per_unit": 5}, "comment": comment}
+    said = "comment: may have 40 characters, not 'Allergic to nuts, her sister Ines pays, cal...'"
+    assert redact(said, personal_texts(body)) == "comment: may have 40 characters, not '***...'"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"comment": "Ines pays"},
+        {"records": [{"name": "Ines", "phone": "13155550175"}]},
+        {"reschedule_activity_id": 5, "comment": "Ines pays"},
+        {"client": {"custom_field_values": [{"code": "x", "value": ["Ines"]}]}},
+        {"staff_id": 1, "instructions": "Ask Ines", "date": "2026-11-20 18:00:00"},
+        {"a_field_of_tomorrow": {"who": "Ines"}},
+    ],
+)
+def test_what_any_body_says_is_known(server, new_transport, body) -> None:
+    said = next(text for text in personal_texts(body) if "Ines" in text)
+    complaint = {"message": f"no: {said}", "errors": {said: [said.upper()]}}
+    server.otherwise = answer(422, {"success": False, "meta": complaint})
+    with pytest.raises(AltegioError) as caught:
+        new_transport(server.url).request("PUT", "/locations/7/events/1/appointments/5", body=body)
+    assert "ines" not in str(caught.value).lower() + str(caught.value.body).lower()
+
+
+def test_ids_and_times_that_were_sent_stay_legible() -> None:
+    body = {"staff_id": 1234567, "date": "2026-11-20 18:00:00", "length": 86400, "color": "#9c27b0", "labels": [123456]}
+    text = "team member 1234567 is busy on 2026-11-20 18:00:00; 86400 is too long; #9c27b0; label 123456"
+    assert redact(text, personal_texts(body)) == text
+
+
+@given(st.text(max_size=400))
+def test_whatever_the_api_says_is_one_printable_line(text) -> None:
+    shown = redact(text, ("Vera",))
+    assert all(character.isprintable() or unicodedata.category(character) in ("Zs", "Co", "Cn") for character in shown)
+    assert len(shown.splitlines()) <= 1
+
+
+@pytest.mark.parametrize(
+    "text", ["a\r\n2026-11-20 ERROR forged", "\x1b[31mred\x1b[0m", "&#27;[2J", "%1b]0;title%07", "\\u001b[1m"]
+)
+def test_a_text_cannot_forge_a_log_line_or_steer_a_terminal(server, client, text) -> None:
+    server.otherwise = answer(422, {"success": False, "meta": {"message": text, "errors": {text: [text]}}})
+    with pytest.raises(AltegioError) as caught:
+        client.get_event(7, 1)
+    error = caught.value
+    texts = [str(error), str(error.body), str(error.message), *error.errors, *next(iter(error.errors.values()))]
+    assert "".join(texts).isprintable()
 
 
 SECRETS = (PARTNER, USER, "13155550175", "5550175", "vera.brown", "example.com", "Vera", "Brown", "Вера")
