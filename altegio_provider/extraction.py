@@ -6,6 +6,7 @@ Imported when a task runs, never when a DAG is parsed.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.api.privacy import Secret
 from altegio_provider.collector import few_collections
 from altegio_provider.compat import Asset, BaseHook, ObjectStoragePath, mask_secret
 from altegio_provider.frames import frame_transform
@@ -31,6 +33,7 @@ __all__ = [
     "Window",
     "extract",
     "flag_of",
+    "has_password",
     "ids_of",
     "number_of",
     "pseudonyms_of",
@@ -40,6 +43,7 @@ __all__ = [
 ]
 
 _PROGRESS_SECONDS = 5.0
+_PASSWORD = re.compile(r"://[^/@]*:[^@]*@")
 
 
 class Window(NamedTuple):
@@ -90,10 +94,22 @@ def storage_path(output_path: str) -> ObjectStoragePath:
     """
     if not isinstance(output_path, str) or not output_path.strip():
         raise _wrong("output_path", "is empty")
+    if has_password(output_path):
+        raise _wrong(
+            "output_path",
+            "has a password in it, which Airflow would keep and show",
+            "Put it into a connection, and name that: s3://my_connection@bucket/folder.",
+        )
     try:
         return ObjectStoragePath(output_path)
     except (ValueError, ImportError) as error:
-        raise _wrong("output_path", f"cannot be opened ({error})") from error
+        kind = type(error).__name__
+    raise _wrong("output_path", f"cannot be opened ({kind}): no library for such a URL is installed, or there is none")
+
+
+def has_password(url: str) -> bool:
+    """Whether a URL carries a password, as ``scheme://user:password@host`` does."""
+    return _PASSWORD.search(url) is not None
 
 
 def ids_of(argument: str, value: Any) -> list[int] | None:
@@ -167,16 +183,18 @@ def pseudonyms_of(conn_id: str) -> Pseudonyms:
 
     :raises AltegioValidationError: it has none, or one that is too short.
     """
-    key = BaseHook.get_connection(conn_id).password or ""
-    mask_secret(key)
+    key = Secret(BaseHook.get_connection(conn_id).password or "")
+    mask_secret(key.reveal())
     try:
-        return Pseudonyms(key.encode())
+        return Pseudonyms(key.reveal().encode())
     except ValueError as error:
-        raise AltegioValidationError(
-            f"the connection {conn_id!r} holds no key to hash with: its password is missing or too short.",
-            errors={"hash_key_conn_id": [str(error)]},
-            hint="Make one with `openssl rand -hex 32`, and keep it: with another key the hashes join no more.",
-        ) from None
+        fault = str(error)
+    # Not in the block above: the frames of what was caught hold the key.
+    raise AltegioValidationError(
+        f"the connection {conn_id!r} holds no key to hash with: its password is missing or too short.",
+        errors={"hash_key_conn_id": [fault]},
+        hint="Make one with `openssl rand -hex 32`, and keep it: with another key the hashes join no more.",
+    )
 
 
 def extract(

@@ -15,6 +15,8 @@ from typing import Any
 
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.compat import AirflowException, AirflowFailException, BaseHook, ObjectStoragePath
+from altegio_provider.extraction import has_password
+from altegio_provider.imports.model import ImportFileError
 from altegio_provider.imports.runner import Halt
 from altegio_provider.imports.source import RowSource, open_source, rows_source
 from altegio_provider.imports.spool import Status
@@ -44,6 +46,11 @@ def source_of(source: Any, *, format: str | None, delimiter: str | None, encodin
     :raises ImportFileError: it cannot be taken.
     """
     if isinstance(source, str) and "://" in source:
+        if has_password(source):
+            raise ImportFileError(
+                "source has a password in its URL, which Airflow would keep and show. Put it into a connection, and "
+                "name that: s3://my_connection@bucket/clients.csv."
+            )
         source = ObjectStoragePath(source)
     return open_source(source, format=format, delimiter=delimiter, encoding=encoding)
 

@@ -13,6 +13,7 @@ from altegio_provider.api.arguments import checked_count, checked_id, checked_pa
 from altegio_provider.api.calls import Calls
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.paging import PageReader, Window
+from altegio_provider.api.privacy import forgetful
 from altegio_provider.api.routes import LOCATIONS, Page, PageSpan, Query, Row
 from altegio_provider.api.rows import page_of
 from altegio_provider.api.types import Appointment
@@ -45,6 +46,7 @@ class _Filter:
 class AppointmentCalls(Calls):
     """Book, list, change, move and delete appointments."""
 
+    @forgetful
     def list_appointments(
         self,
         location_id: int,
@@ -150,8 +152,9 @@ class AppointmentCalls(Calls):
         asked = Window(start - timedelta(seconds=1), end)
         rows = self._appointments(location_id, _Filter(), asked, include, page_size, concurrency, clock)
         first, behind = (round(moment.timestamp() * 1e6) for moment in (start, end))
-        return (row for row in rows if (at := clock.start_of(row)) is None or first <= at.instant_us < behind)
+        return _starting(rows, clock, first, behind)
 
+    @forgetful
     def create_event_appointment(self, location_id: int, event_id: int, appointment: Mapping[str, Any]) -> Appointment:
         """Book a client's seats in an event and return the record. Not idempotent: sent twice, it books twice.
 
@@ -166,6 +169,7 @@ class AppointmentCalls(Calls):
         body = self.appointment_body(appointment)
         return cast("Appointment", self._one("create_event_appointment", location_id, body=body, event_id=event_id))
 
+    @forgetful
     def update_event_appointment(
         self, location_id: int, event_id: int, record_id: int, changes: Mapping[str, Any]
     ) -> Appointment:
@@ -186,6 +190,7 @@ class AppointmentCalls(Calls):
         row = self._one("update_event_appointment", location_id, body=body, event_id=event_id, record_id=record_id)
         return cast("Appointment", row)
 
+    @forgetful
     def reschedule_event_appointment(
         self,
         location_id: int,
@@ -216,6 +221,7 @@ class AppointmentCalls(Calls):
         row = self._one("reschedule_event_appointment", location_id, body=body, event_id=event_id, record_id=record_id)
         return cast("Appointment", row)
 
+    @forgetful
     def delete_appointment(self, location_id: int, appointment_id: int) -> None:
         """Delete an appointment. ``locations`` only. A second time it is not found.
 
@@ -226,6 +232,7 @@ class AppointmentCalls(Calls):
         """
         self._call("delete_appointment", location_id, appointment_id=appointment_id)
 
+    @forgetful
     def appointment_body(self, appointment: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is sent for a booking, checked by the rules of the family in use.
 
@@ -280,6 +287,14 @@ class AppointmentCalls(Calls):
         return cast("Iterator[Appointment]", _taking_place(reader.read(None), window, start_us))
 
 
+@forgetful
+def _starting(rows: Iterator[Appointment], clock: LocationClock, first: int, behind: int) -> Iterator[Appointment]:
+    for row in rows:
+        at = clock.start_of(row)
+        if at is None or first <= at.instant_us < behind:
+            yield row
+
+
 def _id_or_none(argument: str, value: int | None) -> int | None:
     return None if value is None else checked_id(argument, value)
 
@@ -292,6 +307,7 @@ def _included(names: Sequence[str]) -> Query:
     return [("include", name) for name in names]
 
 
+@forgetful
 def _taking_place(
     pages: Iterator[list[Row]], window: Window | None, start_us: Callable[[Row], int | None]
 ) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from altegio_provider.api.appointment_calls import AppointmentCalls
 from altegio_provider.api.arguments import checked_zone
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.event_calls import EventCalls
-from altegio_provider.api.privacy import Secret
+from altegio_provider.api.privacy import Secret, forgetful
 from altegio_provider.api.rate_limit import Limiter, windows_of
 from altegio_provider.api.rate_logs import open_place_log
 from altegio_provider.api.retry import RetryPolicy
@@ -45,6 +45,7 @@ class AltegioClient(EventCalls, AppointmentCalls):
     :raises AltegioValidationError: an argument cannot be right, with its name in the text.
     """
 
+    @forgetful
     def __init__(
         self,
         base_url: str,
@@ -62,7 +63,6 @@ class AltegioClient(EventCalls, AppointmentCalls):
         retry: RetryPolicy | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        # What shows the variables of an error's frames shall not show the tokens.
         partner_token, user_token = Secret(partner_token), Secret(user_token)
         rate_limit_url = Secret(rate_limit_url) if rate_limit_url else None
         family = family_named(route_family)

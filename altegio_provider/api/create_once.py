@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from altegio_provider.api.errors import AltegioConflictError, AltegioError, AltegioOutcomeUnknownError
+from altegio_provider.api.privacy import forgetful
 from altegio_provider.api.retry import wait
 from altegio_provider.times import as_instant, load_zone
 
@@ -21,6 +22,7 @@ _SETTLE_SECONDS = 20.0
 _ATTEMPTS = 3
 
 
+@forgetful
 def create_event_once(
     client: AltegioClient,
     location_id: int,

@@ -19,6 +19,7 @@ from altegio_provider.api.calls import Calls
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.event_body import checked_event
 from altegio_provider.api.paging import PageReader, Window
+from altegio_provider.api.privacy import forgetful
 from altegio_provider.api.routes import ActivityFilter, Page, PageSpan, Row
 from altegio_provider.api.rows import page_of
 from altegio_provider.api.types import Event
@@ -35,6 +36,7 @@ _NOW_LEAD = timedelta(seconds=2)
 class EventCalls(Calls):
     """List, read, create, replace and delete events."""
 
+    @forgetful
     def list_activities(
         self,
         location_id: int,
@@ -108,6 +110,7 @@ class EventCalls(Calls):
         """The earliest start that a list which is asked for now tells, in UTC; ``None``: any."""
         return None if self._family.lists_the_past else self._now() + _NOW_LEAD
 
+    @forgetful
     def get_event(self, location_id: int, event_id: int, *, joined: bool = False) -> Event:
         """Return one event in the flat row shape; a deleted one still answers.
 
@@ -124,6 +127,7 @@ class EventCalls(Calls):
             event.update({name: [] for name in _LISTED if name not in event})
         return cast("Event", event)
 
+    @forgetful
     def create_event(self, location_id: int, event: Mapping[str, Any]) -> Event:
         """Create an event and return it. The API has no idempotency key: sent twice, it is there twice.
 
@@ -137,6 +141,7 @@ class EventCalls(Calls):
         """
         return cast("Event", self._one("create_event", location_id, body=self.event_body(event)))
 
+    @forgetful
     def update_event(self, location_id: int, event_id: int, event: Mapping[str, Any]) -> Event:
         """Replace an event whole and return it.
 
@@ -147,6 +152,7 @@ class EventCalls(Calls):
         body = self.event_body(event, is_replacement=True)
         return cast("Event", self._one("update_event", location_id, body=body, event_id=event_id))
 
+    @forgetful
     def delete_event(self, location_id: int, event_id: int) -> None:
         """Delete an event (softly: it can still be read, and lists leave it out).
 
@@ -154,6 +160,7 @@ class EventCalls(Calls):
         """
         self._call("delete_event", location_id, event_id=event_id)
 
+    @forgetful
     def event_body(self, event: Mapping[str, Any], *, is_replacement: bool = False) -> dict[str, Any]:
         """Return what is sent for an event, checked by the rules of the family in use.
 
@@ -182,6 +189,7 @@ class EventCalls(Calls):
 _LISTED = ("labels", "resource_instances")
 
 
+@forgetful
 def _within(pages: Iterator[list[Row]], window: Window, clock: LocationClock) -> Iterator[Row]:
     """Keep the rows that start in the window; one that does not say when is kept: the server put it here."""
     first, behind = (round(moment.timestamp() * 1e6) for moment in window)

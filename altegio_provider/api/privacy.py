@@ -9,7 +9,8 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from inspect import isgeneratorfunction
+from typing import Any, ParamSpec, TypeVar
 
 __all__ = ["Secret", "forget_variables", "forgetful"]
 
@@ -77,10 +78,12 @@ def forget_variables(error: BaseException) -> None:
 
 
 def forgetful(function: Callable[P, T]) -> Callable[P, T]:
-    """Let no error that leaves this function take local variables or arguments along.
+    """Let no error that leaves this function, or generator, take local variables or arguments along.
 
-    For functions that are given tokens or people's data.
+    For functions that are given tokens or people's data, or read them.
     """
+    if isgeneratorfunction(function):
+        return _forgetful_generator(function)
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -88,6 +91,21 @@ def forgetful(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **kwargs)
         except BaseException as error:
             del args, kwargs
+            forget_variables(error)
+            raise
+
+    return call
+
+
+def _forgetful_generator(function: Callable[P, Any]) -> Callable[P, Any]:
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Any:
+        values = function(*args, **kwargs)
+        del args, kwargs
+        try:
+            yield from values
+        except BaseException as error:
+            del values
             forget_variables(error)
             raise
 

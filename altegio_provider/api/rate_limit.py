@@ -94,7 +94,7 @@ def windows_of(requests_per_second: int | None, requests_per_minute: int | None)
         ("requests_per_minute", requests_per_minute, 60.0, _MINUTE_MARGIN),
     ):
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-            raise ValueError(f"{argument} must be a whole number, or 0 for no limit, not {limit!r}")
+            raise ValueError(f"{argument} must be a whole number, or 0 for no limit")
         if limit:
             windows.append(Rate(limit, seconds + margin))
     return windows

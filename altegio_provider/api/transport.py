@@ -101,6 +101,7 @@ class Transport:
         cannot be sent; or ``verify`` does not name a readable bundle.
     """
 
+    @forgetful
     def __init__(
         self,
         base_url: str,

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from altegio_provider.api.errors import AltegioError, AltegioNotFoundError, AltegioValidationError
+from altegio_provider.api.privacy import forgetful
 from altegio_provider.compat import BaseHook, connection_form, mask_secret
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class AltegioHook(BaseHook):
                 mask_secret(secret)
         return self._settings
 
+    @forgetful
     def get_conn(self) -> AltegioClient:
         """Return the client, the same one each time.
 
@@ -96,42 +98,51 @@ class AltegioHook(BaseHook):
                 "location_id must be a whole number.", errors={"location_id": ["no number"]}, hint=""
             ) from None
 
+    @forgetful
     def list_activities(
         self, location_id: int | None, date_from: datetime | str, date_to: datetime | str, **options: Any
     ) -> Iterator[Event]:
         """Yield activities as flat dicts: :meth:`AltegioClient.list_activities`, with the same options."""
         return self.get_conn().list_activities(self.location_id(location_id), date_from, date_to, **options)
 
+    @forgetful
     def get_event(self, location_id: int | None, event_id: int, **options: Any) -> Event:
         """Return one event: :meth:`AltegioClient.get_event`, with the same options."""
         return self.get_conn().get_event(self.location_id(location_id), event_id, **options)
 
+    @forgetful
     def create_event(self, location_id: int | None, event: Mapping[str, Any]) -> Event:
         """Create an event: :meth:`AltegioClient.create_event`."""
         return self.get_conn().create_event(self.location_id(location_id), event)
 
+    @forgetful
     def update_event(self, location_id: int | None, event_id: int, event: Mapping[str, Any]) -> Event:
         """Replace an event: :meth:`AltegioClient.update_event`."""
         return self.get_conn().update_event(self.location_id(location_id), event_id, event)
 
+    @forgetful
     def delete_event(self, location_id: int | None, event_id: int) -> None:
         """Delete an event: :meth:`AltegioClient.delete_event`."""
         self.get_conn().delete_event(self.location_id(location_id), event_id)
 
+    @forgetful
     def create_event_appointment(
         self, location_id: int | None, event_id: int, appointment: Mapping[str, Any]
     ) -> Appointment:
         """Book a client: :meth:`AltegioClient.create_event_appointment`."""
         return self.get_conn().create_event_appointment(self.location_id(location_id), event_id, appointment)
 
+    @forgetful
     def list_appointments(self, location_id: int | None = None, **options: Any) -> Iterator[Appointment]:
         """Yield appointments as flat dicts: :meth:`AltegioClient.list_appointments`, with the same options."""
         return self.get_conn().list_appointments(self.location_id(location_id), **options)
 
+    @forgetful
     def event_appointments(self, location_id: int | None, event_id: int, **options: Any) -> Iterator[Appointment]:
         """Yield an event's appointments under either family: :meth:`AltegioClient.event_appointments`."""
         return self.get_conn().event_appointments(self.location_id(location_id), event_id, **options)
 
+    @forgetful
     def client_appointments_between(
         self, location_id: int | None, date_from: datetime | str, date_to: datetime | str, **options: Any
     ) -> Iterator[Appointment]:
@@ -139,6 +150,7 @@ class AltegioHook(BaseHook):
         location = self.location_id(location_id)
         return self.get_conn().client_appointments_between(location, date_from, date_to, **options)
 
+    @forgetful
     def appointments_starting_between(
         self, location_id: int | None, date_from: datetime | str, date_to: datetime | str, **options: Any
     ) -> Iterator[Appointment]:
@@ -146,6 +158,7 @@ class AltegioHook(BaseHook):
         location = self.location_id(location_id)
         return self.get_conn().appointments_starting_between(location, date_from, date_to, **options)
 
+    @forgetful
     def update_event_appointment(
         self, location_id: int | None, event_id: int, record_id: int, changes: Mapping[str, Any]
     ) -> Appointment:
@@ -153,6 +166,7 @@ class AltegioHook(BaseHook):
         location = self.location_id(location_id)
         return self.get_conn().update_event_appointment(location, event_id, record_id, changes)
 
+    @forgetful
     def reschedule_event_appointment(
         self, location_id: int | None, event_id: int, record_id: int, to_event_id: int, **options: Any
     ) -> Appointment:
@@ -160,10 +174,12 @@ class AltegioHook(BaseHook):
         location = self.location_id(location_id)
         return self.get_conn().reschedule_event_appointment(location, event_id, record_id, to_event_id, **options)
 
+    @forgetful
     def delete_appointment(self, location_id: int | None, appointment_id: int) -> None:
         """Delete an appointment: :meth:`AltegioClient.delete_appointment`."""
         self.get_conn().delete_appointment(self.location_id(location_id), appointment_id)
 
+    @forgetful
     def get_activities_df(
         self,
         location_id: int | None,
@@ -187,6 +203,7 @@ class AltegioHook(BaseHook):
         batches = list(self._batches(location_id, date_from, date_to, 65_536, options))
         return _frame(pa.Table.from_batches(batches), dtype_backend)
 
+    @forgetful
     def get_activities_df_by_chunks(
         self,
         location_id: int | None,

@@ -19,6 +19,7 @@ from altegio_provider.api.errors import (
     AltegioResponseOutcomeUnknownError,
     AltegioValidationError,
 )
+from altegio_provider.api.privacy import forgetful
 from altegio_provider.api.retry import wait
 from altegio_provider.api.types import Appointment
 from altegio_provider.imports.lookup import EventFinder
@@ -36,6 +37,7 @@ _LOOKS = 3
 _KEY = "the booking"
 
 
+@forgetful
 def book_once(
     client: AltegioClient,
     location_id: int,

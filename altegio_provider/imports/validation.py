@@ -197,13 +197,18 @@ class Validator:
 
     def _check_constants(self) -> None:
         constants = {name: value for name, value in self._columns.constants.items() if not is_blank(value)}
+        if faults := self._faults_of_constants(constants):
+            told = "; ".join(f"{fault.column} {fault.message}" for fault in faults)
+            raise ImportFileError(f"defaults cannot be right: {told}.")
+        if wrong := [name for name in self._empty if name not in _MAY_BE_EMPTY]:
+            raise ImportFileError(f"defaults[{wrong[0]!r}] is empty; leave it out.")
+
+    def _faults_of_constants(self, constants: Mapping[str, Any]) -> list[Fault]:
         try:
             TypedRow.model_validate(constants, context=self._surroundings)
         except ValidationError as error:
-            faults = "; ".join(f"{fault.column} {fault.message}" for fault in self._faults_of(error, constants))
-            raise ImportFileError(f"defaults cannot be right: {faults}.") from None
-        if wrong := [name for name in self._empty if name not in _MAY_BE_EMPTY]:
-            raise ImportFileError(f"defaults[{wrong[0]!r}] is empty; leave it out.")
+            return self._faults_of(error, constants)
+        return []
 
 
 def _cells(count: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from altegio_provider.api.privacy import forgetful
 from altegio_provider.compat import AirflowFailException, BaseOperator
 from altegio_provider.hooks.altegio import AltegioHook
 
@@ -83,6 +84,7 @@ class BulkOperator(BaseOperator):
         self.altegio_conn_id = altegio_conn_id
         self._stop: Stop | None = None
 
+    @forgetful
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, check, send and report; see the class."""
         from altegio_provider import importing

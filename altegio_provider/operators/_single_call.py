@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from altegio_provider.api.privacy import forgetful
 from altegio_provider.compat import BaseOperator
 from altegio_provider.hooks.altegio import AltegioHook
 
@@ -38,6 +39,7 @@ class SingleCallOperator(BaseOperator):
         self.location_id = location_id
         self.altegio_conn_id = altegio_conn_id
 
+    @forgetful
     def execute(self, context: Context) -> Any:  # noqa: ARG002 - Airflow's signature
         """Make the call with a hook that is closed afterwards."""
         from altegio_provider.api.errors import AltegioNotFoundError

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from altegio_provider.api.privacy import forgetful
 from altegio_provider.compat import AirflowSkipException, BaseSensorOperator, PokeReturnValue, conf
 from altegio_provider.hooks.altegio import AltegioHook
 from altegio_provider.waiting import checked_condition
@@ -76,6 +77,7 @@ class AltegioEventSensor(BaseSensorOperator):
         self.max_failures = max_failures
         self.altegio_conn_id = altegio_conn_id
 
+    @forgetful
     def execute(self, context: Context) -> Any:
         """Wait in the worker, or check once and defer to the triggerer."""
         if not self.deferrable:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from altegio_provider.api.privacy import forgetful
 from altegio_provider.compat import BaseOperator
 from altegio_provider.hooks.altegio import AltegioHook
 
@@ -78,6 +79,7 @@ class ToParquetOperator(BaseOperator):
         self.page_size = page_size
         self.altegio_conn_id = altegio_conn_id
 
+    @forgetful
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, convert and write; see the class."""
         from altegio_provider.extraction import extract, storage_path, window_of

@@ -199,6 +199,10 @@ class ScriptedServer:
         """Append actions for the next requests."""
         self._script.extend(actions)
 
+    def unscript(self) -> None:
+        """Forget the actions that no request has come for."""
+        self._script.clear()
+
     def close(self) -> None:
         self._closing.set()
         self._listener.shutdown(socket.SHUT_RDWR)
