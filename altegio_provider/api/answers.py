@@ -7,9 +7,10 @@ is the status and the structure, never a message's text, for messages are locali
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -35,13 +36,16 @@ __all__ = ["bad_answer", "no_answer", "read_answer", "retry_after_seconds"]
 _NO_JSON = object()
 #: Bytes of a body that are looked at for an error's text.
 _LEGIBLE = 4096
-#: More complaints than these are not kept; a request has fewer fields.
+#: More complaints than these are not kept (a request has fewer fields), nor deeper ones, nor more of one.
 _MOST_COMPLAINTS = 100
+_DEEPEST = 8
+_LONGEST_TEXT = 10_000
 _AUTH_ADVICE = {
     401: (
         "Check the partner token (the connection's password) and the user token; "
         "the user token dies when the user's password changes."
     ),
+    407: "The proxy of the environment (HTTP_PROXY, ALL_PROXY) wants a user and a password: put them into its URL.",
     402: "The location's licence has run out; renew it in Altegio.",
     403: "The user has no right to this in that location, or the location's licence has run out.",
 }
@@ -89,6 +93,8 @@ def _document(method: str, path: str, status: int, body: bytes, secrets: tuple[s
     if document is _NO_JSON:
         kind = "HTML" if body.lstrip()[:1] == b"<" else "cut off or no JSON"
         raise bad_answer(method, path, status, f"its body is {kind}", body=_beginning(body, secrets))
+    if _written(document) is None:
+        raise bad_answer(method, path, status, "its body is nested too deep")
     if not isinstance(document, dict):
         raise bad_answer(method, path, status, f"a JSON {type(document).__name__} came where an object belongs")
     hidden = document.get("data")
@@ -116,7 +122,8 @@ def _refusal(
 ) -> AltegioError:
     document = _read(body)
     # Written anew it has no escapes, in which a name or a token could hide.
-    text = _beginning(body if document is _NO_JSON else orjson.dumps(document), secrets)
+    written = body if document is _NO_JSON else _written(document)
+    text = None if written is None else _beginning(written, secrets)
     message, errors = _complaint(document, secrets)
     details: dict[str, Any] = {
         "method": method,
@@ -149,6 +156,14 @@ def _read(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return _NO_JSON
+
+
+def _written(document: Any) -> bytes | None:
+    """Return a document as JSON; ``None`` for one that is nested so deep that code which follows its levels breaks."""
+    try:
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        return None
 
 
 def _beginning(body: bytes, secrets: tuple[str, ...]) -> str:
@@ -186,33 +201,34 @@ def _complaint(document: Any, secrets: tuple[str, ...]) -> tuple[str | None, dic
         message = complaints["message"]
         complaints = {field: text for field, text in complaints.items() if field not in ("message", "code")}
     errors: dict[str, list[str]] = {}
-    for field, text in _pairs(complaints)[:_MOST_COMPLAINTS]:
+    for field, text in islice(_pairs(complaints), _MOST_COMPLAINTS):
         errors.setdefault(redact(field, secrets), []).append(redact(text, secrets))
     return (redact(message, secrets) if isinstance(message, str) else None), errors
 
 
-def _pairs(complaints: Any) -> list[tuple[str, str]]:
+def _pairs(complaints: Any) -> Iterator[tuple[str, str]]:
     """Flatten complaints to (field, text); a complaint about no field in particular is about ``request``."""
     if isinstance(complaints, dict):
-        return [(str(field), text) for field, texts in complaints.items() for text in _texts(texts)]
-    if not isinstance(complaints, list):
-        return [("request", text) for text in _texts(complaints)]
-    pairs: list[tuple[str, str]] = []
-    for entry in complaints:
+        for field, texts in complaints.items():
+            yield from ((field[:_LONGEST_TEXT], text) for text in _texts(texts))
+        return
+    for entry in complaints if isinstance(complaints, list) else [complaints]:
         if not isinstance(entry, dict):
-            pairs += [("request", text) for text in _texts(entry)]
+            yield from (("request", text) for text in _texts(entry))
         elif "field_name" in entry:
-            pairs += [(str(entry["field_name"]), text) for text in _texts(entry.get("error_message"))]
+            field = next(_texts(entry["field_name"]), "request")
+            yield from ((field, text) for text in _texts(entry.get("error_message")))
         elif "message" in entry:
-            pairs += [("request", text) for text in _texts(entry["message"])]
+            yield from (("request", text) for text in _texts(entry["message"]))
         else:
-            pairs += _pairs(entry)
-    return pairs
+            yield from _pairs(entry)
 
 
-def _texts(value: Any) -> list[str]:
-    if value is None:
-        return []
-    if isinstance(value, dict):
-        return [text for nested in value.values() for text in _texts(nested)]
-    return [text for nested in value for text in _texts(nested)] if isinstance(value, list) else [str(value)]
+def _texts(value: Any, depth: int = 0) -> Iterator[str]:
+    if value is None or depth > _DEEPEST:
+        return
+    if isinstance(value, dict | list):
+        for nested in value.values() if isinstance(value, dict) else value:
+            yield from _texts(nested, depth + 1)
+    else:
+        yield str(value)[:_LONGEST_TEXT]

@@ -187,13 +187,17 @@ def _link(tail: list[Row], rows: list[Row]) -> _Link | None:
     return _Link(len(rows) - 1 - last_in_rows, len(tail) - 1 - last_in_tail)
 
 
+#: Of an id that is taken for a number; Python refuses to read some thousands of them.
+_MOST_DIGITS = 19
+
+
 def _id_of(row: Row) -> int | str | bytes:
     """The row's id; a row without a usable one is known by its content."""
     key = row.get("id")
     if type(key) is int:
         return key
     if isinstance(key, str) and key:
-        return int(key) if key.isascii() and key.isdigit() else key
+        return int(key) if key.isascii() and key.isdigit() and len(key) <= _MOST_DIGITS else key
     return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
 
 

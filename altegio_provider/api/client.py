@@ -36,7 +36,7 @@ class AltegioClient(EventCalls, AppointmentCalls):
     :param requests_per_second: the API's limit for one IP address; 0 or ``None`` is no limit.
     :param requests_per_minute: the same for the minute.
     :param rate_limit_url: a ``redis://`` URL by which several hosts behind one address share the limit.
-    :param timeout: seconds to wait for each part of an answer.
+    :param timeout: seconds to wait for a connection (ten at the most), and then for the whole answer.
     :param verify: check the server's certificate; the path of a CA bundle is taken too.
     :param allow_http: let ``base_url`` be ``http://`` to another machine than this one. It sends both tokens and the
         clients' data unencrypted, so use it only where the network between is your own.

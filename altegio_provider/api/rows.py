@@ -53,6 +53,8 @@ def resource_of(document: Mapping[str, Any], method: str, path: str) -> Row:
     return row
 
 
+#: Of an id; Python refuses to read some thousands of them.
+_MOST_DIGITS = 19
 #: What is a number, though it may come as text.
 _IDS = ("id", "activity_id", "staff_id", "service_id", "client_id")
 
@@ -102,4 +104,5 @@ def _by_reference(included: Any) -> dict[tuple[str, str], Row]:
 
 
 def _number(value: Any) -> Any:
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+    is_number = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS
+    return int(value) if is_number else value

@@ -47,6 +47,7 @@ def origin_of(url: str) -> Origin:
         raise ValueError("the URL is not one of http or https")
     if "@" in parts.netloc or connected.auth is not None:
         raise ValueError("the URL carries user info")
+    parts.hostname.encode("idna")  # as it is looked up: a UnicodeError where a part of it is empty or too long
     port = parts.port or _PORTS[parts.scheme]
     origin = Origin(parts.scheme, parts.hostname, port)
     host = (connected.host or "").removeprefix("[").removesuffix("]")

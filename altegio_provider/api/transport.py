@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 import requests
+from requests.utils import select_proxy
 from urllib3.exceptions import ReadTimeoutError
 
 from altegio_provider.api.answers import bad_answer, no_answer, read_answer
@@ -39,7 +41,8 @@ _CONNECT_SECONDS = 10.0
 _REDIRECTS = 5
 #: What an answer may be packed with: one of these, once, so that a small part of it unpacks to a bounded size.
 _ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
-_CHUNK = 65_536
+#: Bytes that are unpacked at once: some versions of urllib3 unpack all of them, a thousandfold at the most.
+_CHUNK = 16_384
 _TOO_LONG = f"it is longer than {LONGEST_ANSWER // 2**20} MiB"
 
 
@@ -200,7 +203,11 @@ class Transport:
             error.method, error.path = method, path
             raise
         except Exception as error:
-            failed = (_broken if self._adapter.wire.has_begun else _not_sent)(method, path, error)
+            if self._adapter.wire.has_begun:
+                failed = _broken(method, path, error)
+            else:
+                proxy = select_proxy(self._base_url, self._environment["proxies"])
+                failed = _not_sent(method, path, error, is_proxied=proxy is not None)
         else:
             with closing(response):
                 body, fault = _body_of(response)
@@ -258,14 +265,12 @@ def _body_of(response: requests.Response) -> tuple[bytes, str]:
             parts.append(part)
             size += len(part)
     except AnswerTooLongError:
-        fault = _TOO_LONG
+        return b"", _TOO_LONG
     except ReadTimeoutError:
         fault = "its body is cut off: the rest did not come in time"
     except Exception as error:
         fault = f"its body is cut off or damaged ({type(error).__name__})"
-    if size > LONGEST_ANSWER:
-        return b"", _TOO_LONG
-    return b"".join(parts), fault
+    return (b"", _TOO_LONG) if size > LONGEST_ANSWER else (b"".join(parts), fault)
 
 
 def _unreadable(method: str, path: str, status: int | None, fault: str) -> AltegioError:
@@ -285,34 +290,48 @@ def _broken(method: str, path: str, error: Exception) -> AltegioError:
     return no_answer(method, path, f"the connection broke ({type(error).__name__})")
 
 
-def _not_sent(method: str, path: str, error: Exception) -> AltegioNotSentError:
+def _not_sent(method: str, path: str, error: Exception, *, is_proxied: bool) -> AltegioNotSentError:
     """Return the error for a request of which no byte was written."""
-    names = [type(cause).__name__ for cause in _causes(error)]
-    texts = " ".join(str(cause) for cause in _causes(error))
-    hint: str | None = None
-    is_lasting = True
+    causes = list(_causes(error))
+    texts = " ".join(map(str, causes))
+    kinds = [kind.__name__ for cause in causes for kind in type(cause).__mro__]
+    reason = next((_MEANINGS[kind] for kind in kinds if kind in _MEANINGS), type(causes[-1]).__name__)
+    tunnel = re.search(r"Tunnel connection failed: ([0-9]{3})", texts)
+    hint = "Check the network and the `host` of the connection."
+    may_pass = False
     if "CERTIFICATE_VERIFY_FAILED" in texts:
         summary = "the server's certificate is not trusted."
         hint = "Check the `host` and `verify` (the path of a CA bundle) of the connection."
+    elif tunnel is not None:
+        summary, may_pass = f"the proxy refuses to connect to the server (HTTP {tunnel[1]}).", tunnel[1] >= "500"
+        hint = "Its user and password go into its URL."
     elif isinstance(error, requests.exceptions.ConnectionError):
-        summary, is_lasting = f"no connection to the server could be made ({names[-1]}).", False
-        if "ProxyError" in names:
-            hint = _CHECK_PROXY
+        summary, may_pass = f"no connection to the server could be made: {reason}.", True
     elif "SOCKS" in texts:
         summary = "the proxy is a SOCKS proxy, and the library for it is not installed."
-        hint = f"Run pip install 'requests[socks]'. {_CHECK_PROXY}"
-    elif "CA certificate bundle" in texts or "TLS" in texts:
+        hint = "Run pip install 'requests[socks]'."
+    elif "CA certificate bundle" in texts:
         summary = "the bundle of CA certificates cannot be read."
         hint = "Check `verify` of the connection, and REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE of the environment."
     else:
-        summary = f"the request could not be made ({names[-1]})."
-        hint = f"Check the `host` of the connection. {_CHECK_PROXY}"
+        summary = f"the request could not be made ({reason})."
+    if is_proxied:
+        hint += " Check the proxy of the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY)."
     failed = AltegioNotSentError(summary, method=method, path=path, hint=hint)
-    failed.transient = not is_lasting
+    failed.transient = may_pass
     return failed
 
 
-_CHECK_PROXY = "Check the proxy of the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY)."
+#: What the exceptions of libraries mean, by their names, the outermost first.
+_MEANINGS = {
+    "NameResolutionError": "its name cannot be looked up",
+    "gaierror": "its name cannot be looked up",
+    "ConnectionRefusedError": "it was refused",
+    "ConnectTimeoutError": "it did not come about in time",
+    "TimeoutError": "it did not come about in time",
+    "ConnectionResetError": "it was reset",
+    "SSLError": "the TLS handshake failed",
+}
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -320,9 +339,5 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     seen: BaseException | None = error
     while seen is not None:
         yield seen
-        wrapped = [
-            getattr(seen, "reason", None),
-            getattr(seen, "original_error", None),
-            *seen.args,
-        ]
+        wrapped = (getattr(seen, "reason", None), getattr(seen, "original_error", None), *seen.args, seen.__cause__)
         seen = next((one for one in wrapped if isinstance(one, BaseException)), None)

@@ -112,6 +112,7 @@ def new_transport(waits, clock) -> Iterator[Callable[..., Transport]]:
         sleep: Callable[[float], None] = clock.sleep,
         verify: bool | str = True,
         allow_http: bool = False,
+        timeout: float = 5,
     ) -> Transport:
         limiter = Limiter(places, rates, clock=clock, sleep=sleep)
         for _ in range(taken):
@@ -119,7 +120,14 @@ def new_transport(waits, clock) -> Iterator[Callable[..., Transport]]:
         policy = RetryPolicy(**{"sleep": waits.append, **(retry or {})})
         transports.append(
             Transport(
-                url, PARTNER, USER, limiter=limiter, retry=policy, timeout=5, verify=verify, allow_http=allow_http
+                url,
+                PARTNER,
+                USER,
+                limiter=limiter,
+                retry=policy,
+                timeout=timeout,
+                verify=verify,
+                allow_http=allow_http,
             )
         )
         return transports[-1]
