@@ -17,12 +17,13 @@ from altegio_provider.extraction import storage_path
 from altegio_provider.loading import open_warehouse
 from altegio_provider.tables.dataset import DataFile, read_manifest
 from altegio_provider.tables.windows import Window
-from altegio_provider.warehouse import Warehouse
+from altegio_provider.warehouse import TableName, Warehouse
 
 __all__ = ["DataCheckError", "build_tables", "files_loaded", "files_named", "files_told", "told_of"]
 
 _NEEDS = re.compile(r"^-- needs: (\S+)$", re.MULTILINE)
-_FILES = pa.schema(
+_LOADS, _FILES = TableName.of("altegio_loads"), TableName.of("altegio_files")
+_FILES_SCHEMA = pa.schema(
     [
         ("location_id", pa.int64()),
         ("range_start", pa.timestamp("us", tz="UTC")),
@@ -44,9 +45,9 @@ def files_loaded(conn_id: str) -> dict[str, str]:
     :param conn_id: a connection of type ``duckdb`` or ``adbc``.
     """
     with open_warehouse(conn_id) as warehouse:
-        if warehouse.columns("altegio_loads") is None:
+        if warehouse.find(_LOADS) is None:
             return {}
-        rows = warehouse.fetch("SELECT path, written_at FROM altegio_loads")
+        rows = warehouse.fetch(f"SELECT path, written_at FROM {_LOADS}")
     return dict(zip(rows.column("path").to_pylist(), rows.column("written_at").to_pylist(), strict=True))
 
 
@@ -100,7 +101,7 @@ def files_told(told: Mapping[str, Any]) -> pa.Table:
         }
         for path, (number, start, end, count, written_at) in zip(told["files"], told["ranges"], strict=True)
     ]
-    return pa.Table.from_pylist(rows, schema=_FILES)
+    return pa.Table.from_pylist(rows, schema=_FILES_SCHEMA)
 
 
 def build_tables(conn_id: str, folder: Path, told: Mapping[str, Any]) -> None:
@@ -108,18 +109,21 @@ def build_tables(conn_id: str, folder: Path, told: Mapping[str, Any]) -> None:
 
     A file whose first line is ``-- needs: TABLE`` is left out where there is no such table. Each file of ``checks/``
     is one query, which must find no row; it can ask ``altegio_files`` what the manifest says of the files loaded.
+    Builds in one warehouse follow each other.
 
     :param conn_id: a connection of type ``duckdb`` or ``adbc``.
     :param told: what :func:`told_of` returned.
     :raises DataCheckError: a check found rows. The tables are as they were.
     """
     with open_warehouse(conn_id) as warehouse, warehouse.transaction():
+        warehouse.lock("build")
         files = files_told(told)
-        warehouse.stage(pa.RecordBatchReader.from_batches(files.schema, files.to_batches()), "altegio_files")
+        warehouse.stage(_FILES, files.schema)
+        warehouse.fill(_FILES, files.to_reader())
         for path in sorted(folder.glob("*.sql")):
             _run(warehouse, path.read_text())
         checks = {path.stem: path.read_text() for path in sorted(folder.glob("checks/*.sql"))}
-        found = {name: warehouse.count(f"({query}) AS found") for name, query in checks.items()}
+        found = {name: _count(warehouse, query) for name, query in checks.items()}
         if any(found.values()):
             failed = ", ".join(f"{name} ({rows})" for name, rows in found.items() if rows)
             raise DataCheckError(
@@ -130,11 +134,15 @@ def build_tables(conn_id: str, folder: Path, told: Mapping[str, Any]) -> None:
 
 def _run(warehouse: Warehouse, text: str) -> None:
     needed = _NEEDS.findall(text)
-    if all(warehouse.columns(table) is not None for table in needed):
+    if all(warehouse.find(TableName.parse(table)) is not None for table in needed):
         code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
         for statement in code.split(";"):
             if statement.strip():
                 warehouse.run(statement)
+
+
+def _count(warehouse: Warehouse, query: str) -> int:
+    return int(warehouse.fetch(f"SELECT count(*) AS rows FROM ({query}) AS found").column(0)[0].as_py())
 
 
 def _is_meant(file: DataFile, extra: Mapping[str, Any]) -> bool:

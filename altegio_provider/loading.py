@@ -6,9 +6,10 @@ Imported when a task runs, never when a DAG is parsed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -18,38 +19,64 @@ from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.compat import BaseHook
 from altegio_provider.extraction import storage_path
 from altegio_provider.tables.dataset import read_manifest
+from altegio_provider.tables.parquet import FOOTER_KEY
+from altegio_provider.tables.unions import conformed, joined_schema
 from altegio_provider.warehouse import AdbcWarehouse, DuckDbWarehouse, LoadRange, Warehouse
+from altegio_provider.warehouse.base import WAIT_SECONDS, undo
+from altegio_provider.warehouse.duckdb_file import connected
 
 __all__ = ["Source", "open_warehouse", "source_files"]
 
 
-class Source(NamedTuple):
-    """The files to load."""
+class Source:
+    """The files to load.
 
-    files: list[str]
+    :param files: their paths. Each file's footer is read once, when it is first needed.
+    """
+
+    def __init__(self, files: Sequence[str]) -> None:
+        self.files = list(files)
+
+    @cached_property
+    def _footers(self) -> list[_Footer]:
+        return [_footer(file) for file in self.files]
 
     @property
     def ranges(self) -> list[LoadRange]:
-        """Each file's location and range, from its footer."""
-        ranges = []
-        for file in self.files:
-            said = _footer(file)
-            if {"location_id", "from", "to"} <= said.keys():
-                start, end = (datetime.fromisoformat(said[name]) for name in ("from", "to"))
-                ranges.append(LoadRange(said["location_id"], start, end))
-        return ranges
+        """Each file's location and range, from its footer; nothing of a file that does not tell them."""
+        return [footer.range for footer in self._footers if footer.range is not None]
+
+    def check_ranges(self) -> None:
+        """Check that every file tells its location and range.
+
+        :raises AltegioValidationError: one does not.
+        """
+        silent = [file for file, footer in zip(self.files, self._footers, strict=True) if footer.range is None]
+        if silent:
+            raise AltegioValidationError(
+                f"mode replace_range cannot replace what {silent[0]} holds.",
+                errors={"mode": [f"{len(silent)} of {len(self.files)} files do not tell their location and range"]},
+                hint="Only files that an extract of this provider wrote tell them; use upsert or append for others.",
+            )
 
     def batches(self) -> pa.RecordBatchReader:
-        """The rows of all files, one row group after the other."""
-        schema = _schema(self.files[0])
+        """The rows of all files, one row group after the other, with the columns of all of them.
+
+        :raises ColumnConflictError: files have a column of one name with types that cannot be joined.
+        """
+        schema = joined_schema(zip(self.files, (footer.schema for footer in self._footers), strict=True))
 
         def read() -> Iterator[pa.RecordBatch]:
             for file in self.files:
                 with _open(file) as opened:
-                    for batch in pq.ParquetFile(opened).iter_batches():
-                        yield batch.cast(schema)
+                    yield from conformed(pq.ParquetFile(opened).iter_batches(), schema)
 
         return pa.RecordBatchReader.from_batches(schema, read())
+
+
+class _Footer(NamedTuple):
+    schema: pa.Schema
+    range: LoadRange | None
 
 
 def source_files(source_path: str | Mapping[str, Any]) -> Source:
@@ -73,28 +100,61 @@ def source_files(source_path: str | Mapping[str, Any]) -> Source:
 
 
 @contextmanager
-def open_warehouse(conn_id: str) -> Iterator[Warehouse]:
+def open_warehouse(conn_id: str, wait_seconds: float = WAIT_SECONDS) -> Iterator[Warehouse]:
     """Open the warehouse of a connection.
 
-    :raises AltegioValidationError: the connection is of a type that takes no Arrow.
+    :param wait_seconds: how long to wait while another process has a DuckDB file open, and for other loads.
+    :raises AltegioValidationError: the connection is of a type that takes no Arrow, leads to a database that is gone
+        when the task ends, or to another database than PostgreSQL.
+    :raises WarehouseBusyError: another process had the DuckDB file open for too long.
     """
     kind = "duckdb" if conn_id == "duckdb_default" else BaseHook.get_connection(conn_id).conn_type
     if kind == "duckdb":
-        from airflow.providers.duckdb.hooks.duckdb import DuckDBHook
-
-        with closing(DuckDBHook(duckdb_conn_id=conn_id).get_conn()) as connection:
-            yield DuckDbWarehouse(connection)
+        with _closing(_duckdb(conn_id, wait_seconds)) as connection:
+            yield DuckDbWarehouse(connection, wait_seconds)
     elif kind == "adbc":
         from airflow.providers.apache.arrow.hooks.adbc import AdbcHook
 
-        with closing(AdbcHook(adbc_conn_id=conn_id).get_conn()) as connection:
-            yield AdbcWarehouse(connection)
+        with _closing(AdbcHook(adbc_conn_id=conn_id).get_conn()) as connection:
+            vendor = connection.adbc_get_info().get("vendor_name")
+            if vendor != "PostgreSQL":
+                raise _wrong_connection(f"the connection {conn_id!r} leads to {vendor}.")
+            yield AdbcWarehouse(connection, wait_seconds)
     else:
+        raise _wrong_connection(f"the connection {conn_id!r} is of type {kind!r}.")
+
+
+def _duckdb(conn_id: str, wait_seconds: float) -> Any:
+    from airflow.providers.duckdb.hooks.duckdb import IN_MEMORY_DATABASE, DuckDBHook
+
+    hook = DuckDBHook(duckdb_conn_id=conn_id)
+    if hook.get_database() in ("", IN_MEMORY_DATABASE):
         raise AltegioValidationError(
-            f"the connection {conn_id!r} is of type {kind!r}.",
-            errors={"conn_id": ["use one of type duckdb, or of type adbc to PostgreSQL"]},
+            f"the connection {conn_id!r} leads to a DuckDB database in memory, which is gone when the task ends.",
+            errors={"conn_id": ["give the connection a file as its host, such as /data/warehouse.duckdb"]},
             hint="",
         )
+    connection = connected(hook.get_conn, wait_seconds)
+    # A table that is not there must not be taken for a variable of that name.
+    connection.execute("SET python_enable_replacements = false")
+    return connection
+
+
+def _wrong_connection(text: str) -> AltegioValidationError:
+    return AltegioValidationError(
+        text, errors={"conn_id": ["use one of type duckdb, or of type adbc to PostgreSQL"]}, hint=""
+    )
+
+
+@contextmanager
+def _closing(connection: Any) -> Iterator[Any]:
+    """Close a connection; where that fails after an error, the error is raised that came first."""
+    try:
+        yield connection
+    except BaseException as error:
+        undo(error, connection.close)
+        raise
+    connection.close()
 
 
 def _open(file: str) -> Any:
@@ -102,13 +162,12 @@ def _open(file: str) -> Any:
     return path.open("rb")
 
 
-def _schema(file: str) -> pa.Schema:
+def _footer(file: str) -> _Footer:
     with _open(file) as opened:
-        return pq.read_schema(opened).remove_metadata()
-
-
-def _footer(file: str) -> dict[str, Any]:
-    with _open(file) as opened:
-        metadata = pq.read_metadata(opened).metadata or {}
-    said: dict[str, Any] = json.loads(metadata.get(b"altegio", b"{}"))
-    return said
+        metadata = pq.read_metadata(opened)
+    said: dict[str, Any] = json.loads((metadata.metadata or {}).get(FOOTER_KEY.encode(), b"{}"))
+    window = None
+    if {"location_id", "from", "to"} <= said.keys():
+        start, end = (datetime.fromisoformat(said[name]) for name in ("from", "to"))
+        window = LoadRange(said["location_id"], start, end)
+    return _Footer(metadata.schema.to_arrow_schema().remove_metadata(), window)

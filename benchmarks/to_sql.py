@@ -75,7 +75,7 @@ def by_pandas(root: Path, table: str) -> None:
     frame = pd.read_parquet(root)
     for column in ("labels", "resource_instances"):
         frame[column] = [json.dumps(list(value), default=str) for value in frame[column]]
-    engine = sa.create_engine(POSTGRES.replace("postgresql://", "postgresql+psycopg2://"))
+    engine = sa.create_engine(POSTGRES.replace("postgresql://", "postgresql+psycopg://"))
     schema, _, name = table.rpartition(".")
     with engine.begin() as connection:
         frame.to_sql(name, connection, schema=schema, if_exists="replace", index=False, chunksize=10_000)

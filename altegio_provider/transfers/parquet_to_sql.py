@@ -19,19 +19,26 @@ class ParquetToSqlOperator(BaseOperator):
     """Load what an extract wrote into a table, in one transaction.
 
     A reader of the table sees all of a load or nothing, and a load done twice changes nothing (except with
-    ``append``). The table is made where it is missing, and gets the columns that it lacks; a column of another type
-    is refused with its name.
+    ``append``). The table is made where it is missing, and gets the columns that it lacks; types are widened by the
+    rules in ``docs/schema.md``, and any other change is refused with the column's name. Loads of one table follow each
+    other: a load waits up to ten minutes for another one (``docs/reliability.md``).
+
+    A row with null in a key column is replaced with its file's location and range, and by an equal row.
 
     :param source_path: the dataset's root (its manifest says which files count), or one ``.parquet`` file, or the
         summary that the extract returned or put on its asset event (its ``files``). Templated.
-    :param table: the table, with its schema if it has one: ``analytics.activities``. Templated.
+    :param table: the table, with its schema if it has one: ``analytics.activities``. A dot separates the two; any other
+        character is part of the name. Templated.
     :param key: the columns that make a row the same one.
     :param mode: ``upsert``: rows of the same key are replaced; ``replace_range``: these, and all rows of each file's
         location and range; ``append``: none is.
-    :param conn_id: a connection of type ``duckdb``, or of type ``adbc`` to PostgreSQL. Templated.
+    :param conn_id: a connection of type ``duckdb`` to a file, or of type ``adbc`` to PostgreSQL. Templated.
     :returns: ``table``, ``rows`` and ``files`` (how many).
-    :raises AltegioValidationError: the source, the table's name or the connection's type cannot be right.
+    :raises AltegioValidationError: the source, the table's name or the connection cannot be right, or ``replace_range``
+        is given a file that does not tell its range.
     :raises ValueError: a column's type or the key does not fit; nothing was loaded.
+    :raises WarehouseBusyError: the warehouse was in use for too long; nothing was loaded.
+    :raises WarehouseError: the database refused the rows; nothing was loaded.
     """
 
     template_fields: Sequence[str] = ("source_path", "table", "conn_id")
@@ -66,6 +73,8 @@ class ParquetToSqlOperator(BaseOperator):
                 f"mode {self.mode!r} is unknown.", errors={"mode": ["use upsert, replace_range or append"]}, hint=""
             )
         source = source_files(self.source_path)
+        if self.mode == "replace_range":
+            source.check_ranges()
         with open_warehouse(self.conn_id) as warehouse:
             rows = load(warehouse, source.batches(), self.table, mode=self.mode, key=self.key, ranges=source.ranges)
         self.log.info("Loaded %d rows of %d files into %s", rows, len(source.files), self.table)

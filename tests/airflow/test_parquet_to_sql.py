@@ -7,6 +7,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from altegio_provider.api.errors import AltegioValidationError
@@ -172,6 +173,79 @@ def test_a_load_that_breaks_in_the_middle_leaves_the_table(warehouse) -> None:
     with pytest.raises(Exception, match=r"disk|Invalid|Error"):
         put(pa.RecordBatchReader.from_batches(pa.schema([("id", pa.int64())]), breaking()), table)
     assert ask(f"SELECT id FROM {table}") == [(1,)]
+
+
+def grow(table: pa.Table) -> pa.Table:
+    """A schema of a later version: one more column, one more member in the labels, a column that is gone."""
+    labels = pa.array(
+        [[{"id": 1, "title": "new", "weight": 5}]] * len(table),
+        pa.list_(pa.struct([("id", pa.int64()), ("title", pa.string()), ("weight", pa.int64())])),
+    )
+    place = table.schema.get_field_index("labels")
+    return (
+        table.set_column(place, "labels", labels)
+        .append_column("seats_left", pa.array([7] * len(table)))
+        .drop(["color"])
+    )
+
+
+@pytest.mark.parametrize("grown_day", [0, 1], ids=["grown first", "grown last"])
+@pytest.mark.parametrize("mode", ["upsert", "replace_range"])
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_dataset_whose_schema_grew_is_loaded_in_either_order(warehouse, tmp_path, grown_day, mode, is_there) -> None:
+    table, ask = warehouse
+    if is_there:
+        write(tmp_path, DAY - timedelta(days=1), rows=1)
+        load(str(tmp_path), table)
+    for number in (0, 1):
+        (file,) = write(tmp_path, DAY + timedelta(days=number), color="#fff")
+        if number == grown_day:
+            footer = {"altegio": pq.read_metadata(file).metadata[b"altegio"]}
+            pq.write_table(grow(pq.read_table(file)).replace_schema_metadata(footer), file)
+    files = [file for file in sorted(map(str, tmp_path.rglob("*.parquet"))) if "/20261109T" not in file]
+    assert load({"files": files}, table, mode=mode)["rows"] == 10
+    counts = ask(f"SELECT count(*), count(seats_left), count(color) FROM {table} WHERE starts_at >= '2026-11-10'")
+    assert counts == [(10, 5, 5)]
+
+
+def test_files_that_cannot_be_one_table_are_named_with_the_column(warehouse, tmp_path) -> None:
+    table, ask = warehouse
+    write(tmp_path)
+    load(str(tmp_path), table)
+    first, second = (tmp_path / name for name in ("a.parquet", "b.parquet"))
+    pq.write_table(pa.table({"id": [1], "price": [1.5]}), first)
+    pq.write_table(pa.table({"id": [2], "price": ["free"]}), second)
+    with pytest.raises(ValueError, match=r"'price'.*double.*a\.parquet.*string.*b\.parquet.*nothing was loaded"):
+        load({"files": [str(first), str(second)]}, table, key=("id",))
+    assert ask(f"SELECT count(*) FROM {table}") == [(5,)]
+
+
+def test_files_that_tell_no_range_cannot_replace_one(warehouse, tmp_path) -> None:
+    table, _ = warehouse
+    file = tmp_path / "mine.parquet"
+    pq.write_table(pa.table({"location_id": [1], "id": [1]}), file)
+    with pytest.raises(AltegioValidationError, match="replace_range"):
+        load(str(file), table, mode="replace_range")
+    assert load(str(file), table)["rows"] == 1
+
+
+def test_a_dataset_with_rows_without_an_id_is_loaded_once(warehouse, tmp_path) -> None:
+    table, ask = warehouse
+    write(tmp_path, id=None)
+    for mode in ("upsert", "upsert", "replace_range"):
+        load(str(tmp_path), table, mode=mode)
+        assert ask(f"SELECT count(*) FROM {table}") == [(5,)]
+    write(tmp_path, id=None, capacity=99)
+    load(str(tmp_path), table)
+    assert ask(f"SELECT capacity, count(*) FROM {table} GROUP BY 1") == [(99, 5)]
+
+
+@pytest.mark.parametrize("host", [None, "", ":memory:"])
+def test_a_database_that_is_gone_when_the_task_ends_is_refused(tmp_path, monkeypatch, host) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "duckdb", "host": host}))
+    write(tmp_path)
+    with pytest.raises(AltegioValidationError, match="in memory"):
+        load(str(tmp_path), "activities")
 
 
 @pytest.mark.parametrize("source_path", ["", "/nowhere", "/nowhere/x.parquet", {"files": []}])

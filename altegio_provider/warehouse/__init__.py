@@ -1,0 +1,20 @@
+"""The warehouse: DuckDB or PostgreSQL, and how Arrow batches get into a table of it."""
+
+from altegio_provider.warehouse.base import Warehouse, WarehouseBusyError, WarehouseError
+from altegio_provider.warehouse.duckdb_file import DuckDbWarehouse
+from altegio_provider.warehouse.load import LoadRange, Mode, load
+from altegio_provider.warehouse.names import Identifier, TableName
+from altegio_provider.warehouse.postgresql import AdbcWarehouse
+
+__all__ = [
+    "AdbcWarehouse",
+    "DuckDbWarehouse",
+    "Identifier",
+    "LoadRange",
+    "Mode",
+    "TableName",
+    "Warehouse",
+    "WarehouseBusyError",
+    "WarehouseError",
+    "load",
+]

@@ -1,0 +1,201 @@
+"""DuckDB: one process at a time opens the file for writing, and the loads of one process wait for each other."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+
+from altegio_provider.warehouse.base import WAIT_SECONDS, WarehouseBusyError, WarehouseError, undo
+from altegio_provider.warehouse.names import Identifier, TableName, listed
+
+__all__ = ["DuckDbWarehouse", "connected"]
+
+log = logging.getLogger(__name__)
+
+_BETWEEN_TRIES_SECONDS = 0.5
+_HELD = "Could not set lock on file"
+#: Where the text of an error shows values of a row.
+_VALUES = re.compile(r"""(key|value|string) (".*"|'.*')""", re.DOTALL)
+#: One lock for each database that this process has open.
+_LOCKS: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+
+def connected(
+    connect: Callable[[], Any],
+    wait_seconds: float = WAIT_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Any:
+    """Open a DuckDB file, and wait while another process has it open.
+
+    :param connect: opens it.
+    :raises WarehouseBusyError: it was still open elsewhere after ``wait_seconds``.
+    """
+    import duckdb
+
+    began = clock()
+    is_told = False
+    while True:
+        try:
+            return connect()
+        except duckdb.IOException as error:
+            if _HELD not in str(error):
+                raise
+            if clock() - began >= wait_seconds:
+                raise WarehouseBusyError(
+                    f"another process has the DuckDB file open, and still did after {wait_seconds:.0f} s of waiting; "
+                    "nothing was loaded. DuckDB lets one process write at a time: close the other program, or give the "
+                    f"tasks that use the file a pool with one slot. ({_said(error)})"
+                ) from None
+        if not is_told:
+            log.info("Another process has the DuckDB file open; waiting up to %.0f s", wait_seconds)
+            is_told = True
+        sleep(_BETWEEN_TRIES_SECONDS)
+
+
+class DuckDbWarehouse:
+    """A DuckDB database that this process has open.
+
+    Transactions of one process on one database follow each other; the lock of the file keeps other processes out.
+
+    :param connection: a ``duckdb`` connection.
+    :param wait_seconds: how long a transaction waits for another one.
+    """
+
+    def __init__(self, connection: Any, wait_seconds: float = WAIT_SECONDS) -> None:
+        self._connection = connection
+        self._wait_seconds = wait_seconds
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        lock = _LOCKS[self._database()]
+        if not lock.acquire(timeout=self._wait_seconds):
+            raise WarehouseBusyError(
+                f"another load of this process did not end within {self._wait_seconds:.0f} s; nothing was loaded"
+            )
+        try:
+            self._connection.begin()
+            try:
+                yield
+            except BaseException as error:
+                undo(error, self._connection.rollback)
+                raise
+            self._connection.commit()
+        finally:
+            lock.release()
+
+    def lock(self, name: str) -> None:
+        """Do nothing: a transaction holds the database's one lock from its beginning."""
+
+    def lock_table(self, name: TableName) -> TableName:
+        return self.find(name) or self._new(name)
+
+    def find(self, name: TableName) -> TableName | None:
+        for place in self._places(name):
+            found = self._rows(
+                "SELECT database_name, schema_name, table_name FROM duckdb_columns() WHERE lower(database_name) = "
+                "lower($1) AND lower(schema_name) = lower($2) AND lower(table_name) = lower($3) LIMIT 1",
+                place,
+            )
+            if found:
+                return TableName.of(*found[0])
+        return None
+
+    def columns(self, table: TableName) -> pa.Schema:
+        return self.fetch(f"SELECT * FROM {table} LIMIT 0").schema
+
+    def type_of(self, table: TableName, column: Identifier) -> str:
+        place = [part.name for part in (self.find(table) or table).parts]
+        rows = self._rows(
+            "SELECT data_type FROM duckdb_columns() WHERE database_name = $1 AND schema_name = $2 AND table_name = $3 "
+            "AND lower(column_name) = lower($4)",
+            [*place, column.name],
+        )
+        return str(rows[0][0])
+
+    def flattened(self, batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
+        return batches
+
+    def stage(self, table: TableName, schema: pa.Schema) -> pa.Schema:
+        self._take(f"CREATE OR REPLACE TEMP TABLE {table} AS", pa.RecordBatchReader.from_batches(schema, []))
+        return self.columns(table)
+
+    def fill(self, table: TableName, batches: pa.RecordBatchReader) -> None:
+        self._take(f"INSERT INTO {table} ({listed(batches.schema.names)})", batches)
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        with _told():
+            self._connection.execute(sql, list(parameters))
+
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        with _told():
+            return self._connection.sql(sql, params=list(parameters)).to_arrow_table()
+
+    def equal_rows(self, one: str, other: str, columns: Sequence[str]) -> str:
+        names = map(Identifier, columns)
+        return " AND ".join(f"{one}.{name} IS NOT DISTINCT FROM {other}.{name}" for name in names)
+
+    def _take(self, statement: str, batches: pa.RecordBatchReader) -> None:
+        view = TableName.temporary()
+        with _told():
+            self._connection.register(view.plain, batches)
+            try:
+                self._connection.execute(f"{statement} SELECT * FROM {view}")
+            except BaseException as error:
+                undo(error, lambda: self._connection.unregister(view.plain))
+                raise
+            self._connection.unregister(view.plain)
+
+    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with _told():
+            rows: list[tuple[Any, ...]] = self._connection.execute(sql, list(parameters)).fetchall()
+            return rows
+
+    def _database(self) -> str:
+        ((path,),) = self._rows("SELECT path FROM duckdb_databases() WHERE database_name = current_database()")
+        return str(path)
+
+    def _places(self, name: TableName) -> list[list[str]]:
+        """The database, schema and table that a name can mean, as DuckDB reads it."""
+        parts = [part.name for part in name.parts]
+        ((database, schema),) = self._rows("SELECT current_database(), current_schema()")
+        if len(parts) == 1:
+            return [[database, schema, *parts], ["temp", "main", *parts]]
+        if len(parts) == 2:  # a schema and a table, or a database and a table
+            return [[database, *parts], [parts[0], "main", parts[1]]]
+        return [parts]
+
+    def _new(self, name: TableName) -> TableName:
+        for place in self._places(name):
+            found = self._rows(
+                "SELECT database_name, schema_name FROM duckdb_schemas() WHERE lower(database_name) = lower($1) AND "
+                "lower(schema_name) = lower($2)",
+                place[:2],
+            )
+            if found:
+                return TableName.of(*found[0], place[2])
+        raise ValueError(f"the table {name.plain!r} cannot be created: DuckDB has no such schema; create it first")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Raise what DuckDB says in an error of ours."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise WarehouseError(f"DuckDB: {_said(error)}") from None
+
+
+def _said(error: Exception) -> str:
+    """What an error says, but for the values of rows."""
+    return _VALUES.sub(r"\1 ***", str(error)).strip()

@@ -1,0 +1,221 @@
+"""PostgreSQL, by Arrow Database Connectivity: loads of one table wait for each other by an advisory lock."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from altegio_provider.tables.characters import replaced
+from altegio_provider.tables.json_text import json_texts
+from altegio_provider.warehouse.base import WAIT_SECONDS, WarehouseBusyError, WarehouseError, undo
+from altegio_provider.warehouse.names import Identifier, TableName, listed
+
+__all__ = ["AdbcWarehouse"]
+
+log = logging.getLogger(__name__)
+
+#: PostgreSQL cuts longer names, and then two names can be one.
+_LONGEST_NAME = 63
+_MOST_PARTS = 2
+_LOCK_TIMEOUT = "55P03"
+_NUL, _MARK = "\0", "\ufffd"
+
+
+class AdbcWarehouse:
+    """PostgreSQL, by Arrow Database Connectivity. Lists and structs become JSON text.
+
+    A load holds the transaction-level advisory lock ``hashtextextended('altegio:schema.table', 0)``. PostgreSQL lets go
+    of it when the transaction or the connection ends, also where the client is killed.
+
+    :param connection: an ADBC connection of the PostgreSQL driver.
+    :param wait_seconds: how long a load waits for another one, and a change of a table for its readers.
+    """
+
+    def __init__(self, connection: Any, wait_seconds: float = WAIT_SECONDS) -> None:
+        self._connection = connection
+        self._wait_seconds = wait_seconds
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self._connection.adbc_connection.set_autocommit(False)
+        try:
+            # What waits for a lock must see afterwards what the one before has committed.
+            self.run("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            self.fetch("SELECT set_config('lock_timeout', $1, true)", [str(round(self._wait_seconds * 1000))])
+            yield
+        except BaseException as error:
+            undo(error, self._connection.rollback)
+            raise
+        self._connection.commit()
+
+    def lock(self, name: str) -> None:
+        key = f"altegio:{name}"
+        if not self._value("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))", [key]):
+            log.info("Another load holds the lock of %s; waiting up to %.0f s", name, self._wait_seconds)
+            self.fetch("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))::text", [key])
+
+    def lock_table(self, name: TableName) -> TableName:
+        while True:
+            place = self._place(name)
+            self.lock(place.plain)
+            if self._place(name) == place:
+                return place
+
+    def find(self, name: TableName) -> TableName | None:
+        _check_names(name.parts)
+        rows = self._rows(
+            "SELECT nspname::text, relname::text FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+            "WHERE pg_class.oid = to_regclass($1)",
+            [str(name)],
+        )
+        return TableName.of(*rows[0]) if rows else None
+
+    def columns(self, table: TableName) -> pa.Schema:
+        return self.fetch(f"SELECT * FROM {table} LIMIT 0").schema.remove_metadata()
+
+    def type_of(self, table: TableName, column: Identifier) -> str:
+        return str(
+            self._value(
+                "SELECT format_type(atttypid, atttypmod) FROM pg_attribute "
+                "WHERE attrelid = to_regclass($1) AND attname = $2 AND NOT attisdropped",
+                [str(table), column.name],
+            )
+        )
+
+    def flattened(self, batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
+        """Return the batches with nested columns as JSON text, which every SQL database has, and without U+0000."""
+        schema = pa.schema(
+            [(field.name, pa.string() if pa.types.is_nested(field.type) else field.type) for field in batches.schema]
+        )
+        return pa.RecordBatchReader.from_batches(schema, _flat(batches, schema))
+
+    def stage(self, table: TableName, schema: pa.Schema) -> pa.Schema:
+        _check_names([Identifier(name) for name in schema.names])
+        self._ingest(table, pa.RecordBatchReader.from_batches(schema, []), "create")
+        return self.columns(table)
+
+    def fill(self, table: TableName, batches: pa.RecordBatchReader) -> None:
+        self._ingest(table, batches, "append")
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        with self._cursor() as cursor:
+            cursor.execute(sql, tuple(parameters) or None)
+
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        with self._cursor() as cursor:
+            cursor.execute(sql, tuple(parameters) or None)
+            return cursor.fetch_arrow_table()
+
+    def equal_rows(self, one: str, other: str, columns: Sequence[str]) -> str:
+        # Rows as text can be hashed, which IS NOT DISTINCT FROM cannot be.
+        return f"ROW({listed(list(columns), f'{one}.')})::text = ROW({listed(list(columns), f'{other}.')})::text"
+
+    def _ingest(self, table: TableName, batches: pa.RecordBatchReader, mode: str) -> None:
+        with self._cursor() as cursor:
+            cursor.adbc_ingest(table.parts[-1].name, batches, mode=mode, temporary=True)
+
+    def _place(self, name: TableName) -> TableName:
+        """Where a table is, or where it would be created."""
+        found = self.find(name)
+        if found is not None:
+            return found
+        if len(name.parts) > _MOST_PARTS:
+            raise ValueError(f"the table {name.plain!r} cannot be created: PostgreSQL takes table or schema.table")
+        schema = name.parts[0].name if len(name.parts) > 1 else self._value("SELECT current_schema()::text")
+        if schema is None or not self._rows("SELECT 1 FROM pg_namespace WHERE nspname = $1", [schema]):
+            raise ValueError(f"the table {name.plain!r} cannot be created: there is no such schema; create it first")
+        return TableName.of(str(schema), name.parts[-1].name)
+
+    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        columns = [column.to_pylist() for column in self.fetch(sql, parameters).columns]
+        return list(zip(*columns, strict=True))
+
+    def _value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        return self._rows(sql, parameters)[0][0]
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        """A cursor, whose errors are raised as errors of ours."""
+        from adbc_driver_manager import Error
+
+        cursor = self._connection.cursor()
+        try:
+            yield cursor
+        except BaseException as error:
+            undo(error, cursor.close)
+            if isinstance(error, Error):
+                raise _told(error, self._wait_seconds) from None
+            raise
+        cursor.close()
+
+
+def _told(error: Any, wait_seconds: float) -> WarehouseError:
+    """An error of ours with what PostgreSQL says. Its details are left out: they show values of rows."""
+    if error.sqlstate == _LOCK_TIMEOUT:
+        return WarehouseBusyError(
+            f"another load or reader held what this load needs for more than {wait_seconds:.0f} s; nothing was loaded. "
+            "pg_stat_activity shows who; a task with retries tries again"
+        )
+    said = dict(error.details or ()).get("PG_DIAG_MESSAGE_PRIMARY")
+    if isinstance(said, bytes):
+        said = said.decode(errors="replace")
+    code = f" (SQLSTATE {error.sqlstate})" if error.sqlstate else ""
+    return WarehouseError(f"PostgreSQL: {said or str(error).partition('DETAIL:')[0].strip()}{code}")
+
+
+def _check_names(names: Sequence[Identifier]) -> None:
+    for name in names:
+        if len(name.name.encode()) > _LONGEST_NAME:
+            raise ValueError(f"PostgreSQL takes names of {_LONGEST_NAME} bytes at most, and {name.name!r} is longer")
+
+
+def _flat(batches: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    mended: Counter[str] = Counter()
+    for batch in batches:
+        columns = []
+        for name, column in zip(schema.names, batch.columns, strict=True):
+            is_nested = pa.types.is_nested(column.type)
+            flat = json_texts(column) if is_nested else column
+            if pa.types.is_string(flat.type):
+                flat, count = _without_nul(flat, is_json=is_nested)
+                mended[name] += count
+            columns.append(flat)
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+    for name, count in mended.items():
+        if count:
+            log.warning(
+                "%d texts of the column %r had U+0000, which PostgreSQL refuses: each became U+FFFD", count, name
+            )
+
+
+def _without_nul(texts: pa.Array, *, is_json: bool) -> tuple[pa.Array, int]:
+    """Texts with U+FFFD in place of U+0000, and how many had to be changed."""
+    has_nul = pc.fill_null(pc.match_substring(texts, "\\u0000" if is_json else _NUL), False)
+    if not pc.any(has_nul).as_py():
+        return texts, 0
+    if not is_json:
+        return pc.replace_substring(texts, _NUL, _MARK), pc.sum(has_nul).as_py()
+    made = [text and _mended_json(text) for text in texts.to_pylist()]
+    changed = [one != other for one, other in zip(texts.to_pylist(), made, strict=True)]
+    return pa.array(made, pa.string()), sum(changed)
+
+
+def _mended_json(text: str) -> str:
+    value = json.loads(text) if "\\u0000" in text else None
+    mended = _mended(value)
+    return text if mended == value else json.dumps(mended, ensure_ascii=False, separators=(",", ":"))
+
+
+def _mended(value: object) -> object:
+    if isinstance(value, dict):
+        return {replaced(key): _mended(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_mended(item) for item in value]
+    return replaced(value)
