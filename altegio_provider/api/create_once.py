@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from altegio_provider.api.errors import AltegioConflictError, AltegioError, AltegioOutcomeUnknownError
+from altegio_provider.api.errors import (
+    AltegioAuthError,
+    AltegioConflictError,
+    AltegioError,
+    AltegioNotFoundError,
+    AltegioOutcomeUnknownError,
+    AltegioValidationError,
+)
 from altegio_provider.api.privacy import forgetful
 from altegio_provider.api.retry import wait
 from altegio_provider.times import as_instant, load_zone
@@ -33,22 +40,26 @@ def create_event_once(
 ) -> Event:
     """Create an event; when the answer is lost, look for it before sending it again.
 
-    It is looked for by team member, service and start, after a time to settle. What is found was made by the lost
-    request: events of that kind that were there before are known, because they are listed before the first attempt
-    where ``force`` would let a second one stand beside them. (Without ``force`` the API refuses it with a 409.)
+    It is looked for by team member, service and start, after a time to settle. Events of that kind that were there
+    before are known, because they are listed before the first attempt; only a new one is what the lost request made.
+    Where they cannot be listed (a past start under ``locations``, or no right to), the event is sent all the same, and
+    a lost answer stays lost.
 
+    :raises AltegioConflictError: the team member or a resource is busy, also with an older event of that kind.
     :raises AltegioOutcomeUnknownError: it cannot be found out: the list failed, or several came at once.
     :raises AltegioError: what else the request ended in.
     """
     body = client.event_body(event)
-    before = _ids_before(client, location_id, body) if body.get("force") else set()
+    before = _ids_before(client, location_id, body)
     lost: AltegioOutcomeUnknownError | None = None
     for _ in range(_ATTEMPTS):
+        refusal: AltegioConflictError | None = None
         try:
             return client.create_event(location_id, body)
-        except AltegioConflictError:
+        except AltegioConflictError as error:
             if lost is None:
-                raise  # else the lost request came through after all, and is what is in the way
+                raise
+            refusal = error  # the lost request may have come through after all, and be what is in the way
         except AltegioOutcomeUnknownError as error:
             lost = error
             sleep(settle_seconds)
@@ -57,20 +68,26 @@ def create_event_once(
         try:
             found = [row for row in _alike(client, location_id, body) if row["id"] not in before]
         except AltegioError as error:
-            raise lost or error from error  # a past start under `locations`, for one: no list shows it
+            raise lost from error
         if len(found) == 1:
             return found[0]
         if found:
             break
+        if refusal is not None and before:
+            raise refusal  # an older event is in the way, and was in the way of the lost request too
     assert lost is not None  # noqa: S101 - the loop ends early only when an answer was lost
     raise lost
 
 
 def _ids_before(client: AltegioClient, location_id: int, body: Mapping[str, Any]) -> set[Any] | None:
+    """Return which events of that kind there are; ``None`` where they cannot be listed.
+
+    :raises AltegioError: they cannot be listed now; nothing was sent, and the same may succeed later.
+    """
     try:
         return {row["id"] for row in _alike(client, location_id, body)}
-    except AltegioError:
-        return None  # a past start under `locations`, for one: it can be created, but not looked for
+    except (AltegioAuthError, AltegioNotFoundError, AltegioValidationError):
+        return None
 
 
 def _alike(client: AltegioClient, location_id: int, body: Mapping[str, Any]) -> list[Event]:

@@ -168,9 +168,12 @@ def test_an_event_that_no_list_shows_is_made_and_never_made_twice(client, family
 
 def test_a_server_that_fails_while_the_event_is_looked_for_leaves_it_unknown(client, altegio_sandbox) -> None:
     altegio_sandbox.fault("lose_answer_after", route="create_event", times=1)
-    altegio_sandbox.fault("status", status=503, route="list_activities")
+
+    def fall_ill(seconds: float) -> None:
+        altegio_sandbox.fault("status", status=503, route="list_activities")
+
     with pytest.raises(AltegioOutcomeUnknownError):
-        create_event_once(client, LOCATION, EVENT, sleep=lambda seconds: None)
+        create_event_once(client, LOCATION, EVENT, sleep=fall_ill)
     assert len(live_events(altegio_sandbox)) == 1
 
 
