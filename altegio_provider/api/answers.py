@@ -6,6 +6,8 @@ is the status and the structure, never a message's text, for messages are locali
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC
@@ -34,6 +36,8 @@ from altegio_provider.api.redaction import redact
 __all__ = ["bad_answer", "no_answer", "read_answer", "retry_after_seconds"]
 
 _NO_JSON = object()
+#: Half of a surrogate pair (or of a whole one), as an escape or in bytes.
+_HALF_A_PAIR = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\xed[\xa0-\xbf][\x80-\xbf]")
 #: Bytes of a body that are looked at for an error's text.
 _LEGIBLE = 4096
 #: More complaints than these are not kept (a request has fewer fields), nor deeper ones, nor more of one.
@@ -155,6 +159,19 @@ def _read(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
+        return _read_with_halves(body) if _HALF_A_PAIR.search(body) else _NO_JSON
+
+
+def _read_with_halves(body: bytes) -> Any:
+    """Return the JSON value of a body that holds halves of surrogate pairs, which only the standard library reads.
+
+    One text that was cut in the middle of an emoji must not stop the reading of a whole list.
+    """
+    try:
+        # Without the halves the body is JSON that is not nested too deep, or it is none with them either.
+        _ = orjson.dumps(orjson.loads(_HALF_A_PAIR.sub(rb"\\u0000", body)))
+        return json.loads(body.decode("utf-8", "surrogatepass"))
+    except (ValueError, orjson.JSONEncodeError):
         return _NO_JSON
 
 
@@ -162,8 +179,9 @@ def _written(document: Any) -> bytes | None:
     """Return a document as JSON; ``None`` for one that is nested so deep that code which follows its levels breaks."""
     try:
         return orjson.dumps(document)
-    except orjson.JSONEncodeError:
-        return None
+    except orjson.JSONEncodeError as error:
+        is_half_a_pair = "surrogates" in str(error)
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "replace") if is_half_a_pair else None
 
 
 def _beginning(body: bytes, secrets: tuple[str, ...]) -> str:

@@ -213,6 +213,26 @@ def test_a_page_must_be_a_list_of_objects(server, client, data) -> None:
         list(client.list_activities(7, "2026-11-20", "2026-11-21"))
 
 
+@pytest.mark.parametrize("form", [rb"\ud800", rb"\uDFFF", b"\xed\xa0\x80"], ids=repr)
+def test_half_of_a_surrogate_pair_in_a_text_does_not_stop_the_reading(server, transport, form) -> None:
+    server.script(
+        answer(200, b'{"success": true, "data": {"id": 1, "name": "a %s"}}' % form),
+        answer(422, b'{"success": false, "meta": {"message": "no %s seats"}}' % form),
+    )
+    name = transport.request("GET", PATH)["data"]["name"]
+    assert (name[:2], "\ud800" <= name[2] <= "\udfff", len(name)) == ("a ", True, 3)
+    with pytest.raises(AltegioValidationError, match="seats") as raised:
+        transport.request("GET", PATH)
+    str(raised.value).encode()
+
+
+@pytest.mark.parametrize("body", [rb'{"data": ["\ud800", NaN]}', rb'{"data": "\ud800" ', b"[" * 5000 + rb'"\ud800"'])
+def test_what_is_no_json_is_none_with_half_of_a_pair_either(server, transport, body) -> None:
+    server.otherwise = answer(200, body)
+    with pytest.raises(AltegioResponseError, match="cut off or no JSON"):
+        transport.request("GET", PATH)
+
+
 def test_html_is_called_html(server, transport) -> None:
     server.script(page(200), answer(200, "{"))
     with pytest.raises(AltegioResponseError, match="its body is HTML"):
