@@ -79,6 +79,8 @@ def _transformed(function: Callable[[Any], Any], table: pa.Table, schema: pa.Sch
         raise _wrong(f"must keep one schema: the columns were {schema.names} and became {list(frame.columns)}")
     try:
         result = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+    except UnicodeEncodeError:
+        raise _wrong("must return texts that Parquet has: one holds half of a surrogate pair") from None
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         # The first of its texts shows the value, which may be somebody's name; the others tell the column.
         where = "; ".join(map(str, error.args[1:])) or type(error).__name__

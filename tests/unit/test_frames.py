@@ -48,6 +48,13 @@ def test_a_transform_that_mixes_types_is_told_the_column_and_shown_no_value() ->
     assert caught.value.__cause__ is None
 
 
+def test_a_transform_that_makes_half_of_a_surrogate_pair_is_shown_no_value() -> None:
+    broken = frame_transform(lambda frame: frame.assign(who=["Anna \ud800"]))
+    with pytest.raises(AltegioValidationError, match="surrogate pair") as caught:
+        list(broken(batches([1])))
+    assert caught.value.__suppress_context__
+
+
 def test_a_transform_may_be_named() -> None:
     named = frame_transform(f"{__name__}.restless")
     assert [batch.num_rows for batch in named(batches([0]))] == [1]
