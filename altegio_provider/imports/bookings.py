@@ -11,7 +11,7 @@ from typing import Any
 from altegio_provider.api.errors import AltegioResponseOutcomeUnknownError
 from altegio_provider.imports.columns import Columns
 from altegio_provider.imports.engine import FileImport
-from altegio_provider.imports.ledger import key_of
+from altegio_provider.imports.ledger import Session, key_of
 from altegio_provider.imports.likeness import are_named_alike
 from altegio_provider.imports.lookup import EventFinder, Seats
 from altegio_provider.imports.matching import Verdict
@@ -103,17 +103,20 @@ class BookingImport(FileImport):
         if not isinstance(found, str):
             self._meant[reference] = found
             return found
-        with self.ledger.session() as session:
+
+        def booked_into(session: Session) -> int | None:
             for event_id in session.references.meant_by(reference):
                 key, content = self._keys(request, event_id)
-                known = session.known([key]).get(key)
+                known = session.known({key: content}).get(key)
                 if known is not None and known.content == content:
                     return event_id
-        return found
+            return None
+
+        event_id = self.ledger.transact(booked_into)
+        return found if event_id is None else event_id
 
     def _recall(self) -> None:
-        with self.ledger.session() as session:
-            session.references.remember(self._meant)
+        self.ledger.transact(lambda session: session.references.remember(self._meant))
         super()._recall()
 
     def _why_duplicate(self, first: Pending, body: Mapping[str, Any]) -> str:
@@ -134,8 +137,7 @@ class BookingImport(FileImport):
             seats = dict(zip(lanes, pool.map(self._events.seats, lanes), strict=True))
         wanted: Counter[int] = Counter()
         for chunk in self.spool.with_status(Status.NOT_SENT):
-            with self.ledger.session() as session:
-                may_have_seats = session.known([row.key for row in chunk])
+            may_have_seats = self.ledger.known([row.key for row in chunk])
             for row in chunk:
                 found = seats[row.lane]
                 if isinstance(found, str):

@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 
 from altegio_provider.api import AltegioClient
 from altegio_provider.collector import few_collections
-from altegio_provider.imports.ledger import Known, Ledger, key_of
+from altegio_provider.imports.ledger import Known, Ledger, Session, key_of
 from altegio_provider.imports.matching import Verdict
 from altegio_provider.imports.model import SourceRow
 from altegio_provider.imports.reconcile import Reconciler
@@ -187,8 +187,7 @@ class FileImport(ABC):
     def _known(self, status: Status) -> Iterator[tuple[Pending, Known]]:
         """Yield the rows of that status that the ledger knows."""
         for chunk in self.spool.with_status(status):
-            with self.ledger.session() as session:
-                known = session.known([row.key for row in chunk])
+            known = self.ledger.known({row.key: row.content for row in chunk})
             yield from ((row, known[row.key]) for row in chunk if row.key in known)
 
     def _rejected_too_many(self, consequence: str) -> Halt | None:
@@ -244,12 +243,16 @@ class FileImport(ABC):
         """Let a person's decision stand for certainty: rows that were in doubt before this run are sent again."""
         freed = 0
         for chunk in self.spool.with_status(Status.IN_DOUBT):
-            with self.ledger.session() as session:
-                for row in chunk:
-                    if row.seq in self._doubted_before and session.take_doubt([row.key]):
-                        session.free(row.key)
-                        self.spool.settle(row.seq, Status.NOT_SENT)
-                        freed += 1
+            rows = {row.key: row for row in chunk if row.seq in self._doubted_before}
+
+            def free(session: Session, keys: Sequence[str] = tuple(rows)) -> list[str]:
+                taken = session.take_doubt(keys)
+                session.free(*taken)
+                return taken
+
+            for key in self.ledger.transact(free):
+                self.spool.settle(rows[key].seq, Status.NOT_SENT)
+                freed += 1
         return freed
 
     def _reopen(self) -> int:

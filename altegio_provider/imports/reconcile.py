@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from altegio_provider.api.errors import AltegioError
-from altegio_provider.imports.ledger import Ledger
+from altegio_provider.imports.ledger import Known, Ledger, Session
 from altegio_provider.imports.liveness import Watch
 from altegio_provider.imports.matching import Absent, Found, Undecided, Verdict
 from altegio_provider.imports.spool import Pending, Spool, Status
@@ -87,9 +87,13 @@ class Reconciler:
             self._ledger.beat()
 
     def _look_in(self, lane: int, rows: list[Pending]) -> None:
-        with self._ledger.session() as session:
-            held = set(session.take_doubt([row.key for row in rows]))
-            known = session.known([row.key for row in rows if row.key not in held])
+        keys = [row.key for row in rows]
+
+        def take(session: Session) -> tuple[set[str], dict[str, Known]]:
+            held = set(session.take_doubt(keys))
+            return held, session.known([key for key in keys if key not in held])
+
+        held, known = self._ledger.transact(take)
         for row in rows:
             if row.key not in held:
                 self._leave_to_others(row, known[row.key].record_id if row.key in known else None)
@@ -103,14 +107,12 @@ class Reconciler:
             reason = f"what became of it cannot be looked up: {error.summary}"
             verdicts = {row.key: Undecided(reason, may_clear_up=error.transient) for row in rows}
         except BaseException:
-            with self._ledger.session() as session:
-                session.doubt(*(row.key for row in rows))
+            self._ledger.transact(lambda session: session.doubt(*(row.key for row in rows)))
             raise
         self._record(rows, verdicts)
 
     def _taken(self, record_ids: Sequence[int]) -> set[int]:
-        with self._ledger.session() as session:
-            return session.records_among(record_ids)
+        return self._ledger.transact(lambda session: session.records_among(record_ids))
 
     def _leave_to_others(self, row: Pending, record_id: int | None) -> None:
         """Another run has it: it is created by now, or the sending finds out."""
@@ -120,15 +122,7 @@ class Reconciler:
             self._spool.settle(row.seq, Status.NOT_SENT)
 
     def _record(self, rows: list[Pending], verdicts: dict[str, Verdict]) -> None:
-        with self._ledger.session() as session:
-            for row in rows:
-                verdict = verdicts[row.key]
-                if isinstance(verdict, Found) and not session.found(row.key, verdict.record_id):
-                    verdict = verdicts[row.key] = Undecided("another row has the appointment found", True)
-                if isinstance(verdict, Absent):
-                    session.free(row.key)
-                elif isinstance(verdict, Undecided):
-                    session.doubt(row.key)
+        verdicts = self._ledger.transact(lambda session: _recorded(session, verdicts))
         for row in rows:
             verdict = verdicts[row.key]
             if isinstance(verdict, Found):
@@ -142,3 +136,17 @@ class Reconciler:
                     self._given_up.add(row.key)
                     self.may_clear_up |= verdict.may_clear_up
                 self._spool.settle(row.seq, Status.IN_DOUBT, reasons=[verdict.reason])
+
+
+def _recorded(session: Session, verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
+    """Tell the ledger the verdicts; return them as they stand then: a record belongs to one row only."""
+    standing = dict(verdicts)
+    for key in sorted(verdicts):
+        verdict = verdicts[key]
+        if isinstance(verdict, Found) and not session.found(key, verdict.record_id):
+            verdict = standing[key] = Undecided("another row has the appointment found", True)
+        if isinstance(verdict, Absent):
+            session.free(key)
+        elif isinstance(verdict, Undecided):
+            session.doubt(key)
+    return standing

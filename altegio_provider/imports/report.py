@@ -2,11 +2,12 @@
 
 ::
 
-    <report_path>/report.parquet    line, key, status, event_id, record_id, reasons (a list)
+    <report_path>/report.parquet    line, status, event_id, record_id, reasons (a list)
     <report_path>/report.csv        the same, reasons joined by "; "
     <report_path>/rejected.csv      the rejected rows as they came, and why (``altegio_line``, ``altegio_reasons``)
 
-Each file appears whole or not at all. The two reports hold no names; ``rejected.csv`` holds what the input held.
+Each file appears whole or not at all. The two reports hold no names, and nothing from which one could be found out;
+``rejected.csv`` holds what the input held.
 """
 
 from __future__ import annotations
@@ -37,7 +38,6 @@ def report_schema(lane: str) -> pa.Schema:
     return pa.schema(
         [
             pa.field("line", pa.int64(), nullable=False),
-            pa.field("key", pa.string()),
             pa.field("status", pa.string(), nullable=False),
             pa.field(lane, pa.int64()),
             pa.field("record_id", pa.int64()),
@@ -95,7 +95,7 @@ def _write_rejected(spool: Spool, columns: Sequence[str], path: Path) -> None:
 
 
 def _row(outcome: Outcome) -> tuple[Any, ...]:
-    return outcome.line, outcome.key, str(outcome.status), outcome.lane, outcome.record_id, outcome.reasons
+    return outcome.line, str(outcome.status), outcome.lane, outcome.record_id, outcome.reasons
 
 
 def _write(path: Path, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -171,10 +171,18 @@ class Runner:
         elsewhere: list[Pending],
     ) -> list[Pending]:
         """Claim what is next and record what came back, in one transaction; return what may be sent."""
-        with self._ledger.session() as session:
+        settled = [self._judge(under_way[future], future) for future in done]
+
+        def turn(session: Session) -> tuple[dict[str, Known], dict[str, int]]:
             # In this order: whoever waits for another importer's claims must hold nothing that it may wait for.
-            claims = session.claim({row.key: _intent(row) for row in batch})
-            settled = self._record(session, [(under_way[future], future) for future in done])
+            return session.claim({row.key: _intent(row) for row in batch}), self._record(session, settled)
+
+        claims, twice = self._ledger.transact(turn)
+        for one in settled:
+            if one.row.key in twice:
+                one.reasons.append(
+                    f"it was created twice, as {twice[one.row.key]} too: delete one of the two in Altegio"
+                )
         for future in done:
             heapq.heappush(lanes, self._behind(under_way.pop(future)))
         for one in settled:
@@ -198,18 +206,17 @@ class Runner:
     def _behind(row: Pending) -> tuple[int, int]:
         return row.seq + 1, row.lane
 
-    def _record(self, session: Session, returned: list[tuple[Pending, Future[Sent]]]) -> list[_Settled]:
-        settled = [self._judge(row, future) for row, future in returned]
+    @staticmethod
+    def _record(session: Session, settled: list[_Settled]) -> dict[str, int]:
+        """Tell the ledger what came back; return the keys that were created twice, each with its other record."""
         created = {one.row.key: one for one in settled if one.record_id is not None}
         twice = session.created(
             {key: one.record_id for key, one in created.items() if one.record_id is not None},
             {key: _intent(one.row) for key, one in created.items()},
         )
-        for key, record_id in twice.items():
-            created[key].reasons.append(f"it was created twice, as {record_id} too: delete one of the two in Altegio")
         session.doubt(*(one.row.key for one in settled if one.status is Status.IN_DOUBT))
         session.free(*(one.row.key for one in settled if one.status in (Status.NOT_SENT, Status.REJECTED)))
-        return settled
+        return twice
 
     def _judge(self, row: Pending, future: Future[Sent]) -> _Settled:
         error = future.exception()
@@ -235,16 +242,22 @@ class Runner:
     def _await_others(self, rows: list[Pending]) -> bool:
         """Wait until no other run sends these rows any more; whether some of them may be sent by this one now."""
         while rows and not self._stop.wait(0.2):
-            with self._ledger.session() as session:
-                known = session.known([row.key for row in rows])
+            known = self._ledger.known([row.key for row in rows])
             owners = {entry.owner for entry in known.values() if entry.state in ("sending", "settling")}
             dead = {owner for owner in owners if self._ledger.is_dead(owner)}
-            with self._ledger.session() as session:
-                for row in rows:
-                    if row.key in known and known[row.key].owner in dead:
-                        session.bury(row.key, known[row.key])
+            self._bury({key: entry for key, entry in known.items() if entry.owner in dead})
             rows = [row for row in rows if row.key in known and known[row.key].owner in owners - dead]
         return not self._stop.is_set()
+
+    def _bury(self, known: dict[str, Known]) -> None:
+        """Put entries whose owners are dead in doubt."""
+
+        def turn(session: Session) -> None:
+            for key in sorted(known):
+                session.bury(key, known[key])
+
+        if known:
+            self._ledger.transact(turn)
 
 
 def standing(row: Pending, known: Known) -> tuple[Status, int | None, list[str]]:
