@@ -5,12 +5,10 @@ Imported when a task runs, never when a DAG is parsed.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from altegio_provider.api.errors import AltegioValidationError
@@ -20,6 +18,7 @@ from altegio_provider.imports.model import ImportFileError
 from altegio_provider.imports.runner import Halt
 from altegio_provider.imports.source import RowSource, open_source, rows_source
 from altegio_provider.imports.spool import Status
+from altegio_provider.ledger_place import ledger_url_of
 
 __all__ = [
     "Progress",
@@ -28,7 +27,6 @@ __all__ = [
     "checked_share",
     "ending",
     "forget",
-    "ledger_url_of",
     "source_of",
     "sql_source",
     "told",
@@ -72,35 +70,34 @@ def sql_source(sql: str, conn_id: str) -> RowSource:
     return rows_source(columns, rows(), name=f"the query on {conn_id}")
 
 
-def ledger_url_of(ledger_url: str | None) -> str:
-    """Return the database URL of the ledger: the one given, that of the connection named, or the default.
-
-    The default is a SQLite file beside Airflow's own: ``$AIRFLOW_HOME/altegio_ledger.db``.
-    """
-    if not ledger_url:
-        home = Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser()
-        home.mkdir(parents=True, exist_ok=True)
-        return f"sqlite:///{home / 'altegio_ledger.db'}"
-    if "://" in ledger_url:
-        return ledger_url
-    url = getattr(BaseHook.get_hook(ledger_url), "sqlalchemy_url", None)
-    if url is None:
-        return str(BaseHook.get_connection(ledger_url).get_uri())
-    return str(url.render_as_string(hide_password=False))
-
-
-def forget(ledger_url: str | None, location_id: int, kind: str, record_ids: Sequence[int]) -> int:
+def forget(
+    ledger_url: str | None,
+    location_id: int,
+    kind: str,
+    record_ids: Sequence[int],
+    *,
+    ledger_conn_id: str | None = None,
+) -> int:
     """Tell the ledger that what was created has been taken back, so that the same file may create it again.
 
-    :param ledger_url: as for the operators.
+    :param ledger_url: as for the operators; ``None`` takes the ledger that they take by default.
     :param kind: ``booking`` or ``event``.
     :param record_ids: the appointments or events.
+    :param ledger_conn_id: as for the operators.
     :returns: how many of them the ledger knew.
     """
-    from altegio_provider.imports.ledger import Ledger
+    from altegio_provider.imports.ledger import Ledger, Session
 
-    with Ledger(ledger_url_of(ledger_url), location_id, kind) as ledger, ledger.session() as session:
-        return session.forget(record_ids)
+    most = 0
+
+    def turn(session: Session) -> None:
+        nonlocal most
+        # A try whose answer was lost may have forgotten them already, and the next one finds none.
+        most = max(most, session.forget(record_ids))
+
+    with Ledger(ledger_url_of(ledger_url, ledger_conn_id), location_id, kind) as ledger:
+        ledger.transact(turn)
+    return most
 
 
 def checked_share(argument: str, value: Any) -> int | float:

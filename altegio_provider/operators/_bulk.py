@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from altegio_provider.api.privacy import forgetful
 from altegio_provider.compat import AirflowFailException, BaseOperator
 from altegio_provider.hooks.altegio import AltegioHook
+from altegio_provider.operators._passwords import without_password
 
 if TYPE_CHECKING:
     from altegio_provider.compat import Context
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from altegio_provider.imports.stop import Stop
 
 __all__ = ["BulkOperator"]
+
+_STORED_BY_MAPPING = (
+    "ledger_url holds a password, and Airflow stores what partial() and expand() were given in its database. Make an "
+    "Airflow connection of it and give ledger_conn_id=, or set the environment variable ALTEGIO_LEDGER."
+)
 
 
 class BulkOperator(BaseOperator):
@@ -30,6 +36,7 @@ class BulkOperator(BaseOperator):
         "sql",
         "report_path",
         "ledger_url",
+        "ledger_conn_id",
         "is_dry_run",
         "max_rejected",
         "resend_in_doubt",
@@ -46,6 +53,7 @@ class BulkOperator(BaseOperator):
         defaults: Mapping[str, Any] | None = None,
         report_path: str | None = None,
         ledger_url: str | None = None,
+        ledger_conn_id: str | None = None,
         dry_run: bool | str = False,
         max_rejected: int | float | str = 0,
         on_duplicate: Literal["skip", "send", "reject"] = "skip",
@@ -67,7 +75,13 @@ class BulkOperator(BaseOperator):
         self.column_mapping = column_mapping
         self.defaults = defaults
         self.report_path = report_path
-        self.ledger_url = ledger_url
+        # The field is stored and shown by Airflow, so no password stands in it; this one is not.
+        self._ledger_url = ledger_url
+        self.ledger_url = without_password(ledger_url)
+        self.ledger_conn_id = ledger_conn_id
+        # A task that is made by mapping was stored before it came here.
+        if getattr(self, "_BaseOperator__from_mapped", False) and self.ledger_url != ledger_url:
+            raise AirflowFailException(_STORED_BY_MAPPING)
         # Airflow's operators have a method of the argument's name.
         self.is_dry_run = dry_run
         self.max_rejected = max_rejected
@@ -94,7 +108,7 @@ class BulkOperator(BaseOperator):
 
         hook = AltegioHook(self.altegio_conn_id)
         try:
-            summary, halt, counts = self._import(hook)
+            summary, halt, counts = self._import(hook, is_in_task=bool(context and "ti" in context))
         except (ImportFileError, LedgerError, AltegioError) as error:
             if getattr(error, "may_pass", False) or getattr(error, "transient", False):
                 raise
@@ -106,6 +120,15 @@ class BulkOperator(BaseOperator):
             context["ti"].xcom_push(key="return_value", value=summary)
         importing.ending(halt, counts, summary["report"])
         return summary
+
+    def _do_render_template_fields(self, parent: Any, *arguments: Any, **named: Any) -> None:
+        """Render the fields, and leave nothing secret in them: Airflow stores and shows them afterwards."""
+        if parent is self and isinstance(self._ledger_url, str):
+            self.ledger_url = self._ledger_url
+        super()._do_render_template_fields(parent, *arguments, **named)
+        if parent is self:
+            self._ledger_url = self.ledger_url
+            self.ledger_url = without_password(self.ledger_url)
 
     def on_kill(self) -> None:
         """Send nothing more; what is under way is finished and recorded."""
@@ -120,7 +143,7 @@ class BulkOperator(BaseOperator):
         """The options of this operator alone."""
         return {}
 
-    def _import(self, hook: AltegioHook) -> tuple[dict[str, Any], Any, Any]:
+    def _import(self, hook: AltegioHook, *, is_in_task: bool) -> tuple[dict[str, Any], Any, Any]:
         from contextlib import suppress
 
         from altegio_provider import importing
@@ -130,6 +153,8 @@ class BulkOperator(BaseOperator):
         from altegio_provider.imports.report import write_report
         from altegio_provider.imports.spool import Spool
         from altegio_provider.imports.stop import Stop
+        from altegio_provider.ledger_place import is_given, ledger_url_of
+        from altegio_provider.ledger_witness import check_it_is_the_shared_one
         from altegio_provider.times import load_zone
 
         self._stop = Stop()
@@ -141,13 +166,15 @@ class BulkOperator(BaseOperator):
             raise ImportFileError(str(error)) from None
         options = self._options()
         folder = storage_path(self.report_path) if self.report_path else None
-        ledger_url = importing.ledger_url_of(self.ledger_url)
+        ledger_url = ledger_url_of(self._ledger_url, self.ledger_conn_id)
         report: dict[str, str] = {}
         with (
             self._source() as source,
             Ledger(ledger_url, location_id, kind.kind) as ledger,
             Spool() as spool,
         ):
+            if is_in_task and not is_given(self._ledger_url, self.ledger_conn_id):
+                check_it_is_the_shared_one(ledger, self.log)
             self.log.info("Reading %s (%s)", source.name, source.how)
             file_import = kind(
                 hook.get_conn(),
