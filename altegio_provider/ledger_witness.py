@@ -36,10 +36,9 @@ def check_it_is_the_shared_one(ledger: Ledger, log: Any) -> None:
         known = json.loads(Variable.get(VARIABLE, None) or "{}")
         if known and known["host"] != mine["host"] and known["id"] != mine["id"]:
             raise LedgerError(
-                f"this import would use a ledger on {mine['host']}, and an earlier one of this Airflow used a ledger on "
-                f"{known['host']}: what is booked there would be booked again. {WAYS_OUT} "
-                "Where that host is gone for good, copy its altegio_ledger.db; where it booked nothing, delete the "
-                f"Variable {VARIABLE}."
+                f"this import would use a ledger on {mine['host']}, and an earlier import of this Airflow used one on "
+                f"{known['host']}: what is booked there would be booked again. {WAYS_OUT} Copy altegio_ledger.db from "
+                f"that host first, or delete the Variable {VARIABLE} if nothing was booked there."
             )
         if known and known["id"] != mine["id"]:
             log.warning(

@@ -18,7 +18,8 @@ Set in the environment:
 * ``ALTEGIO_MAX_REJECTED``: so many rows (``5``) or such a share (``0.05``) may be faulty (default 0);
 * ``ALTEGIO_REGION``: the country of phones that have no ``+``, such as ``LV``;
 * ``ALTEGIO_SETTLE``: so many seconds pass before a booking whose answer was lost is looked for (default 20);
-* ``ALTEGIO_LEDGER``: the ledger's database, where several workers share it (default: a file beside Airflow's own).
+* ``ALTEGIO_LEDGER``: the ledger's database, an Airflow connection id or a URL. Needed where tasks run on several hosts
+  (default on one host: a file in ``AIRFLOW_HOME``).
 
 The DAG's params ``approve`` and ``max_rejected`` are the same for one run. The tasks that ask Altegio run in the pool
 ``altegio``. One run waits at a time; the next one begins when it ends.
@@ -39,7 +40,6 @@ INBOX = os.environ.get("ALTEGIO_INBOX", "data/inbox")
 QUIET_SECONDS = float(os.environ.get("ALTEGIO_INBOX_QUIET", "5"))
 BOOKINGS: dict[str, Any] = {
     "default_region": os.environ.get("ALTEGIO_REGION"),
-    "ledger_url": os.environ.get("ALTEGIO_LEDGER"),
     "settle_seconds": float(os.environ.get("ALTEGIO_SETTLE", "20")),
     "max_rejected": "{{ params.max_rejected }}",
     "pool": "altegio",

@@ -6,7 +6,8 @@ and ``weekdays``. The same file again creates nothing twice. With ``{"timetable"
 that this file created are deleted again. Set in the environment:
 
 * ``ALTEGIO_DATA``: where the reports go (default ``./data``);
-* ``ALTEGIO_LEDGER``: the ledger's database, where several workers share it (default: a file beside Airflow's own).
+* ``ALTEGIO_LEDGER``: the ledger's database, an Airflow connection id or a URL. Needed where tasks run on several hosts
+  (default on one host: a file in ``AIRFLOW_HOME``).
 
 The tasks run in the pool ``altegio``.
 """
@@ -20,8 +21,6 @@ from altegio_provider.compat import dag, retry_policy, task
 from altegio_provider.operators.events import AltegioCreateEventsOperator, AltegioDeleteEventOperator
 
 REPORTS = f"{os.environ.get('ALTEGIO_DATA', 'data').rstrip('/')}/timetables"
-
-LEDGER = os.environ.get("ALTEGIO_LEDGER")
 
 
 @dag(
@@ -42,7 +41,6 @@ def altegio_timetable_publish() -> None:
         report_path=f"{REPORTS}/{{{{ run_id }}}}",
         # What was published is known from the ledger: a dry run names it, and sends nothing.
         dry_run="{{ params.take_back }}",
-        ledger_url=LEDGER,
         pool="altegio",
     )
 
@@ -59,7 +57,7 @@ def altegio_timetable_publish() -> None:
     def forget(summary: dict, events: list[int]) -> int:
         from altegio_provider import importing
 
-        return importing.forget(LEDGER, summary["location_id"], "event", events)
+        return importing.forget(None, summary["location_id"], "event", events)
 
     events = to_take_back(publish.output)
     take_back = AltegioDeleteEventOperator.partial(task_id="take_back", pool="altegio").expand(event_id=events)

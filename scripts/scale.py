@@ -59,7 +59,6 @@ def main() -> int:
     with Topology(SCALE, SETTINGS) as topology:
         tell("PostgreSQL (metadata, warehouse), Redis")
         topology.start_databases()
-        topology.settings["ALTEGIO_SCALE_LEDGER"] = topology.database("warehouse").replace("://", "+psycopg2://")
         tell("Airflow's tables and pools")
         topology.run("init")
         tell("sandbox, api-server, scheduler, dag-processor, triggerer, two Celery workers")

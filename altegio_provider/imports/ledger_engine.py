@@ -36,8 +36,8 @@ def open_engine(url: str) -> sa.Engine:
     is_sqlite = backend == "sqlite"
     if is_sqlite and not os.path.isabs((parsed.database or "").removeprefix("file:")):
         raise LedgerError(
-            "ledger_url names no file by its full path, such as sqlite:////path/to/ledger.db (four slashes): "
-            "a run that finds another ledger, or none, would send everything again"
+            "ledger_url must give the file's full path, such as sqlite:////path/to/ledger.db (four slashes): "
+            "a run that opens another file, or an empty one, would send everything again"
         )
     if not driver and backend in _DRIVERS:
         driver = driver_of(backend, int(sa.__version__.partition(".")[0]))
@@ -50,7 +50,7 @@ def open_engine(url: str) -> sa.Engine:
         engine = sa.create_engine(parsed, future=True, **arguments)
     except sa.exc.ArgumentError:
         raise LedgerError(
-            f"ledger_url is no database URL that SQLAlchemy {sa.__version__} knows ({parsed.drivername}://): "
+            f"there is no database URL in ledger_url that SQLAlchemy {sa.__version__} knows ({parsed.drivername}://): "
             "use sqlite:////path/to/ledger.db, postgresql://… or mysql://…"
         ) from None
     except ImportError as error:
@@ -84,8 +84,8 @@ def _parsed(url: str) -> sa.URL:
         return sa.engine.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
         raise LedgerError(
-            "ledger_url is no database URL such as sqlite:////path/to/ledger.db or postgresql://user@host/database "
-            "(special characters in a user's name or password are written as %40 and the like)"
+            "there is no database URL in ledger_url. Examples: sqlite:////path/to/ledger.db, "
+            "postgresql://user@host/database. Special characters in a name or a password are percent-encoded."
         ) from None
 
 

@@ -39,8 +39,12 @@ class AltegioCreateAppointmentsOperator(BulkOperator):
     :param check_seats: ask each event for its free seats before anything is sent, which costs one request an event;
         without, the API rejects the rows that find no seat one by one.
     :param report_path: the folder for ``report.parquet``, ``report.csv`` and ``rejected.csv``. Templated.
-    :param ledger_url: the ledger's database: an SQLAlchemy URL or an Airflow connection id; default:
-        ``$AIRFLOW_HOME/altegio_ledger.db``, which all workers must share if there are several hosts. Templated.
+    :param ledger_conn_id: the Airflow connection of the ledger's database, of type ``postgres``, ``mysql`` or
+        ``sqlite``. Templated.
+    :param ledger_url: instead of ``ledger_conn_id``, an SQLAlchemy URL. Airflow shows a password in it as ``***``.
+        Default for both: the environment variable ``ALTEGIO_LEDGER``, which holds a connection id or a URL; else the
+        file ``$AIRFLOW_HOME/altegio_ledger.db`` where the executor runs all tasks on one host, and an error where it
+        may run them on several. Templated.
     :param dry_run: check everything, report, and send nothing. Templated.
     :param max_rejected: so many rows (``int``) or such a share (``float`` of 0 to 1) may be faulty; with more,
         nothing is sent. Templated.

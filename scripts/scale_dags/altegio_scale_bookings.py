@@ -24,7 +24,6 @@ def altegio_scale_bookings() -> None:
         source=f"{folder}/clients.csv",
         location_id=2100,
         report_path=f"{folder}/report",
-        ledger_url=os.environ.get("ALTEGIO_SCALE_LEDGER"),
         timezone="UTC",
     )
 

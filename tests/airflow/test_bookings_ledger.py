@@ -161,7 +161,7 @@ def test_a_file_that_others_do_not_share_is_seen(tmp_path, monkeypatch, host, is
         }
         monkeypatch.setenv("AIRFLOW_VAR_ALTEGIO_LEDGER", json.dumps(known))
         if told is LedgerError:
-            with pytest.raises(LedgerError, match="a ledger on elsewhere") as failure:
+            with pytest.raises(LedgerError, match="used one on elsewhere") as failure:
                 check_it_is_the_shared_one(ledger, log)
             assert "ledger_conn_id=" in str(failure.value)
             assert "ALTEGIO_LEDGER" in str(failure.value)

@@ -14,6 +14,8 @@ import yaml
 
 from altegio_provider.compat import Connection
 from altegio_provider.connection import ConnectionSettings
+from altegio_provider.imports.ledger_engine import open_engine
+from altegio_provider.ledger_place import ledger_url_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMPOSE = REPOSITORY / "docker-compose.yaml"
@@ -105,6 +107,19 @@ def test_the_connections_are_the_services_of_the_same_file(services):
         assert warehouse["extra"]["db_kwargs"] == {"uri": "postgresql://altegio:secret@warehouse/altegio"}
         assert environment["AIRFLOW__CELERY__BROKER_URL"] == "redis://redis:6379/0"
     assert "--port 8089" in services["sandbox"]["command"]
+
+
+def test_all_workers_share_one_ledger(services, monkeypatch):
+    """The one of the file, as an import finds it: nothing that a DAG says is needed."""
+    for name in AIRFLOW:
+        environment = services[name]["environment"]
+        assert environment["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
+        monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", environment["AIRFLOW__CORE__EXECUTOR"])
+        monkeypatch.setenv("ALTEGIO_LEDGER", filled_in(environment["ALTEGIO_LEDGER"]))
+        assert ledger_url_of() == "postgresql://airflow:secret@postgres/airflow"
+    assert open_engine(ledger_url_of()).dialect.name == "postgresql"
+    for path in [*(REPOSITORY / "dags").glob("*.py"), *(REPOSITORY / "scripts").rglob("*.py")]:
+        assert "ledger_url=" not in path.read_text(), path
 
 
 def test_every_pool_of_the_dags_is_made_at_the_start():
