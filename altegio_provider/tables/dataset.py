@@ -18,6 +18,7 @@ moment in which files of overlapping windows are exchanged, rows of the overlap 
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -28,10 +29,12 @@ import pyarrow as pa
 
 from altegio_provider.tables.commit import Made, as_listed, check_room, commit
 from altegio_provider.tables.earlier import EarlierRows, Source, sources_in
-from altegio_provider.tables.manifest import DatasetError, Entry, entries_of, named_in_manifest, read_footer
+from altegio_provider.tables.manifest import DatasetError, Entry, files_that_count, files_there, read_footer
 from altegio_provider.tables.parquet import FileWriter
 from altegio_provider.tables.spool import Spool
 from altegio_provider.tables.storage import Folder
+from altegio_provider.tables.store_errors import local_errors
+from altegio_provider.tables.turns import taking_turns
 from altegio_provider.tables.windows import Window
 
 __all__ = ["DataFile", "DatasetError", "ParquetDataset", "RunResult", "RunWriter", "read_manifest"]
@@ -79,8 +82,10 @@ class RunWriter:
         """Add rows.
 
         :raises ValueError: their schema is not that of the rows before; the differing columns are named.
+        :raises StoreError: the disk is full.
         """
-        self._file.write(batch)
+        with local_errors("write into", self._file.path.parent):
+            self._file.write(batch)
 
 
 class ParquetDataset:
@@ -89,13 +94,14 @@ class ParquetDataset:
     :param root: a directory (``pathlib.Path``, ``ObjectStoragePath`` or another of the ``universal_pathlib`` kind);
         or one file, where it ends in ``.parquet``: then each run replaces that file whole, and there is no manifest.
     :param location_id: the location.
+    :param sleep: waits so many seconds before a request to a store is tried again.
     """
 
-    def __init__(self, root: Any, location_id: int) -> None:
+    def __init__(self, root: Any, location_id: int, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.location_id = location_id
         self._is_one_file = str(root).endswith(".parquet")
         self._file_name = root.name if self._is_one_file else ""
-        self._folder = Folder(root.parent if self._is_one_file else root / f"location-{location_id}")
+        self._folder = Folder(root.parent if self._is_one_file else root / f"location-{location_id}", sleep)
 
     def earlier(self, start: datetime, end: datetime, *, tells_deleted: bool = True) -> EarlierRows:
         """Return what is there of ``[start, end)``, for a run that is not to lose what it does not bring.
@@ -130,12 +136,17 @@ class ParquetDataset:
         :param start: an aware datetime; so is ``end``.
         :param notes: small JSON values to keep beside the file in the manifest, as they are when the block ends.
         :param earlier: adds what the run lacks of earlier ones; without it the run replaces all of its window.
-        :raises DatasetError: the window overlaps a file that cannot be cut. Raised before anything is written.
+        :raises DatasetError: the window overlaps a file that cannot be cut, or what is there is another location's.
+            Raised before anything is written.
+        :raises StoreError: the disk or the store does not let us write, or a disk is full.
         :raises ValueError: the window is empty or naive, or nothing was written.
         """
         window = Window.of(start, end)
-        if not self._is_one_file:
-            check_room(self._folder, window)
+        if self._is_one_file:
+            self._folder.check_bucket()
+            taking_turns(self._check_file, self._folder.sleep)
+        else:
+            check_room(self._folder, self.location_id, window)
         name = self._file_name or window.file_name
         run_id = uuid.uuid4().hex
         with closing(self._folder.stage(name)) as staged:
@@ -147,9 +158,10 @@ class ParquetDataset:
                 def finish(written_at: datetime) -> Made:
                     if earlier is not None and file.schema is not None:
                         for rows in earlier.rows(file.schema):
-                            file.write(rows)
+                            run.write(rows)
                     entry = Entry(name, self.location_id, window, file.rows, 0, written_at, run_id, dict(notes or {}))
-                    file.close(entry.footer())
+                    with local_errors("write into", file.path.parent):
+                        file.close(entry.footer())
                     return as_listed(self._folder, entry, staged), staged
 
                 entry = self._publish(finish) if self._is_one_file else self._commit(window, finish)
@@ -160,16 +172,20 @@ class ParquetDataset:
     def files(self) -> list[DataFile]:
         """The files that count, by window: those that the manifest names, or the one file where there is but one."""
         if not self._is_one_file:
-            return [self._data_file(entry) for entry in named_in_manifest(self._folder).values()]
+            return [self._data_file(entry) for entry in files_that_count(self._folder).values()]
+        entries = taking_turns(self._file_entries, self._folder.sleep)
+        return [self._data_file(entry) for entry in entries]
+
+    def _file_entries(self) -> list[Entry]:
+        """The one file, where it is there."""
         listing = [listed for listed in self._folder.listing() if listed.name == self._file_name]
-        return [self._data_file(read_footer(self._folder, listed)) for listed in listing]
+        return [read_footer(self._folder, listed) for listed in listing]
 
     def _sources(self, window: Window) -> list[Source]:
         if not self._is_one_file:
-            return sources_in(window, entries_of(self._folder).values())
-        listing = [listed for listed in self._folder.listing() if listed.name == self._file_name]
+            return sources_in(window, files_there(self._folder).values())
         with suppress(DatasetError):  # a file that somebody else wrote is replaced as it is
-            return sources_in(window, [read_footer(self._folder, listed) for listed in listing])
+            return sources_in(window, taking_turns(self._file_entries, self._folder.sleep))
         return []
 
     def _commit(self, window: Window, finish: Callable[[datetime], Made]) -> Entry:
@@ -177,9 +193,30 @@ class ParquetDataset:
 
     def _publish(self, finish: Callable[[datetime], Made]) -> Entry:
         entry, staged = finish(datetime.now(UTC))
-        self._folder.publish(staged, entry.name)
+
+        # Where there is none yet, one alone can put it there; the others look again.
+        taking_turns(lambda: self._folder.publish(staged, entry.name, self._check_file()), self._folder.sleep)
         self._folder.sweep()
         return entry
+
+    def _check_file(self) -> str | None:
+        """Look at the one file that a run replaces, and return the version to publish it with.
+
+        :raises DatasetError: it holds another location, whose rows this run would take for deleted.
+        """
+        listing = [listed for listed in self._folder.listing() if listed.name == self._file_name]
+        for listed in listing:
+            try:
+                location_id = read_footer(self._folder, listed).location_id
+            except DatasetError:
+                continue  # somebody else wrote it: it is replaced as it is
+            if location_id != self.location_id:
+                raise DatasetError(
+                    f"{self._folder.location_of(self._file_name)} holds location {location_id}, which a run of "
+                    f"location {self.location_id} would replace. Give each location a file of its own, or give a "
+                    "folder as output_path: it takes many locations."
+                )
+        return None if listing else ""
 
     def _data_file(self, entry: Entry) -> DataFile:
         return DataFile(

@@ -13,7 +13,8 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,12 +23,18 @@ from pyroaring import BitMap64
 from altegio_provider.tables.arrays import array_of
 from altegio_provider.tables.manifest import DatasetError, Entry
 from altegio_provider.tables.storage import Folder
+from altegio_provider.tables.store_errors import Conflict
 from altegio_provider.tables.windows import Window, remainders
 
 __all__ = ["EarlierRows", "Source", "sources_in"]
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+#: A file that another run takes away meanwhile is looked for again so often.
+_TURNS = 10
+_TURN_SECONDS = 0.5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KEYS = {"id": pa.types.is_int64, "starts_at": pa.types.is_timestamp, "is_deleted": pa.types.is_boolean}
 _INSTANT = pa.timestamp("us", tz="UTC")
@@ -93,12 +100,25 @@ class EarlierRows:
         if not _has_keys(schema):
             log.warning("Nothing can be marked as deleted without the columns %s", ", ".join(_KEYS))
             return
-        sources = self._sources()
         for were_deleted in (False, True):
-            for source in sources:
-                with self._opened(source) as file:
-                    for table in self._lacking(file, source.parts, were_deleted):
-                        yield _conformed(table, schema)
+            # An id is taken once, so that the same rows of other files are passed over.
+            yield from self._again_where_files_go(partial(self._rows_of, were_deleted, schema))
+
+    def _rows_of(self, were_deleted: bool, schema: pa.Schema) -> Iterator[pa.Table]:
+        for source in self._sources():
+            with self._opened(source) as file:
+                for table in self._lacking(file, source.parts, were_deleted):
+                    yield _conformed(table, schema)
+
+    def _again_where_files_go(self, read: Callable[[], Iterator[T]]) -> Iterator[T]:
+        """Begin anew where another run has cut or replaced a file after it was looked for."""
+        for _ in range(_TURNS):
+            try:
+                yield from read()
+                return
+            except (Conflict, FileNotFoundError):
+                self._folder.sleep(_TURN_SECONDS)
+        yield from read()
 
     def _lacking(self, file: pq.ParquetFile, parts: list[Window], were_deleted: bool) -> Iterator[pa.Table]:
         first_told = _us(self.told_from)
@@ -120,18 +140,21 @@ class EarlierRows:
 
     def _gone(self) -> set[tuple[int, int]]:
         """The id and start of each row that is known to be deleted: few, as a rule."""
-        gone = set()
+        return set(self._again_where_files_go(self._deleted_rows))
+
+    def _deleted_rows(self) -> Iterator[tuple[int, int]]:
         for source in self._sources():
             with self._opened(source) as file:
                 for _, keys in _keys_of(file, source.parts):
-                    gone |= {(key.number, key.start) for key in keys if key is not None and key.was_deleted}
-        return gone
+                    yield from ((key.number, key.start) for key in keys if key is not None and key.was_deleted)
 
     @contextmanager
     def _opened(self, source: Source) -> Iterator[pq.ParquetFile]:
         try:
             with self._folder.open(source.name) as opened:
                 yield pq.ParquetFile(opened)
+        except FileNotFoundError:
+            raise
         except (pa.ArrowException, OSError) as error:
             if getattr(error, "errno", None) is not None:
                 raise  # the disk's or the network's own

@@ -29,7 +29,7 @@ class FileWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._writer: pq.ParquetWriter | None = None
         self._schema: pa.Schema | None = None
         self._held: list[pa.RecordBatch] = []
@@ -49,7 +49,7 @@ class FileWriter:
         schema = batch.schema.remove_metadata()
         if self._schema is None:
             self._writer = pq.ParquetWriter(
-                self._path, schema, compression="zstd", use_dictionary=list(_repeating(schema))
+                self.path, schema, compression="zstd", use_dictionary=list(_repeating(schema))
             )
             self._schema = schema
         elif not schema.equals(self._schema):

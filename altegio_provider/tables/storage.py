@@ -10,27 +10,29 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import io
 import os
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from altegio_provider.tables.store import Store, stamp_of
+from altegio_provider.tables.store_errors import Conflict, local_errors
+
 __all__ = ["Folder", "Listed", "Staged"]
 
-#: Stores whose uploads become visible in one step, when they are complete.
-_ATOMIC_UPLOAD = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss"}
-#: What a filesystem may call the thing that changes whenever a file does, the surest first.
-_STAMPS = ("ETag", "etag", "generation", "LastModified", "last_modified", "mtime", "updated", "modified", "created")
 _SUFFIX = ".part"
 #: Between making a staged file and locking it passes less than this.
 _LOCKED_AFTER_SECONDS = 60
 #: Where a filesystem has no locks, only age tells that a writer is dead.
 _DEAD_AFTER_SECONDS = 24 * 3600
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+#: Left empty in a folder of an object store by who has seen that it can write there.
+_WRITE_CHECK = ".write-check"
 
 
 class Listed(NamedTuple):
@@ -73,16 +75,19 @@ class Staged:
 class Folder:
     """One directory of a filesystem.
 
+    What goes wrong with a disk or a store is a :class:`~altegio_provider.tables.store_errors.StoreError`.
+
     :param path: a ``pathlib.Path``, or a path of the ``universal_pathlib`` kind, as Airflow's ``ObjectStoragePath``.
+    :param sleep: waits so many seconds before a request to a store is tried again.
     """
 
-    def __init__(self, path: Any) -> None:
-        protocol = getattr(path, "protocol", "")
+    def __init__(self, path: Any, sleep: Callable[[float], None] = time.sleep) -> None:
         self.path = path
-        self._local: Path | None = None
-        if isinstance(path, Path) or protocol in ("", "file", "local"):
-            self._local = Path(getattr(path, "path", None) or path)
-        self._uploads_whole = protocol in _ATOMIC_UPLOAD
+        self.sleep = sleep
+        # The class tells nothing: until its version 0.3 every path of universal_pathlib was a pathlib.Path too.
+        is_local = getattr(path, "protocol", "") in ("", "file", "local")
+        self._local = Path(getattr(path, "path", None) or path) if is_local else None
+        self._store = None if is_local else Store(path, sleep)
 
     @property
     def is_local(self) -> bool:
@@ -93,85 +98,129 @@ class Folder:
         """The full path of a file, as a person or a reader would write it."""
         return str(self.path / name) if self._local is None else str(self._local / name)
 
+    def check(self) -> None:
+        """See early whether an object store lets us write here; a disk says so when a file is staged.
+
+        :raises StoreError: it does not.
+        """
+        if self._store is not None:
+            self._store.check(_WRITE_CHECK)
+
+    def check_bucket(self) -> None:
+        """See early whether the bucket is there, where there are buckets.
+
+        :raises StoreError: it is not.
+        """
+        if self._store is not None:
+            self._store.check_bucket()
+
     def listing(self) -> list[Listed]:
         """The files in it, by name; none where it does not exist."""
-        if self._local is not None:
+        if self._store is not None:
+            return sorted(_listed_remotely(entry) for entry in self._store.entries("file"))
+        with local_errors("list", self._local):
             try:
                 with os.scandir(self._local) as entries:
                     return sorted(_listed(entry.name, entry.stat()) for entry in entries if entry.is_file())
             except FileNotFoundError:
                 return []
-        fs, root = self.path.fs, self.path.path
-        fs.invalidate_cache(root)
-        try:
-            entries = fs.ls(root, detail=True)
-        except FileNotFoundError:
-            return []
-        return sorted(_listed_remotely(entry) for entry in entries if entry["type"] == "file")
 
     def folders(self) -> list[str]:
         """The names of the directories in it, sorted."""
-        if self._local is not None:
+        if self._store is not None:
+            return sorted(_base(entry["name"]) for entry in self._store.entries("directory"))
+        with local_errors("list", self._local):
             return sorted(entry.name for entry in os.scandir(self._local) if entry.is_dir()) if self._exists() else []
-        try:
-            entries = self.path.fs.ls(self.path.path, detail=True)
-        except FileNotFoundError:
-            return []
-        return sorted(_base(entry["name"]) for entry in entries if entry["type"] == "directory")
 
-    def open(self, name: str) -> Any:
-        """Open a file for reading bytes.
+    def open(self, name: str, stamp: str = "") -> BinaryIO:
+        """Open a file for reading bytes: all of it is of one moment, whoever replaces it meanwhile.
 
+        :param stamp: as it was listed, where it is to be that very file as far as a store can tell.
         :raises FileNotFoundError: there is none of that name.
+        :raises Conflict: it has been replaced since, or while it was copied from a store.
         """
-        return open(self._local / name, "rb") if self._local is not None else self.path.fs.open(self._remote(name))
+        if self._store is None:
+            return open(self._at(name), "rb")
+        folder = _private_folder()
+        with contextlib.ExitStack() as stack:
+            with local_errors("write into", folder):
+                copy = stack.enter_context(tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=_SUFFIX))
+                self._store.download(name, Path(copy.name), stamp)
+            stack.pop_all()
+        return copy  # type: ignore[return-value]  # it reads as a file does, and deletes itself
+
+    def tail(self, listed: Listed, size: int) -> BinaryIO:
+        """Open the last bytes of a file, at the least so many or all that there are.
+
+        :raises FileNotFoundError: there is none of that name any more.
+        """
+        if self._store is None:
+            return self.open(listed.name)
+        return io.BytesIO(self._store.tail(listed.name, max(0, listed.bytes - size)) if listed.bytes else b"")
 
     def read(self, name: str) -> bytes | None:
-        """Return a file's bytes, or ``None`` where there is no such file."""
-        try:
-            with self.open(name) as file:
-                content: bytes = file.read()
-                return content
-        except FileNotFoundError:
-            return None
+        """Return a small file's bytes, or ``None`` where there is no such file."""
+        return self.read_versioned(name)[0]
 
-    def delete(self, name: str) -> None:
-        """Delete a file; one that is gone already is fine."""
-        with contextlib.suppress(FileNotFoundError):
-            if self._local is not None:
-                os.unlink(self._local / name)
-            else:
-                self.path.fs.rm_file(self._remote(name))
+    def read_versioned(self, name: str) -> tuple[bytes | None, str | None]:
+        """Return a small file's bytes, and what to give to :meth:`publish` to replace this very file.
+
+        :returns: no bytes where there is no such file; no version where the store has no conditional writes.
+        """
+        try:
+            if self._store is not None:
+                return self._store.read_versioned(name)
+            with self.open(name) as file:
+                return file.read(), None
+        except FileNotFoundError:
+            return None, "" if self._store is not None and self._store.has_conditional_writes else None
+
+    def stamp(self, name: str) -> str:
+        """What a listing says of a file as it is now; empty where there is none."""
+        return next((listed.stamp for listed in self.listing() if listed.name == name), "")
+
+    def delete(self, name: str, stamp: str = "") -> None:
+        """Delete a file; one that is gone already is fine.
+
+        :param stamp: as it was listed: where the store can tell that it has been replaced since, it stays.
+        :raises Conflict: it stayed.
+        """
+        if self._store is not None:
+            self._store.delete(name, stamp)
+            return
+        with local_errors("delete", self._at(name)), contextlib.suppress(FileNotFoundError):
+            os.unlink(self._at(name))
 
     def stage(self, name: str) -> Staged:
         """Make a local file to write, which :meth:`publish` lets appear as ``name``. Close it in any case."""
         folder = self._staging()
-        if self._local is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-        return Staged(folder / f".{name}.{uuid.uuid4().hex}{_SUFFIX}")
+        with local_errors("write into", folder):
+            if self._local is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+            return Staged(folder / f".{name}.{uuid.uuid4().hex}{_SUFFIX}")
 
-    def publish(self, staged: Staged, name: str) -> None:
-        """Let a staged file appear under its name, in place of what was there, in one step."""
-        if self._local is not None:
-            os.replace(staged.synced(), self._local / name)
-            self._sync()
+    def publish(self, staged: Staged, name: str, version: str | None = None) -> None:
+        """Let a staged file appear under its name, in place of what was there, in one step.
+
+        :param version: what is to be there, as far as that can be told: nothing (empty), a version (on stores with
+            conditional writes), or whatever is (``None``).
+        :raises Conflict: it is not.
+        """
+        if self._store is not None:
+            self._store.upload(staged.path, name, version, f".{name}.{uuid.uuid4().hex}{_SUFFIX}")
             return
-        fs = self.path.fs
-        fs.makedirs(self.path.path, exist_ok=True)
-        if self._uploads_whole:
-            fs.put_file(str(staged.path), self._remote(name))
-        else:
-            hidden = self._remote(f".{name}.{uuid.uuid4().hex}{_SUFFIX}")
-            fs.put_file(str(staged.path), hidden)
-            fs.mv(hidden, self._remote(name))
-        fs.invalidate_cache(self.path.path)
+        with local_errors("write", self._at(name)):
+            if version != "" or not _linked(staged.synced(), self._at(name)):
+                os.replace(staged.synced(), self._at(name))
+            self._sync()
 
     def appending(self, name: str) -> BinaryIO | None:
         """Open a file to append to, without a buffer; ``None`` on an object store, which has no such thing."""
         if self._local is None:
             return None
-        self._local.mkdir(parents=True, exist_ok=True)
-        return open(self._local / name, "ab", buffering=0)
+        with local_errors("write", self._local / name):
+            self._local.mkdir(parents=True, exist_ok=True)
+            return open(self._local / name, "ab", buffering=0)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
@@ -179,8 +228,10 @@ class Folder:
         if self._local is None:
             yield False
             return
-        self._local.mkdir(parents=True, exist_ok=True)
-        with open(self._local / ".lock", "w") as file:
+        with contextlib.ExitStack() as stack:
+            with local_errors("write into", self._local):
+                self._local.mkdir(parents=True, exist_ok=True)
+                file = stack.enter_context(open(self._local / ".lock", "w"))
             try:
                 fcntl.flock(file, fcntl.LOCK_EX)
             except OSError as error:
@@ -197,20 +248,23 @@ class Folder:
             with contextlib.suppress(FileNotFoundError):
                 if _is_dead(path):
                     os.unlink(path)
-        if self._local is None and not self._uploads_whole:
+        if self._store is not None and not self._store.uploads_whole:
             for listed in self.listing():
                 if listed.name.startswith(".") and listed.name.endswith(_SUFFIX) and self.is_old(listed.name):
                     self.delete(listed.name)
 
     def is_old(self, name: str) -> bool:
         """Whether a file was last changed more than a day ago, as far as can be told."""
-        try:
-            if self._local is not None:
-                return time.time() - (self._local / name).stat().st_mtime > _DEAD_AFTER_SECONDS
-            modified = self.path.fs.modified(self._remote(name))
-        except (NotImplementedError, FileNotFoundError, AttributeError):
-            return False
-        return bool((datetime.now(UTC) - modified.astimezone(UTC)).total_seconds() > _DEAD_AFTER_SECONDS)
+        age: float | None = None
+        if self._store is not None:
+            age = self._store.age_seconds(name)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                age = time.time() - self._at(name).stat().st_mtime
+        return age is not None and age > _DEAD_AFTER_SECONDS
+
+    def _at(self, name: str) -> Path:
+        return (self._local or Path()) / name
 
     def _staging(self) -> Path:
         return self._local or _private_folder()
@@ -227,8 +281,21 @@ class Folder:
         finally:
             os.close(folder)
 
-    def _remote(self, name: str) -> str:
-        return f"{self.path.path.rstrip('/')}/{name}"
+
+def _linked(source: Path, target: Path) -> bool:
+    """Let a file appear under a name that nobody has; ``False`` where the file system has no such step.
+
+    :raises Conflict: somebody has it.
+    """
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise Conflict from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return False
+    return True
 
 
 def _listed(name: str, status: os.stat_result) -> Listed:
@@ -236,8 +303,7 @@ def _listed(name: str, status: os.stat_result) -> Listed:
 
 
 def _listed_remotely(entry: dict[str, Any]) -> Listed:
-    stamp = next((str(entry[key]) for key in _STAMPS if entry.get(key)), "")
-    return Listed(_base(entry["name"]), int(entry["size"] or 0), stamp)
+    return Listed(_base(entry["name"]), int(entry["size"] or 0), stamp_of(entry))
 
 
 def _base(path: str) -> str:
@@ -247,7 +313,8 @@ def _base(path: str) -> str:
 def _private_folder() -> Path:
     """Where files for other filesystems are made: one folder for a user, so that what the dead leave can be found."""
     folder = Path(tempfile.gettempdir()) / f"altegio-staging-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    with local_errors("make", folder):
+        folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         return Path(tempfile.mkdtemp(prefix="altegio-staging-"))  # somebody else's: not to be trusted

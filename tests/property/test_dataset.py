@@ -52,7 +52,8 @@ def dying_at_step(step: int | None) -> Iterator[None]:
 
         return changed
 
-    with mock.patch("os.replace", mortal(os.replace)), mock.patch("os.unlink", mortal(os.unlink)), suppress(Killed):
+    changes = {name: mortal(getattr(os, name)) for name in ("link", "replace", "unlink")}
+    with mock.patch.multiple(os, **changes), suppress(Killed):
         yield
 
 

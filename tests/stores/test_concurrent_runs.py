@@ -1,0 +1,138 @@
+"""Runs of one location at the same moment, on a store with conditional writes: any windows, any moments, some die."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from altegio_provider.tables.store_errors import StoreError
+from tests.stores.days import days_of_all_files, runs_by_day, write
+from tests.stores.quick_store import QuickStore
+
+DAYS = 6
+#: More than a run makes: one that is to come in between there comes afterwards.
+REQUESTS = 40
+
+spans = st.tuples(st.integers(0, DAYS - 1), st.integers(1, DAYS)).map(lambda at: range(at[0], min(sum(at), DAYS)))
+places = st.integers(1, REQUESTS)
+
+
+class Killed(Exception):
+    """The process is gone, and makes no request any more."""
+
+
+@contextmanager
+def before(store: QuickStore, place: int, act: Any) -> Iterator[None]:
+    """Act before the request of this number, or afterwards where there are fewer."""
+    outer = store.before_request
+    left = place
+
+    def on_request() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            store.before_request = outer
+            act()
+            store.before_request = on_request
+
+    store.before_request = on_request
+    try:
+        yield
+    finally:
+        store.before_request = outer
+    if left > 0:
+        act()
+
+
+def no_sleep(seconds: float) -> None:
+    pass
+
+
+@settings(max_examples=25)
+@given(st.lists(spans, max_size=2), spans, spans, spans, places, places)
+@example([range(6)], range(2), range(2, 4), range(4, 6), 12, 12)
+@example([range(6)], range(3), range(2, 4), range(6), 10, 10)
+def test_three_runs_at_once_end_as_if_one_had_come_after_the_other(there, first, second, third, place, other_place):
+    root = QuickStore().root("data")
+    state: dict[int, int] = {}
+    for number, days in enumerate(there):
+        write(root, days, run=-number)
+        state |= dict.fromkeys(days, -number)
+
+    def and_third() -> None:
+        write(root, third, run=3, sleep=no_sleep)
+
+    def and_second() -> None:
+        with before(root.fs, other_place, and_third):
+            write(root, second, run=2, sleep=no_sleep)
+
+    with before(root.fs, place, and_second):
+        write(root, first, run=1, sleep=no_sleep)
+
+    runs = {1: first, 2: second, 3: third}
+    seen = runs_by_day(root)
+    assert seen.keys() == state.keys() | {day for days in runs.values() for day in days}
+    for day, run in seen.items():
+        covering = [number for number, days in runs.items() if day in days]
+        assert run in covering if covering else run == state[day]
+    assert days_of_all_files(root) == sorted(seen)
+
+
+@settings(max_examples=40)
+@given(st.lists(spans, max_size=2), spans, places, st.booleans())
+@example([range(6)], range(2, 4), 9, False)
+def test_a_run_that_dies_happened_or_did_not_and_the_next_one_tidies_up(there, days, place, another_comes):
+    root = QuickStore().root("data")
+    state: dict[int, int] = {}
+    for number, span in enumerate(there):
+        write(root, span, run=-number)
+        state |= dict.fromkeys(span, -number)
+
+    left = place
+
+    def die() -> None:
+        nonlocal left
+        left -= 1
+        if left <= 0:
+            raise Killed
+
+    root.fs.before_request = die
+    with suppress(Killed, StoreError):
+        write(root, days, run=1, sleep=no_sleep)
+    root.fs.before_request = None
+    possible = [state, state | dict.fromkeys(days, 1)]
+    if there:
+        assert runs_by_day(root) in possible
+        assert set(days_of_all_files(root)) >= state.keys()
+    if another_comes:
+        write(root, range(8, 9), run=2)
+        assert runs_by_day(root) in [one | {8: 2} for one in possible]
+        assert days_of_all_files(root) == sorted(runs_by_day(root))
+
+
+@settings(max_examples=25)
+@given(spans, spans, places)
+def test_a_reader_sees_the_state_before_a_run_or_after_it(there, days, place):
+    root = QuickStore().root("data")
+    write(root, there, run=0)
+    seen: list[dict[int, int]] = []
+    with before(root.fs, place, lambda: seen.append(runs_by_day(root))):
+        write(root, days, run=1, sleep=no_sleep)
+    old = dict.fromkeys(there, 0)
+    assert seen in ([old], [old | dict.fromkeys(days, 1)])
+
+
+@settings(max_examples=25)
+@given(spans, spans, places)
+def test_rows_of_earlier_runs_are_kept_though_their_file_is_cut_meanwhile(kept, other, place):
+    root = QuickStore().root("data")
+    write(root, range(DAYS), run=0)
+    with before(root.fs, place, lambda: write(root, other, run=2, sleep=no_sleep)):
+        write(root, kept, keeps=True, sleep=no_sleep)
+    seen = runs_by_day(root)
+    assert sorted(seen) == list(range(DAYS))
+    assert all(run == (2 if day in other else 0) for day, run in seen.items() if day not in kept or day not in other)
