@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +16,6 @@ import pytest
 import upath
 
 from altegio_provider.tables.dataset import ParquetDataset, read_manifest
-from altegio_provider.tables.earlier import EarlierRows
 from altegio_provider.tables.manifest import MANIFEST
 
 DAY = datetime(2026, 11, 10, tzinfo=UTC)
@@ -25,13 +26,13 @@ def at(hour: int) -> datetime:
     return DAY + timedelta(hours=hour)
 
 
-def run(root: Any, hours: range, rows: dict[int, int | None], earlier: EarlierRows | None = None) -> None:
+def run(root: Any, hours: range, rows: dict[int, int | None]) -> None:
     """A run over some hours that finds rows, by their ids: when each starts (``None``: it does not say)."""
     found = [
         {"id": number, "starts_at": None if hour is None else at(hour), "is_deleted": False}
         for number, hour in rows.items()
     ]
-    with ParquetDataset(root, 1).writer(at(hours[0]), at(hours[-1] + 1), earlier=earlier) as writer:
+    with ParquetDataset(root, 1).writer(at(hours[0]), at(hours[-1] + 1)) as writer:
         writer.write(pa.RecordBatch.from_pylist(found, schema=SCHEMA))
 
 
@@ -68,19 +69,26 @@ def test_rows_that_start_outside_of_their_files_window_are_kept_too(tmp_path: Pa
     assert rows_of(tmp_path) == [10, 15, 20]
 
 
-class Interrupted(EarlierRows):
-    """What a run keeps of earlier ones: nothing; but another run happens while it is asked, after the first look."""
+@contextmanager
+def another_run(store: Any, moment: str, other: Callable[[], None]) -> Iterator[None]:
+    """Let another run happen in the middle of one: before the first upload of a file whose name has that part."""
+    put_file, has_come = store.fs.put_file, []
 
-    def __init__(self, other: Callable[[], None]) -> None:
-        self._other = other
+    def put(source: str, target: str, **options: Any) -> None:
+        if moment in target and not has_come:
+            has_come.append(target)
+            other()
+        put_file(source, target, **options)
 
-    def rows(self, schema: pa.Schema) -> Iterator[pa.Table]:
-        self._other()
-        yield pa.Table.from_pylist([], schema=schema)
+    with mock.patch.object(store.fs, "put_file", put):
+        yield
+    assert has_come
 
 
-def test_a_run_beside_another_on_a_store_without_locks_forgets_neither(store) -> None:
-    run(store, range(2), {10: 0}, Interrupted(lambda: run(store, range(2, 4), {20: 2})))
+@pytest.mark.parametrize("moment", [".parquet", MANIFEST])
+def test_a_run_beside_another_on_a_store_without_locks_forgets_neither(store, moment) -> None:
+    with another_run(store, moment, lambda: run(store, range(2, 4), {20: 2})):
+        run(store, range(2), {10: 0})
     assert rows_of(store) == [10, 20]
 
 
