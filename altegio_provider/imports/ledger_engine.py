@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
@@ -60,21 +61,26 @@ def open_engine(url: str) -> sa.Engine:
     return engine
 
 
-def driver_of(backend: str, sqlalchemy_version: int) -> str:
+def _is_installed(module: str) -> bool:
+    return find_spec(module) is not None
+
+
+def driver_of(backend: str, sqlalchemy_version: int, is_installed: Callable[[str], bool] = _is_installed) -> str:
     """Return the driver for a URL that names none: the best one that is installed and that SQLAlchemy knows.
 
     :param backend: ``postgresql``, ``mysql`` or ``mariadb``.
     :param sqlalchemy_version: the first part of its version.
+    :param is_installed: whether a module can be imported.
     :raises LedgerError: none is installed.
     """
     known = [one for one in _DRIVERS[backend] if one[2] <= sqlalchemy_version]
     for name, module, _ in known:
-        if find_spec(module) is not None:
+        if is_installed(module):
             return name
     modules = " or ".join(module for _, module, _ in known)
     raise LedgerError(
-        f"a ledger on {backend} needs {modules} (SQLAlchemy here is {sa.__version__}), which is not installed: "
-        f"pip install 'airflow-provider-altegio[{_EXTRAS[backend]}]'"
+        f"a ledger on {backend} needs a driver, and {modules} is not installed: "
+        f"pip install 'airflow-provider-altegio[{_EXTRAS[backend]}]' (SQLAlchemy here is {sa.__version__})"
     )
 
 
