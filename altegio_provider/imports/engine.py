@@ -105,6 +105,7 @@ class FileImport(ABC):
 
         :raises ImportFileError: the file or its columns cannot be taken. Nothing was sent.
         :raises LedgerError: the ledger failed. What was under way then is in doubt.
+        :raises SpoolError: there is no space for the rows. Nothing was sent, or the ledger knows what was.
         :raises AltegioError: what the file names cannot be looked up. Nothing was sent.
         """
         plan = self._planner(source)
@@ -116,6 +117,7 @@ class FileImport(ABC):
         if self.options.dry_run or too_many is not None:
             self._recall_doubts()
             return None if self.options.dry_run else too_many
+        self.spool.reserve()
         return self._send()
 
     @abstractmethod

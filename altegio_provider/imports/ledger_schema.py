@@ -68,6 +68,8 @@ version = sa.Table(
 
 #: What SQLite says when another try may help: the last byte of its codes.
 _MAY_PASS_IN_SQLITE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+#: "Disk full", "the table is full".
+_FULL_IN_MYSQL = {1021, 1114}
 
 
 class LedgerError(RuntimeError):
@@ -84,11 +86,23 @@ class LedgerError(RuntimeError):
     def of(cls, what: str, error: sa.exc.DBAPIError) -> LedgerError:
         """Tell what the database said; it never says who was to be booked."""
         code = getattr(error.orig, "sqlite_errorcode", None)
+        advice = " Free some space on the ledger's disk, and run the task again." if _is_full(error) else ""
         may_pass = isinstance(error, sa.exc.OperationalError) or error.connection_invalidated
         return cls(
-            f"{what} ({type(error.orig).__name__}): {error.orig}",
+            f"{what} ({type(error.orig).__name__}): {error.orig}{'.' * bool(advice)}{advice}",
             may_pass=may_pass if code is None else code & 0xFF in _MAY_PASS_IN_SQLITE,
         )
+
+
+def _is_full(error: sa.exc.DBAPIError) -> bool:
+    """Whether the database says that its disk is full."""
+    original = error.orig
+    code = getattr(original, "sqlite_errorcode", None)
+    if code is not None:
+        return bool(code & 0xFF == sqlite3.SQLITE_FULL)
+    state = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+    first = original.args[0] if original is not None and original.args else None
+    return state == "53100" or first in _FULL_IN_MYSQL
 
 
 def insert_new(connection: sa.Connection, table: sa.Table, entries: Sequence[dict[str, Any]]) -> None:

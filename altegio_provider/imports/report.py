@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from altegio_provider.imports.columns import REPORT_PREFIX
 from altegio_provider.imports.spool import Outcome, Spool, Status
 from altegio_provider.tables.storage import Folder
+from altegio_provider.tables.store_errors import local_errors
 
 __all__ = ["report_schema", "write_report"]
 
@@ -55,6 +56,7 @@ def write_report(spool: Spool, columns: Sequence[str], report_path: Any, lane: s
     :param columns: the headings of the source.
     :param report_path: a folder (``pathlib.Path``, ``ObjectStoragePath`` or another of the ``universal_pathlib``
         kind), made where it is missing; or a file in it, ``.parquet`` or ``.csv``, whose name both reports take.
+    :raises StoreError: a file cannot be written there. None is there in part.
     """
     stem = "report"
     if str(report_path).endswith((".parquet", ".csv")):
@@ -68,7 +70,8 @@ def write_report(spool: Spool, columns: Sequence[str], report_path: Any, lane: s
     }
     for name, write in writers.items():
         with closing(folder.stage(name)) as staged:
-            write(staged.path)
+            with local_errors("write", folder.location_of(name)):
+                write(staged.path)
             folder.publish(staged, name)
     return {name: folder.location_of(name) for name in writers}
 

@@ -28,7 +28,7 @@ from altegio_provider.api.errors import (
 )
 from altegio_provider.imports.ledger import Intent, Known, Ledger, LedgerError, Session
 from altegio_provider.imports.liveness import Watch
-from altegio_provider.imports.spool import Pending, Spool, Status
+from altegio_provider.imports.spool import Pending, Spool, SpoolError, Status
 from altegio_provider.imports.stop import Stop
 
 __all__ = ["OTHER_CONTENT", "Halt", "Post", "Runner", "Sent", "standing"]
@@ -140,12 +140,13 @@ class Runner:
 
     def _record_the_last(self, under_way: dict[Future[Sent], Pending]) -> None:
         """The run breaks off: finish what is under way, and record as much of it as still can be."""
-        for row in under_way.values():
-            self._spool.settle(row.seq, Status.IN_DOUBT, reasons=["the run broke off before it was recorded"])
+        with suppress(SpoolError):
+            for row in under_way.values():
+                self._spool.settle(row.seq, Status.IN_DOUBT, reasons=["the run broke off before it was recorded"])
         while wait(under_way, timeout=Watch.BEAT_SECONDS).not_done:
             with suppress(LedgerError):
                 self._ledger.beat()
-        with suppress(LedgerError):
+        with suppress(LedgerError, SpoolError):
             self._turn(list(under_way), under_way, [], [], [])
 
     def _returned(self, under_way: dict[Future[Sent], Pending], *, is_idle: bool) -> list[Future[Sent]]:
@@ -185,21 +186,26 @@ class Runner:
                 )
         for future in done:
             heapq.heappush(lanes, self._behind(under_way.pop(future)))
-        for one in settled:
-            self._spool.settle(one.row.seq, one.status, record_id=one.record_id, reasons=one.reasons)
-        self._on_settled(len(settled))
-        mine: list[Pending] = []
-        for row in batch:
-            claim = claims[row.key]
-            if claim.state == "mine":
-                mine.append(row)
-                continue
-            heapq.heappush(lanes, self._behind(row))
-            if claim.state in ("sending", "settling"):
-                elsewhere.append(row)
-                continue
-            self._spool.settle(row.seq, *standing(row, claim))
-            self._on_settled(claim.state == "created")
+        mine = [row for row in batch if claims[row.key].state == "mine"]
+        try:
+            for one in settled:
+                self._spool.settle(one.row.seq, one.status, record_id=one.record_id, reasons=one.reasons)
+            self._on_settled(len(settled))
+            for row in batch:
+                claim = claims[row.key]
+                if claim.state == "mine":
+                    continue
+                heapq.heappush(lanes, self._behind(row))
+                if claim.state in ("sending", "settling"):
+                    elsewhere.append(row)
+                    continue
+                self._spool.settle(row.seq, *standing(row, claim))
+                self._on_settled(claim.state == "created")
+        except BaseException:
+            # What was claimed is not sent any more: without this, the next run would have to look for it.
+            with suppress(LedgerError):
+                self._ledger.transact(lambda session: session.free(*(row.key for row in mine)))
+            raise
         return mine
 
     @staticmethod

@@ -3,6 +3,9 @@
 Each row of the input has a row here from the moment it is read, and its status is always what the report would say if
 the run ended now. The file holds people's names, so it can be read by its owner only, and it goes when the run ends.
 It is no ledger: nothing depends on it once the run is over.
+
+Nothing is kept of how it was before a change, which makes it quick. So once a write has failed (the disk is full), what
+stands in it is not to be trusted, and every later use fails too.
 """
 
 from __future__ import annotations
@@ -13,10 +16,25 @@ import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-__all__ = ["Outcome", "Pending", "Spool", "Status"]
+__all__ = ["Outcome", "Pending", "Spool", "SpoolError", "Status"]
+
+#: What settling a row may need on the disk, beside what the row has already; and what all of them may need together.
+_RESERVE_BYTES_A_ROW = 50
+_RESERVE_BYTES = 256 * 1024
+_LARGEST_BLOB_BYTES = 100 * 1024 * 1024
+
+
+class SpoolError(RuntimeError):
+    """The file with the rows of this run cannot be made, written or read. What was sent is known to the ledger.
+
+    The same run may get further later.
+    """
+
+    may_pass = True
 
 
 class Status(StrEnum):
@@ -78,20 +96,47 @@ class Spool:
     """The rows of one run. Use it as a context manager; use it from one thread."""
 
     def __init__(self) -> None:
-        file, path = tempfile.mkstemp(prefix="altegio-import-", suffix=".db")
-        os.close(file)
-        self._db = sqlite3.connect(path, isolation_level=None)
-        # It need not survive anything: a run that dies is begun anew, from the file and the ledger.
-        self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA temp_store=FILE;" + _SCHEMA)
-        # Without a name it is gone with the process, however that ends.
-        os.unlink(path)
+        self._failure = ""
         self._seq = 0
+        try:
+            self._folder = tempfile.gettempdir()
+            file, path = tempfile.mkstemp(prefix="altegio-import-", suffix=".db")
+        except OSError as error:
+            raise SpoolError(
+                f"the rows of this run cannot be kept in a temporary file ({error.strerror or error}). "
+                "Set TMPDIR to a folder that this user may write into, and run the task again."
+            ) from None
+        os.close(file)
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None)
+            with self._told():
+                # It need not survive anything: a run that dies is begun anew, from the file and the ledger.
+                self._db.executescript(
+                    "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA temp_store=FILE;" + _SCHEMA
+                )
+        finally:
+            # Without a name it is gone with the process, however that ends.
+            os.unlink(path)
 
     def __enter__(self) -> Spool:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._db.close()
+
+    def reserve(self) -> None:
+        """Take the space that settling the rows needs, so that a full disk ends the run before anything is sent.
+
+        :raises SpoolError: there is not so much.
+        """
+        left = _RESERVE_BYTES + self._seq * _RESERVE_BYTES_A_ROW
+        with self._told():
+            self._db.execute("CREATE TABLE reserve (space BLOB)")
+            while left > 0:
+                self._db.execute("INSERT INTO reserve VALUES (zeroblob(?))", (min(left, _LARGEST_BLOB_BYTES),))
+                left -= _LARGEST_BLOB_BYTES
+            # Its pages stay in the file, and are used again.
+            self._db.execute("DROP TABLE reserve")
 
     def reject(self, line: int, reasons: Iterable[str], original: Mapping[Any, Any], *, key: str | None = None) -> None:
         """Add a row that cannot be sent."""
@@ -123,7 +168,7 @@ class Spool:
         """The row of that key that is fit to be sent."""
         # In these very words the index knows which rows are meant.
         query = f"{_PENDING} WHERE key = ? AND status NOT IN ('duplicate', 'rejected')"
-        return _pending(self._db.execute(query, (key,)).fetchone())
+        return _pending(self._rows(query, (key,))[0])
 
     def duplicate(self, line: int, key: str, reason: str, original: Mapping[Any, Any]) -> None:
         """Add a row that says what an earlier row says."""
@@ -131,41 +176,45 @@ class Spool:
 
     def settle(self, seq: int, status: Status, record_id: int | None = None, reasons: Sequence[str] = ()) -> None:
         """Tell what became of a row."""
-        self._db.execute(
-            "UPDATE row SET status = ?, record_id = ?, reasons = ? WHERE seq = ?",
-            (status, record_id, json.dumps(list(reasons), ensure_ascii=False), seq),
-        )
+        with self._told():
+            self._db.execute(
+                "UPDATE row SET status = ?, record_id = ?, reasons = ? WHERE seq = ?",
+                (status, record_id, json.dumps(list(reasons), ensure_ascii=False), seq),
+            )
 
     def counts(self) -> dict[Status, int]:
         """How many rows have each status; all of them are named, and the sum is the number of input rows."""
-        found: Counter[str] = Counter(dict(self._db.execute("SELECT status, count(*) FROM row GROUP BY status")))
+        found: Counter[str] = Counter(dict(self._rows("SELECT status, count(*) FROM row GROUP BY status")))
         return {status: found[status] for status in Status}
 
     def lanes(self) -> list[tuple[int, int]]:
         """The lanes that have rows to send, each with the place of its first one, in input order."""
         query = "SELECT lane, min(seq) FROM row WHERE status = 'not_sent' GROUP BY lane ORDER BY min(seq)"
-        return list(self._db.execute(query))
+        return self._rows(query)
 
     def next_in(self, lane: int, after: int) -> Pending | None:
         """The lane's next row to send behind that place in the input."""
         query = f"{_PENDING} INDEXED BY by_lane WHERE lane = ? AND seq > ? AND status = 'not_sent' ORDER BY seq LIMIT 1"
-        row = self._db.execute(query, (lane, after)).fetchone()
-        return _pending(row) if row else None
+        rows = self._rows(query, (lane, after))
+        return _pending(rows[0]) if rows else None
 
     def with_status(self, status: Status, chunk: int = 500) -> Iterator[list[Pending]]:
         """Yield the rows that have a status now, by chunks, in input order; they may change meanwhile."""
         after = 0
-        while rows := self._db.execute(
-            f"{_PENDING} WHERE status = ? AND seq > ? ORDER BY seq LIMIT ?", (status, after, chunk)
-        ).fetchall():
+        query = f"{_PENDING} WHERE status = ? AND seq > ? ORDER BY seq LIMIT ?"
+        while rows := self._rows(query, (status, after, chunk)):
             yield [_pending(row) for row in rows]
             after = rows[-1][0]
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self, chunk: int = 500) -> Iterator[Outcome]:
         """Yield all rows, in input order."""
-        query = "SELECT seq, line, key, lane, status, record_id, reasons, original FROM row ORDER BY seq"
-        for seq, line, key, lane, status, record_id, reasons, original in self._db.execute(query):
-            yield Outcome(seq, line, key, lane, Status(status), record_id, json.loads(reasons), json.loads(original))
+        query = "SELECT seq, line, key, lane, status, record_id, reasons, original FROM row WHERE seq > ? ORDER BY seq"
+        after = 0
+        while rows := self._rows(f"{query} LIMIT ?", (after, chunk)):
+            for seq, line, key, lane, status, record_id, reasons, original in rows:
+                kept = json.loads(reasons), json.loads(original)
+                yield Outcome(seq, line, key, lane, Status(status), record_id, *kept)
+            after = rows[-1][0]
 
     def _add(
         self,
@@ -180,21 +229,41 @@ class Spool:
         original: Mapping[Any, Any],
     ) -> None:
         self._seq += 1
-        self._db.execute(
-            "INSERT INTO row VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)",
-            (
-                self._seq,
-                line,
-                key,
-                content,
-                lane,
-                seats,
-                None if body is None else json.dumps(body, ensure_ascii=False, default=str),
-                status,
-                json.dumps(list(reasons), ensure_ascii=False),
-                json.dumps({str(name): value for name, value in original.items() if name is not None}, default=str),
-            ),
+        values = (
+            self._seq,
+            line,
+            key,
+            content,
+            lane,
+            seats,
+            None if body is None else json.dumps(body, ensure_ascii=False, default=str),
+            status,
+            json.dumps(list(reasons), ensure_ascii=False),
+            json.dumps({str(name): value for name, value in original.items() if name is not None}, default=str),
         )
+        with self._told():
+            self._db.execute("INSERT INTO row VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)", values)
+
+    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._told():
+            return self._db.execute(query, values).fetchall()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell in words what SQLite says; what was there before a failed write may not be there any more."""
+        if self._failure:
+            raise SpoolError(self._failure)
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise  # a key that is there already
+        except sqlite3.DatabaseError as error:
+            self._failure = (
+                f"the rows of this run cannot be kept in the temporary folder {self._folder} ({error}). "
+                "Free some space there, or set TMPDIR to another folder, and run the task again: "
+                "what is created is known to the ledger."
+            )
+            raise SpoolError(self._failure) from None
 
 
 def _pending(row: tuple[int, int, str, int, int, str, str]) -> Pending:

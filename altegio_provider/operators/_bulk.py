@@ -190,10 +190,13 @@ class BulkOperator(BaseOperator):
                 halt = file_import.run(source)
             except BaseException:
                 if folder is not None:
+                    # A spool that has failed says so again, and no report is better than a wrong one.
                     with suppress(Exception):
                         write_report(spool, source.columns, folder, kind.lane)
                 raise
             if folder is not None:
+                # Where it cannot be written, the log still says what came of the rows.
+                self.log.info("Writing the report of %s", importing.told(spool.counts()))
                 report = write_report(spool, source.columns, folder, kind.lane)
             counts = spool.counts()
         summary = {

@@ -20,6 +20,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from altegio_provider.compat import AirflowException, AirflowFailException
 from altegio_provider.operators.bulk import AltegioCreateAppointmentsOperator
+from altegio_provider.tables.store_errors import StoreError
+from tests.small_disk import small_disk
 
 LOCATION = 77
 START = (datetime.now(UTC) + timedelta(days=20)).replace(hour=15, minute=0, second=0, microsecond=0, tzinfo=None)
@@ -231,3 +233,24 @@ def test_what_the_server_does_not_tell_today_may_be_asked_again(tmp_path, altegi
     altegio_sandbox.advance(1000)
     assert run(tmp_path, rows)["created"] == 1
     assert booked(altegio_sandbox) == asked_for(rows)
+
+
+@pytest.mark.parametrize("leave", [0, 8_192])
+def test_a_report_that_its_disk_does_not_hold_is_written_by_the_next_run(tmp_path, altegio_sandbox, leave):
+    """The rejected rows are the large part: with a little space, the reports before them can be written."""
+    faulty = [{**row, "phone": "1", "remarks": "x" * 20_000} for row in people(12)]
+    rows = [*({**row, "remarks": ""} for row in people(12)), *faulty]
+    options = {"max_rejected": 12, "column_mapping": {"remarks": None}}
+    with small_disk(tmp_path / "report", "1m") as disk:
+        disk.fill(leave=leave)
+        with pytest.raises(StoreError, match=r"cannot write .*: the disk is full\. Free some space") as failure:
+            run(tmp_path, rows, **options)
+        assert str(disk.folder) in str(failure.value)
+        assert booked(altegio_sandbox) == asked_for(people(12))
+        assert not [path for path in disk.folder.iterdir() if path.name.startswith(".")]
+        assert not (disk.folder / "rejected.csv").exists()
+        disk.clear()
+        assert run(tmp_path, rows, **options)["already_created"] == 12
+        assert Counter(row["status"] for row in outcomes(tmp_path)) == {"already_created": 12, "rejected": 12}
+        assert (disk.folder / "rejected.csv").stat().st_size > 12 * 20_000
+    assert booked(altegio_sandbox) == asked_for(people(12))
