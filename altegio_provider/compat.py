@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         PokeReturnValue,
         TaskDeferred,
         Variable,
+        XComArg,
         conf,
         dag,
         get_hook_lineage_collector,
@@ -69,6 +70,7 @@ __all__ = [
     "TaskDeferred",
     "TriggerEvent",
     "Variable",
+    "XComArg",
     "conf",
     "connection_form",
     "dag",
@@ -90,6 +92,7 @@ _TRIGGERS = "airflow.triggers.base"
 _ELSEWHERE = {
     "ApprovalOperator": "airflow.providers.standard.operators.hitl",
     "AssetWatcher": "airflow.sdk",
+    "XComArg": "airflow.sdk",
     "BaseEventTrigger": _TRIGGERS,
     "BaseTrigger": _TRIGGERS,
     "TriggerEvent": _TRIGGERS,

@@ -17,7 +17,7 @@ from itertools import permutations
 from typing import Any
 from urllib.parse import unquote
 
-__all__ = ["on_one_line", "personal_texts", "redact", "without"]
+__all__ = ["IMPERSONAL", "on_one_line", "personal_texts", "redact", "without"]
 
 _CAP = 300
 #: An escape takes so many characters for one, or fewer.
@@ -50,7 +50,7 @@ _DIGITS = re.compile(r"\d(?:[\W_]{0,3}\d)*")
 _ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
 _NAMES = ("name", "surname", "patronymic")
 #: Fields of bodies whose values say nothing of a person; whatever else a request says must not come back.
-_IMPERSONAL = frozenset(
+IMPERSONAL = frozenset(
     (
         *("id", "client_id", "comer_id", "company_id", "location_id", "staff_id", "service_id", "record_id"),
         *("reschedule_activity_id", "label_ids", "labels", "resource_instance_ids"),
@@ -124,7 +124,7 @@ def personal_texts(body: Mapping[str, Any] | None) -> tuple[str, ...]:
 def _personal(value: Any, field: str) -> Iterator[str]:
     if isinstance(value, Mapping):
         for name, one in value.items():
-            if name not in _IMPERSONAL:
+            if name not in IMPERSONAL:
                 yield from _personal(one, str(name))
     elif isinstance(value, list | tuple):
         for one in value:

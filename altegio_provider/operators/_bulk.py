@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from altegio_provider.api.privacy import forgetful
-from altegio_provider.compat import AirflowFailException, BaseOperator
+from altegio_provider.compat import AirflowFailException
 from altegio_provider.hooks.altegio import AltegioHook
 from altegio_provider.operators._passwords import without_password
+from altegio_provider.operators._personal import OperatorWithPersonalFields, PersonalField, revealed
 
 if TYPE_CHECKING:
     from altegio_provider.compat import Context
@@ -23,7 +24,7 @@ _STORED_BY_MAPPING = (
 )
 
 
-class BulkOperator(BaseOperator):
+class BulkOperator(OperatorWithPersonalFields):
     """Sends what the rows of a table say, each exactly once.
 
     The arguments are explained by ``AltegioCreateAppointmentsOperator``.
@@ -43,6 +44,8 @@ class BulkOperator(BaseOperator):
         "timezone",
     )
     ui_color = "#e8f3ec"
+    #: A path or URL is shown; rows and frames are people.
+    source = PersonalField(texts_are_personal=False)
 
     def __init__(
         self,
@@ -215,11 +218,10 @@ class BulkOperator(BaseOperator):
 
         if self.sql and self.sql_conn_id:
             return importing.sql_source(self.sql, self.sql_conn_id)
-        if self.sql or self.source is None:
+        source = revealed(self.source)
+        if self.sql or source is None:
             raise ImportFileError("there is no source: give `source`, or `sql` with `sql_conn_id`.")
-        return importing.source_of(
-            self.source, format=self.source_format, delimiter=self.delimiter, encoding=self.encoding
-        )
+        return importing.source_of(source, format=self.source_format, delimiter=self.delimiter, encoding=self.encoding)
 
     def _options(self) -> Any:
         from altegio_provider.importing import checked_choice, checked_flag, checked_share

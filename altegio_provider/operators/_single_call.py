@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from altegio_provider.api.privacy import forgetful
-from altegio_provider.compat import BaseOperator
 from altegio_provider.hooks.altegio import AltegioHook
+from altegio_provider.operators._personal import OperatorWithPersonalFields
 
 if TYPE_CHECKING:
     from altegio_provider.compat import Context
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["SingleCallOperator", "as_number", "never_again_when_unknown", "picked"]
 
 
-class SingleCallOperator(BaseOperator):
+class SingleCallOperator(OperatorWithPersonalFields):
     """The connection, the location, and the hook for the time of a call.
 
     :param location_id: the location; default: the connection's. Templated.

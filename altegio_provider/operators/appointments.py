@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from altegio_provider.operators._personal import PersonalField, revealed
 from altegio_provider.operators._single_call import SingleCallOperator, as_number, never_again_when_unknown, picked
 from altegio_provider.operators.bulk import AltegioCreateAppointmentsOperator
 
@@ -139,6 +140,7 @@ class AltegioUpdateAppointmentOperator(_RecordOperator):
     """
 
     template_fields: Sequence[str] = (*_RecordOperator.template_fields, "changes")
+    changes = PersonalField(texts_are_personal=True)
 
     def __init__(self, *, changes: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -148,11 +150,12 @@ class AltegioUpdateAppointmentOperator(_RecordOperator):
         from altegio_provider.api.repeatable import repeat_until_answered
 
         event_id, record_id = as_number(self.event_id), as_number(self.record_id)
+        changes = revealed(self.changes)
 
         def change() -> Appointment:
-            return hook.update_event_appointment(location_id, event_id, record_id, self.changes)
+            return hook.update_event_appointment(location_id, event_id, record_id, changes)
 
-        if isinstance(self.changes, Mapping) and self.changes.get("attendance_good_items"):
+        if isinstance(changes, Mapping) and changes.get("attendance_good_items"):
             with never_again_when_unknown():
                 return picked(change(), _SUMMARY)
         return picked(repeat_until_answered(change), _SUMMARY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from altegio_provider.operators._personal import PersonalField, revealed
 from altegio_provider.operators._single_call import SingleCallOperator, as_number, never_again_when_unknown, picked
 from altegio_provider.operators.bulk import AltegioCreateEventsOperator
 
@@ -62,6 +63,7 @@ class AltegioCreateEventOperator(SingleCallOperator):
         "event",
     )
     also_named = _NAMED
+    event = PersonalField(texts_are_personal=True)
 
     def __init__(
         self,
@@ -94,7 +96,7 @@ class AltegioCreateEventOperator(SingleCallOperator):
             "length": as_number(self.length),
             "capacity": as_number(self.capacity),
         }
-        event = {**(self.event or {}), **{name: value for name, value in given.items() if value is not None}}
+        event = {**(revealed(self.event) or {}), **{name: value for name, value in given.items() if value is not None}}
         if self.force:
             event["force"] = True
         with never_again_when_unknown():
@@ -144,6 +146,7 @@ class AltegioUpdateEventOperator(SingleCallOperator):
 
     template_fields: Sequence[str] = (*SingleCallOperator.template_fields, "event_id", "changes")
     also_named = _NAMED
+    changes = PersonalField(texts_are_personal=True)
 
     def __init__(
         self, *, event_id: int | str, changes: Mapping[str, Any], replace: bool = False, **kwargs: Any
@@ -159,7 +162,7 @@ class AltegioUpdateEventOperator(SingleCallOperator):
         from altegio_provider.times import load_zone
 
         event_id = as_number(self.event_id)
-        body = dict(self.changes)
+        body = dict(revealed(self.changes))
         if not self.replace:
             client = hook.get_conn()
             event = client.get_event(location_id, event_id, joined=True)
@@ -219,6 +222,7 @@ class AltegioCreateEventAppointmentOperator(SingleCallOperator):
     """
 
     template_fields: Sequence[str] = (*SingleCallOperator.template_fields, "event_id", "appointment")
+    appointment = PersonalField(texts_are_personal=True)
 
     def __init__(self, *, event_id: int | str, appointment: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -230,7 +234,7 @@ class AltegioCreateEventAppointmentOperator(SingleCallOperator):
 
         event_id = as_number(self.event_id)
         with never_again_when_unknown():
-            record = book_once(hook.get_conn(), location_id, event_id, self.appointment)
+            record = book_once(hook.get_conn(), location_id, event_id, revealed(self.appointment))
         carried = record.get("activity_id", event_id)
         if carried != event_id:
             self.log.warning("Appointment %s does not carry event %s: put it there in Altegio", record["id"], event_id)
