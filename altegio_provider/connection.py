@@ -150,9 +150,10 @@ class _Fields:
             return default
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = -1.0
-        if isinstance(value, bool) or number < 0 or number != int(number):
+        # Above it, floats are not exact any more.
+        if isinstance(value, bool) or not 0 <= number < 2**53 or number != int(number):
             raise self._wrong(field, "must be a whole number of 0 or more")
         return int(number)
 
@@ -162,7 +163,7 @@ class _Fields:
             return default
         try:
             seconds = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             seconds = 0.0
         if isinstance(value, bool) or not 0 < seconds < 86_400:
             raise self._wrong(field, "must be seconds above 0")

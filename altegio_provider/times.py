@@ -30,8 +30,12 @@ _EPOCH_ORDINAL = _EPOCH_NAIVE.toordinal()
 _SECOND_US = 1_000_000
 _DAY_SECONDS = 86_400
 # Years are written with four digits, and every zone's clock must be able to show a range's ends.
+#: So much of a text is repeated in an error.
+_LEGIBLE = 40
 _EARLIEST = datetime(1000, 1, 2, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST_US, _LATEST_US = ((end - _EPOCH) // timedelta(microseconds=1) for end in (_EARLIEST, _LATEST))
 #: No clock on earth is further from UTC.
 _LONGEST_OFFSET = timedelta(days=1)
 # Changes of a zone's offset are never longer than a few hours, so looking this far finds the one that matters.
@@ -79,11 +83,12 @@ def as_instant(value: datetime | str, zone: ZoneInfo, argument: str = "date") ->
     :raises ValueError: the text is no date and time, or one so far away that no zone's clock can show it.
     """
     if isinstance(value, str):
+        shown = value[:_LEGIBLE]
         try:
             value = parse_datetime(value)
         except ValueError as error:
             raise ValueError(
-                f"{argument} {value!r} is not an ISO 8601 date and time such as '2026-11-20T00:00:00+02:00'"
+                f"{argument} {shown!r} is not an ISO 8601 date and time such as '2026-11-20T00:00:00+02:00'"
             ) from error
     if not isinstance(value, datetime):
         raise ValueError(f"{argument} must be a datetime or ISO 8601 text, not {type(value).__name__}")
@@ -130,6 +135,13 @@ class EventStart(NamedTuple):
 
     instant_us: int
     wall_us: int
+
+    @property
+    def instant(self) -> datetime | None:
+        """The moment, in UTC; ``None`` for one that is so far away that not every clock can show it."""
+        if not _EARLIEST_US <= self.instant_us <= _LATEST_US:
+            return None
+        return _EPOCH + timedelta(microseconds=self.instant_us)
 
     @property
     def wall(self) -> datetime:

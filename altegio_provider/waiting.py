@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from altegio_provider.api.errors import (
@@ -230,7 +230,7 @@ def _start_of(event: Mapping[str, Any], timezone: str) -> datetime | None:
     from altegio_provider.api.arguments import checked_zone
 
     start = LocationClock(checked_zone(timezone)).start_of(event)
-    return None if start is None else datetime.fromtimestamp(start.instant_us / 1_000_000, UTC)
+    return None if start is None else start.instant
 
 
 def _whole_number(value: Any) -> int | None:

@@ -189,7 +189,7 @@ def checked_appointment(appointment: Mapping[str, Any], *, is_strict: bool) -> d
     """
     booking = _LOCATIONS if is_strict else _COMPANIES
     errors: Errors = {}
-    given = _mapping_or_error(appointment, "an appointment", errors)
+    given = _mapping_or_error("appointment", appointment, "an appointment", errors)
     client = given.get("client")
     body = wire_form(given, booking.fields, errors)
     if is_mapping(client):
@@ -211,7 +211,7 @@ def checked_change(changes: Mapping[str, Any]) -> dict[str, Any]:
     :raises AltegioValidationError: one or more fields cannot be right; ``errors`` names each.
     """
     errors: Errors = {}
-    given = _mapping_or_error(changes, "a change", errors)
+    given = _mapping_or_error("changes", changes, "a change", errors)
     body = wire_form(given, _CHANGE, errors, is_blank=is_none)
     price = given.get("attendance_service_item")
     if is_mapping(price):
@@ -245,10 +245,10 @@ def _with_one_consent(client: Mapping[str, Any]) -> Mapping[str, Any]:
     return client
 
 
-def _mapping_or_error(given: Any, what: str, errors: Errors) -> Mapping[str, Any]:
+def _mapping_or_error(argument: str, given: Any, what: str, errors: Errors) -> Mapping[str, Any]:
     if is_mapping(given):
         return given
-    errors["appointment"] = [f"must be a mapping: the fields of {what}"]
+    errors[argument] = [f"must be a mapping: the fields of {what}"]
     return {}
 
 

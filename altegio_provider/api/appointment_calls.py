@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from altegio_provider.api.appointment_body import checked_appointment, checked_change, checked_move
-from altegio_provider.api.arguments import checked_count, checked_id, checked_page_size, checked_range, checked_zone
+from altegio_provider.api.arguments import (
+    checked_concurrency,
+    checked_id,
+    checked_page_size,
+    checked_range,
+    checked_zone,
+)
 from altegio_provider.api.calls import Calls
 from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.api.fields import is_text
 from altegio_provider.api.paging import PageReader, Window
 from altegio_provider.api.privacy import forgetful
 from altegio_provider.api.routes import LOCATIONS, Page, PageSpan, Query, Row
@@ -280,7 +287,7 @@ class AppointmentCalls(Calls):
             fetch,
             span=LOCATIONS.span,
             page_size=checked_page_size(page_size, LOCATIONS.page_size, LOCATIONS.largest_page),
-            concurrency=checked_count("concurrency", concurrency) or 1,
+            concurrency=checked_concurrency(concurrency),
             start_us=start_us,
         )
         # An appointment is listed in every range that it touches, so cutting the range by time would not part them.
@@ -300,7 +307,9 @@ def _id_or_none(argument: str, value: int | None) -> int | None:
 
 
 def _included(names: Sequence[str]) -> Query:
-    if isinstance(names, str) or not all(isinstance(name, str) and name for name in names):
+    is_list = isinstance(names, Iterable) and not isinstance(names, str | bytes)
+    names = list(names) if is_list else []
+    if not is_list or not all(is_text(name) and name for name in names):
         raise AltegioValidationError(
             "include is no list of names.", errors={"include": ["give a list such as ['client', 'staff']"]}, hint=""
         )

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.api.fields import is_text
 from altegio_provider.api.paging import Window
 from altegio_provider.times import as_instant, zone_or_none
 
 __all__ = [
+    "checked_concurrency",
     "checked_count",
     "checked_id",
     "checked_ids",
     "checked_page_size",
     "checked_range",
     "checked_text",
+    "checked_whole",
     "checked_zone",
 ]
+
+#: The largest number that every JSON reader and database takes, and how many digits it has. Python refuses to read some
+#: thousands of them.
+_LARGEST = 2**63 - 1
+_MOST_DIGITS = 19
+#: More threads than a client keeps connections for are of no use.
+_MOST_THREADS = 64
 
 
 def checked_zone(name: str) -> ZoneInfo:
@@ -43,11 +55,25 @@ def checked_id(argument: str, value: Any) -> int:
 
     :raises AltegioValidationError: it is none.
     """
-    if isinstance(value, str) and value.isascii() and value.strip().isdigit():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise _wrong(argument, "must be a whole number of 1 or more")
-    return int(value)
+    return checked_whole(argument, value, least=1)
+
+
+def checked_whole(argument: str, value: Any, *, least: int = 0, most: int = _LARGEST) -> int:
+    """Return a whole number, which may come as its digits or as a number of another library.
+
+    :raises AltegioValidationError: it is none, or outside the bounds. The text does not repeat it.
+    """
+    number: int | None = None
+    if isinstance(value, str):
+        text = value.strip()
+        number = int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
+    elif not isinstance(value, bool):
+        with suppress(TypeError):
+            number = operator.index(value)
+    if number is None or not least <= number <= most:
+        upper = "or more" if most == _LARGEST else f"to {most}"
+        raise _wrong(argument, f"must be a whole number of {least} {upper}")
+    return number
 
 
 def checked_ids(argument: str, values: Sequence[int] | None) -> list[int]:
@@ -63,12 +89,14 @@ def checked_ids(argument: str, values: Sequence[int] | None) -> list[int]:
 
 
 def checked_text(argument: str, value: str | None) -> str | None:
-    """Return a text, or ``None``.
+    """Return a text that can be sent, or ``None``.
 
-    :raises AltegioValidationError: it is neither.
+    :raises AltegioValidationError: it is neither. Text of a badly decoded file may hold halves of characters.
     """
     if value is not None and not isinstance(value, str):
         raise _wrong(argument, f"must be text, not a {type(value).__name__}")
+    if value is not None and not is_text(value):
+        raise _wrong(argument, "has half of a character (a surrogate), which cannot be sent")
     return value
 
 
@@ -78,6 +106,14 @@ def checked_count(argument: str, value: int | None) -> int | None:
     :raises AltegioValidationError: it is neither.
     """
     return None if value is None else checked_id(argument, value)
+
+
+def checked_concurrency(value: Any) -> int:
+    """Return how many requests may be under way at once.
+
+    :raises AltegioValidationError: it is no whole number of 1 to 64.
+    """
+    return checked_whole("concurrency", value, least=1, most=_MOST_THREADS)
 
 
 def checked_page_size(value: int | None, usual: int, most: int | None) -> int:
@@ -98,11 +134,7 @@ def checked_range(date_from: datetime | str, date_to: datetime | str, zone: Zone
 
     :raises AltegioValidationError: a date is none, or the range is empty or reversed.
     """
-    try:
-        start = as_instant(date_from, zone, "date_from")
-        end = as_instant(date_to, zone, "date_to")
-    except ValueError as error:
-        raise AltegioValidationError(str(error), hint="") from None
+    start, end = _instant("date_from", date_from, zone), _instant("date_to", date_to, zone)
     if start >= end:
         kind = "is empty" if start == end else "is reversed"
         raise AltegioValidationError(
@@ -111,6 +143,15 @@ def checked_range(date_from: datetime | str, date_to: datetime | str, zone: Zone
             hint="",
         )
     return Window(start, end)
+
+
+def _instant(argument: str, value: datetime | str, zone: ZoneInfo) -> datetime:
+    try:
+        return as_instant(value, zone, argument)
+    except ValueError as error:
+        raise AltegioValidationError(
+            f"{error}.", errors={argument: [str(error).removeprefix(argument).strip()]}, hint=""
+        ) from None
 
 
 def _wrong(argument: str, text: str) -> AltegioValidationError:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Self
 
 from altegio_provider.api.appointment_calls import AppointmentCalls
 from altegio_provider.api.arguments import checked_zone
-from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.event_calls import EventCalls
 from altegio_provider.api.privacy import Secret, forgetful
 from altegio_provider.api.rate_limit import Limiter, windows_of
@@ -67,21 +67,22 @@ class AltegioClient(EventCalls, AppointmentCalls):
         rate_limit_url = Secret(rate_limit_url) if rate_limit_url else None
         family = family_named(route_family)
         checked_zone(timezone)
-        try:
-            rates = windows_of(requests_per_second, requests_per_minute)
-        except ValueError as error:
-            raise AltegioValidationError(str(error)) from None
+        rates = windows_of(requests_per_second, requests_per_minute)
         base_url = checked_url(base_url, allow_http=checked_flag("allow_http", allow_http))
-        transport = Transport(
-            base_url,
-            partner_token,
-            user_token,
-            limiter=Limiter(open_place_log(base_url, rates, rate_limit_url), rates),
-            retry=retry or RetryPolicy(),
-            timeout=timeout,
-            verify=verify,
-            allow_http=allow_http,
-        )
+        limiter = Limiter(open_place_log(base_url, rates, rate_limit_url), rates)
+        with ExitStack() as on_error:
+            on_error.callback(limiter.close)
+            transport = Transport(
+                base_url,
+                partner_token,
+                user_token,
+                limiter=limiter,
+                retry=retry or RetryPolicy(),
+                timeout=timeout,
+                verify=verify,
+                allow_http=allow_http,
+            )
+            on_error.pop_all()
         super().__init__(family, transport, timezone=timezone, now=now)
 
     def __enter__(self) -> Self:

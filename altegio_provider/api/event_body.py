@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.api.fields import is_ids, is_text, is_whole
-from altegio_provider.times import LocationClock, parse_datetime
+from altegio_provider.api.fields import is_ids, is_mapping, is_text, is_whole, matches
+from altegio_provider.times import LocationClock, as_instant, parse_datetime
 
 __all__ = ["checked_event", "replacement_of"]
 
@@ -55,7 +55,7 @@ _FIELDS: dict[str, _Field] = {
     "comment": _Field("text of 255 characters at the most", _text(255)),
     "instructions": _Field("text of 500 characters at the most", _text(500)),
     "stream_link": _Field("text", _text(None)),
-    "color": _Field("a colour such as '#9c27b0'", lambda value: bool(re.fullmatch(r"#[0-9a-fA-F]{6}", str(value)))),
+    "color": _Field("a colour such as '#9c27b0'", matches(re.compile(r"#[0-9a-fA-F]{6}"))),
     "force": _Field("true or false", lambda value: isinstance(value, bool), False, False),
 }
 
@@ -71,6 +71,9 @@ def checked_event(event: Mapping[str, Any], zone: ZoneInfo, *, is_strict: bool, 
     :param is_replacement: the body replaces an event, so texts may be null.
     :raises AltegioValidationError: one or more fields cannot be right; ``errors`` names each.
     """
+    if not is_mapping(event):
+        text = "must be a mapping: the fields of an event"
+        raise AltegioValidationError(f"event {text}.", errors={"event": [text]}, hint="Nothing was sent.")
     body = {"resource_instance_ids": [], "label_ids": [], **event}
     errors: dict[str, list[str]] = {}
     for name in body.keys() - _FIELDS.keys():
@@ -104,6 +107,7 @@ def _check_date(body: dict[str, Any], zone: ZoneInfo, errors: dict[str, list[str
         moment = parse_datetime(value) if isinstance(value, str) else value
         if not isinstance(moment, datetime):
             raise ValueError
+        as_instant(moment, zone)
         if moment.tzinfo is not None:
             moment = moment.astimezone(zone)
     except (ValueError, OverflowError):
@@ -147,10 +151,11 @@ def replacement_of(current: Mapping[str, Any], changes: Mapping[str, Any], zone:
         linked = current.get(source)
         if name in changes:
             continue
-        if not isinstance(linked, list):
+        ids = [_id_of(one) for one in linked] if isinstance(linked, list) else [None]
+        if None in ids:
             missing.append(name)
         else:
-            body[name] = [int(one["id"]) for one in linked if isinstance(one, dict) and one.get("id") is not None]
+            body[name] = ids
     if missing:
         raise AltegioValidationError(
             "the event's answer does not show all that a replacement must put back.",
@@ -158,3 +163,10 @@ def replacement_of(current: Mapping[str, Any], changes: Mapping[str, Any], zone:
             hint="Nothing was sent.",
         )
     return {**body, **changes}
+
+
+def _id_of(linked: Any) -> int | None:
+    number = linked.get("id") if isinstance(linked, dict) else None
+    if isinstance(number, str) and number.isascii() and number.isdigit() and len(number) < 20:
+        number = int(number)
+    return number if _whole(number) else None

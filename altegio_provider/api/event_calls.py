@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from altegio_provider.api.arguments import (
+    checked_concurrency,
     checked_count,
     checked_id,
     checked_ids,
@@ -100,7 +101,7 @@ class EventCalls(Calls):
             fetch,
             span=self._family.span,
             page_size=size,
-            concurrency=checked_count("concurrency", concurrency) or 1,
+            concurrency=checked_concurrency(concurrency),
             start_us=start_us,
         )
         return cast("Iterator[Event]", _within(reader.read(window), window, clock))

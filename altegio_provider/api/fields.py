@@ -34,6 +34,7 @@ Errors = dict[str, list[str]]
 Check = Callable[[Any], bool]
 
 _LARGEST = 2**63 - 1  # the largest number that every JSON reader takes
+_DEEPEST = 50
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -149,10 +150,12 @@ def is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(value, Mapping)
 
 
-def is_json(value: Any) -> bool:
-    """Whether it can be sent as JSON, all that is in it too."""
+def is_json(value: Any, depth: int = 0) -> bool:
+    """Whether it can be sent as JSON, all that is in it too; nested so deep that readers give up, it cannot."""
+    if depth > _DEEPEST:
+        return False
     if isinstance(value, dict):
-        return all(is_text(name) and is_json(one) for name, one in value.items())
+        return all(is_text(name) and is_json(one, depth + 1) for name, one in value.items())
     if isinstance(value, list | tuple):
-        return all(map(is_json, value))
+        return all(is_json(one, depth + 1) for one in value)
     return value is None or is_flag(value) or is_text(value) or is_number()(value)

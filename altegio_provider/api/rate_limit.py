@@ -28,7 +28,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from altegio_provider.api.errors import AltegioNotSentError
+from altegio_provider.api.errors import AltegioNotSentError, AltegioValidationError
 
 __all__ = ["Limiter", "Place", "PlaceLog", "Rate", "seconds_to_wait", "windows_of"]
 
@@ -43,6 +43,8 @@ _LATE_SECONDS = 0.01
 #: How long after a 429 requests go evenly spaced: one whole minute's window.
 _GENTLE_SECONDS = 60.0
 _LONGEST_PAUSE = 600.0
+#: A higher limit is as good as none, and is taken for a mistake.
+_MOST = 1_000_000
 
 
 class Rate(NamedTuple):
@@ -86,15 +88,19 @@ class PlaceLog(Protocol):
 def windows_of(requests_per_second: int | None, requests_per_minute: int | None) -> list[Rate]:
     """Return the windows to keep for the two limits; 0 or ``None`` is no limit.
 
-    :raises ValueError: a limit is negative or no whole number.
+    :raises AltegioValidationError: a limit is no whole number of 0 to 1,000,000.
     """
     windows = []
     for argument, limit, seconds, margin in (
         ("requests_per_second", requests_per_second, 1.0, _SECOND_MARGIN),
         ("requests_per_minute", requests_per_minute, 60.0, _MINUTE_MARGIN),
     ):
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-            raise ValueError(f"{argument} must be a whole number, or 0 for no limit")
+        if limit is not None and not (type(limit) is int and 0 <= limit <= _MOST):
+            raise AltegioValidationError(
+                f"{argument} cannot be used.",
+                errors={argument: [f"must be a whole number of 0 to {_MOST}; 0 is no limit"]},
+                hint="",
+            )
         if limit:
             windows.append(Rate(limit, seconds + margin))
     return windows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import ssl
 from pathlib import Path
 
@@ -11,6 +10,8 @@ from altegio_provider.api.privacy import Secret
 from altegio_provider.api.targets import is_loopback, origin_or_none
 
 __all__ = ["checked_flag", "checked_timeout", "checked_token", "checked_url", "checked_verify"]
+
+_LONGEST_TIMEOUT = 86_400
 
 
 def checked_url(base_url: str, *, allow_http: bool = False) -> str:
@@ -106,9 +107,9 @@ def checked_timeout(timeout: float) -> float:
 
     :raises AltegioValidationError: it is none.
     """
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < math.inf:
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= _LONGEST_TIMEOUT:
         raise AltegioValidationError(
-            "timeout must be a number of seconds above 0.",
+            f"timeout must be a number of seconds above 0, {_LONGEST_TIMEOUT} at the most.",
             errors={"timeout": ["use seconds, such as 30"]},
             hint="",
         )

@@ -15,6 +15,8 @@ from altegio_provider.times import LocationClock
 __all__ = ["EventFinder", "Seats"]
 
 _SHOWN = 5
+#: No class takes longer; what says so is wrong.
+_LONGEST_SECONDS = 31 * 86_400
 
 
 class Seats(NamedTuple):
@@ -96,9 +98,10 @@ class EventFinder:
         start = self._clock.start_of(event)
         if start is None:
             return None
-        begin = datetime.fromtimestamp(start.instant_us / 1e6, UTC)
+        begin = start.instant
         length = event.get("length")
-        return begin, begin + timedelta(seconds=length if isinstance(length, int) and length > 0 else 3600)
+        seconds = min(length, _LONGEST_SECONDS) if isinstance(length, int) and length > 0 else 3600
+        return None if begin is None else (begin, begin + timedelta(seconds=seconds))
 
     def starts_at(self, row: Mapping[str, Any], moment: datetime) -> bool:
         """Whether an event or appointment starts at that moment, as far as it tells."""
@@ -122,9 +125,10 @@ class EventFinder:
         timezone = self._clock.zone.key
         for row in self._client.list_activities(self._location_id, begin, end, timezone=timezone):
             start = self._clock.start_of(row)
-            if start is None:
+            instant = None if start is None else start.instant
+            if instant is None:
                 continue
-            wall = datetime.fromtimestamp(start.instant_us / 1e6, self._clock.zone).replace(tzinfo=None)
+            wall = instant.astimezone(self._clock.zone).replace(tzinfo=None)
             service, staff = _nested(row, "service"), _nested(row, "staff")
             yield _Listed(
                 id=int(row["id"]),

@@ -224,7 +224,7 @@ def test_a_change_is_sent_as_the_api_writes_it() -> None:
         ({"attendance_service_item": PRICE, "clients_count": 0}, "clients_count"),
         ({"attendance_service_item": PRICE, "attendance_good_items": "soap"}, "attendance_good_items"),
         ({"attendance_service_item": PRICE, "attendance": 1}, "attendance"),
-        ("attendance", "appointment"),
+        ("attendance", "changes"),
     ],
 )
 def test_a_change_that_cannot_be_right_is_named(changes, field) -> None:
