@@ -6,20 +6,24 @@ Imported when a task runs, never when a DAG is parsed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cached_property
-from typing import Any, NamedTuple
+from functools import cached_property, partial
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.compat import BaseHook
+from altegio_provider.compat import BaseHook, get_hook_lineage_collector
 from altegio_provider.extraction import storage_path
 from altegio_provider.tables.dataset import read_manifest
+from altegio_provider.tables.manifest import parquet_footer
 from altegio_provider.tables.parquet import FOOTER_KEY
+from altegio_provider.tables.storage import Folder
+from altegio_provider.tables.turns import taking_turns
 from altegio_provider.tables.unions import conformed, joined_schema
 from altegio_provider.warehouse import AdbcWarehouse, DuckDbWarehouse, LoadRange, Warehouse
 from altegio_provider.warehouse.base import WAIT_SECONDS, undo
@@ -36,10 +40,12 @@ class Source:
 
     def __init__(self, files: Sequence[str]) -> None:
         self.files = list(files)
+        #: Whether a file was gone when it was to be read: a run has cut or replaced it meanwhile.
+        self.has_changed = False
 
     @cached_property
     def _footers(self) -> list[_Footer]:
-        return [_footer(file) for file in self.files]
+        return [self._footer(file) for file in self.files]
 
     @property
     def ranges(self) -> list[LoadRange]:
@@ -68,10 +74,30 @@ class Source:
 
         def read() -> Iterator[pa.RecordBatch]:
             for file in self.files:
-                with _open(file) as opened:
+                with self._open(file) as opened:
                     yield from conformed(pq.ParquetFile(opened).iter_batches(), schema)
 
         return pa.RecordBatchReader.from_batches(schema, read())
+
+    def _open(self, file: str) -> BinaryIO:
+        try:
+            return _open(file)
+        except FileNotFoundError:
+            self.has_changed = True
+            raise
+
+    def _footer(self, file: str) -> _Footer:
+        try:
+            metadata = _metadata(file)
+        except FileNotFoundError:
+            self.has_changed = True
+            raise
+        said: dict[str, Any] = json.loads((metadata.metadata or {}).get(FOOTER_KEY.encode(), b"{}"))
+        window = None
+        if {"location_id", "from", "to"} <= said.keys():
+            start, end = (datetime.fromisoformat(said[name]) for name in ("from", "to"))
+            window = LoadRange(said["location_id"], start, end)
+        return _Footer(metadata.schema.to_arrow_schema().remove_metadata(), window)
 
 
 class _Footer(NamedTuple):
@@ -79,18 +105,28 @@ class _Footer(NamedTuple):
     range: LoadRange | None
 
 
-def source_files(source_path: str | Mapping[str, Any]) -> Source:
+def source_files(source_path: str | Mapping[str, Any], sleep: Callable[[float], None] = time.sleep) -> Source:
     """Return the files that count.
 
-    :raises AltegioValidationError: there are none.
+    :param sleep: waits so many seconds before the manifest is read again, where a file that it names is gone.
+    :raises AltegioValidationError: there are none, or one of them is gone.
+    :raises DatasetError: a manifest is missing or damaged, and which files count cannot be told without it.
     """
+    is_there = True
     if isinstance(source_path, Mapping):
         files = list(source_path.get("files") or [])
+        is_there = all(storage_path(file).exists() for file in files)
     elif str(source_path).endswith(".parquet"):
         files = [str(source_path)]
+        is_there = storage_path(source_path).exists()
     else:
-        files = [file.path for file in read_manifest(storage_path(source_path))]
-    if not files or not all(storage_path(file).exists() for file in files):
+        root = storage_path(source_path)
+        try:
+            # A run that cuts a file writes the manifest anew at the same time.
+            files = taking_turns(partial(_files_of, root), sleep)
+        except FileNotFoundError:
+            files = []
+    if not files or not is_there:
         raise AltegioValidationError(
             "source_path names no dataset, or a file of it is gone.",
             errors={"source_path": ["give the root of a dataset, a .parquet file, or the summary of an extract"]},
@@ -157,17 +193,39 @@ def _closing(connection: Any) -> Iterator[Any]:
     connection.close()
 
 
-def _open(file: str) -> Any:
-    path: Any = storage_path(file)
-    return path.open("rb")
+def _open(file: str) -> BinaryIO:
+    """Open a file for reading, all of it as it is at one moment.
+
+    :raises FileNotFoundError: it is gone.
+    """
+    path = storage_path(file)
+    folder = Folder(path.parent)
+    opened = taking_turns(lambda: folder.open(path.name), folder.sleep, turns_without_file=1)
+    get_hook_lineage_collector().add_input_asset(context=path, uri=str(path))
+    return opened
 
 
-def _footer(file: str) -> _Footer:
-    with _open(file) as opened:
-        metadata = pq.read_metadata(opened)
-    said: dict[str, Any] = json.loads((metadata.metadata or {}).get(FOOTER_KEY.encode(), b"{}"))
-    window = None
-    if {"location_id", "from", "to"} <= said.keys():
-        start, end = (datetime.fromisoformat(said[name]) for name in ("from", "to"))
-        window = LoadRange(said["location_id"], start, end)
-    return _Footer(metadata.schema.to_arrow_schema().remove_metadata(), window)
+def _metadata(file: str) -> pq.FileMetaData:
+    """Read a file's footer.
+
+    :raises FileNotFoundError: it is gone.
+    """
+    path = storage_path(file)
+    folder = Folder(path.parent)
+    return parquet_footer(folder, folder.listed(path.name))
+
+
+def _files_of(root: Any) -> list[str]:
+    """The files that count in a dataset, all of which are there.
+
+    :raises FileNotFoundError: one is not.
+    """
+    files = read_manifest(root)
+    there: dict[int, set[str]] = {}
+    for file in files:
+        if file.location_id not in there:
+            listing = Folder(storage_path(file.path).parent).listing()
+            there[file.location_id] = {listed.name for listed in listing}
+        if storage_path(file.path).name not in there[file.location_id]:
+            raise FileNotFoundError(file.path)
+    return [file.path for file in files]

@@ -202,7 +202,7 @@ def read_footer(folder: Folder, listed: Listed) -> Entry:
     except DatasetError:
         raise
     except (pa.ArrowException, ValueError, KeyError, TypeError):
-        if folder.stamp(listed.name) != listed.stamp:
+        if folder.listed(listed.name).stamp != listed.stamp:
             raise Conflict from None
         return _entry_of({"stamp": listed.stamp}, listed.name, listed.bytes, 0, is_readable=False)
 

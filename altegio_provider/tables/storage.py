@@ -175,9 +175,15 @@ class Folder:
         except FileNotFoundError:
             return None, "" if self._store is not None and self._store.has_conditional_writes else None
 
-    def stamp(self, name: str) -> str:
-        """What a listing says of a file as it is now; empty where there is none."""
-        return next((listed.stamp for listed in self.listing() if listed.name == name), "")
+    def listed(self, name: str) -> Listed:
+        """Return a file as a listing would have it now.
+
+        :raises FileNotFoundError: there is none of that name.
+        """
+        if self._store is not None:
+            return _listed_remotely(self._store.info(name))
+        with local_errors("read", self._at(name)):
+            return _listed(name, os.stat(self._at(name)))
 
     def delete(self, name: str, stamp: str = "") -> None:
         """Delete a file; one that is gone already is fine.

@@ -174,25 +174,28 @@ class Store:
         path = self._full(name)
 
         def copy() -> None:
-            before = self.stamp(name)
+            before = stamp_of(self.info(name))
             if stamp and self.has_conditional_writes and before != stamp:
                 raise Conflict
             self._fs.get_file(path, str(target))
-            if self.stamp(name) != before:
+            if stamp_of(self.info(name)) != before:
                 raise Conflict
 
         self._do("read", name, copy)
 
-    def stamp(self, name: str) -> str:
-        """Return what changes when the file does.
+    def info(self, name: str) -> dict[str, Any]:
+        """Return what a listing would say of a file now.
 
         :raises FileNotFoundError: there is none.
         """
         path = self._full(name)
 
-        def look() -> str:
+        def look() -> dict[str, Any]:
             self._fs.invalidate_cache(self._root)
-            return stamp_of(self._fs.info(path))
+            found: dict[str, Any] = self._fs.info(path)
+            if found["type"] != "file":
+                raise FileNotFoundError(path)
+            return found
 
         return self._do("read", name, look)
 

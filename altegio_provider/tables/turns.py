@@ -19,11 +19,14 @@ _TURNS_WITHOUT_FILE = 10
 _LONGEST_WAIT_SECONDS = 2.0
 
 
-def taking_turns(act: Callable[[], Result], sleep: Callable[[float], None]) -> Result:
+def taking_turns(
+    act: Callable[[], Result], sleep: Callable[[float], None], *, turns_without_file: int = _TURNS_WITHOUT_FILE
+) -> Result:
     """Act until nobody comes in between: until there is no :class:`Conflict`, and nothing that was listed is gone.
 
     :param act: looks at what is there, and does something with it; called again from the start.
     :param sleep: waits so many seconds, a random time that grows, so that writers do not meet again and again.
+    :param turns_without_file: so many times a file may be gone.
     :raises Conflict: others came in between for too long; or ``FileNotFoundError``, likewise.
     """
     gone = 0
@@ -32,7 +35,7 @@ def taking_turns(act: Callable[[], Result], sleep: Callable[[float], None]) -> R
             return act()
         except FileNotFoundError:
             gone += 1
-            if gone == _TURNS_WITHOUT_FILE:
+            if gone >= turns_without_file:
                 raise
         except Conflict:
             pass

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["ParquetToSqlOperator"]
 
 
+#: A load that meets extracts of the same dataset begins again so often.
+_TURNS = 5
+
+
 class ParquetToSqlOperator(BaseOperator):
     """Load what an extract wrote into a table, in one transaction.
 
@@ -72,10 +76,19 @@ class ParquetToSqlOperator(BaseOperator):
             raise AltegioValidationError(
                 f"mode {self.mode!r} is unknown.", errors={"mode": ["use upsert, replace_range or append"]}, hint=""
             )
-        source = source_files(self.source_path)
-        if self.mode == "replace_range":
-            source.check_ranges()
-        with open_warehouse(self.conn_id) as warehouse:
-            rows = load(warehouse, source.batches(), self.table, mode=self.mode, key=self.key, ranges=source.ranges)
+        for turn in range(_TURNS):
+            source = source_files(self.source_path)
+            try:
+                if self.mode == "replace_range":
+                    source.check_ranges()
+                with open_warehouse(self.conn_id) as warehouse:
+                    batches = source.batches()
+                    rows = load(warehouse, batches, self.table, mode=self.mode, key=self.key, ranges=source.ranges)
+                break
+            except Exception:
+                # Nothing was loaded; what the manifest names now can be.
+                if not source.has_changed or turn == _TURNS - 1:
+                    raise
+                self.log.info("An extract has replaced a file of %s meanwhile; loading again", self.source_path)
         self.log.info("Loaded %d rows of %d files into %s", rows, len(source.files), self.table)
         return {"table": self.table, "rows": rows, "files": len(source.files)}
