@@ -142,6 +142,7 @@ class ParquetDataset:
         :raises ValueError: the window is empty or naive, or nothing was written.
         """
         window = Window.of(start, end)
+        self._folder.sweep()  # what a killed run has left may be what a disk is full of
         if self._is_one_file:
             self._folder.check_bucket()
             taking_turns(self._check_file, self._folder.sleep)

@@ -169,7 +169,8 @@ def _counting(folder: Folder, entries: Mapping[str, Entry]) -> dict[str, Entry]:
                 "Run an extract of this location, of any range: it writes the manifest anew."
             )
     log.warning("%s is missing or damaged: the footers of the files are read instead, until the next run", where)
-    return {entry.name: entry for entry, rest in zip(order, left, strict=True) if rest}
+    counting = sorted((entry for entry, rest in zip(order, left, strict=True) if rest), key=lambda entry: entry.window)
+    return {entry.name: entry for entry in counting}
 
 
 def parquet_footer(folder: Folder, listed: Listed) -> pq.FileMetaData:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from altegio_provider.tables.storage import Folder, Listed
+from altegio_provider.tables.store_errors import local_errors
 
 __all__ = ["Spool"]
 
@@ -73,15 +74,20 @@ class Spool:
                         yield answer
 
     def add(self, number: int, value: Any) -> None:
-        """Keep an answer, a JSON value."""
+        """Keep an answer, a JSON value.
+
+        :raises StoreError: the disk is full, or the store does not let us write.
+        """
         line = json.dumps([number, value], separators=(",", ":")).encode() + b"\n"
         with self._lock:
             if not self._held:
                 line = self._head + line
-            if (file := self._folder.appending(f"{self._prefix}{self._attempt}{_SUFFIX}")) is not None:
+            name = f"{self._prefix}{self._attempt}{_SUFFIX}"
+            if (file := self._folder.appending(name)) is not None:
                 # Opened for each, for the answers to requests under way come even after the run has failed.
-                with file:
-                    file.write(line)
+                with local_errors("write", self._folder.location_of(name)), file:
+                    while line:  # a disk that gets full takes a part of it first
+                        line = line[file.write(line) :]
                 self._head = b""
                 return
             self._held.append(line)
@@ -100,7 +106,8 @@ class Spool:
             return
         name = f"{self._prefix}{self._attempt}-{self._uploads}{_SUFFIX}"
         with closing(self._folder.stage(name)) as staged:
-            staged.path.write_bytes(b"".join(self._held))
+            with local_errors("write into", staged.path.parent):
+                staged.path.write_bytes(b"".join(self._held))
             self._folder.publish(staged, name)
         self._uploads += 1
         self._held.clear()

@@ -250,10 +250,11 @@ class Folder:
     def sweep(self) -> None:
         """Delete what writers that were killed have left behind."""
         folder = self._staging()
-        for path in folder.glob(f".*{_SUFFIX}") if folder.is_dir() else ():
-            with contextlib.suppress(FileNotFoundError):
-                if _is_dead(path):
-                    os.unlink(path)
+        with local_errors("look into", folder):
+            for path in folder.glob(f".*{_SUFFIX}") if folder.is_dir() else ():
+                with contextlib.suppress(FileNotFoundError):
+                    if _is_dead(path):
+                        os.unlink(path)
         if self._store is not None and not self._store.uploads_whole:
             for listed in self.listing():
                 if listed.name.startswith(".") and listed.name.endswith(_SUFFIX) and self.is_old(listed.name):
