@@ -18,11 +18,31 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from pathlib import Path
 
-__all__ = ["DECLINED", "DONE", "FAILED", "put_aside", "still_files", "take"]
+from altegio_provider.api.errors import AltegioValidationError
+
+__all__ = ["DECLINED", "DONE", "FAILED", "inbox_folder", "put_aside", "still_files", "take"]
 
 DONE, FAILED, DECLINED, _WORK = "done", "failed", "declined", "work"
 
 _SUFFIXES = (".csv", ".tsv", ".xlsx", ".jsonl", ".parquet")
+
+
+def inbox_folder(folder: str) -> Path:
+    """Return the inbox, given as a path or as a ``file://`` URL.
+
+    :raises AltegioValidationError: it is elsewhere than on a disk, or not given.
+    """
+    scheme, _, rest = folder.rpartition("://")
+    if scheme.lower() not in ("", "file", "local"):
+        raise AltegioValidationError(
+            f"the inbox {folder} is not on a disk.",
+            errors={"folder": [f"files are taken out of the inbox by renaming them, which {scheme}:// does not have"]},
+            hint="Give a folder on a disk that all workers see. For an object in a bucket, wait with that store's own "
+            "sensor, and give the object's URL to the import as `source`.",
+        )
+    if not rest.strip():
+        raise AltegioValidationError("the inbox is not given.", errors={"folder": ["is empty"]}, hint="")
+    return Path(rest).expanduser()
 
 
 def still_files(inbox: Path, quiet_seconds: float, sleep: Callable[[float], None] = time.sleep) -> list[str]:

@@ -28,7 +28,7 @@ from altegio_provider.imports.spool import Outcome, Spool, Status
 from altegio_provider.tables.storage import Folder
 from altegio_provider.tables.store_errors import local_errors
 
-__all__ = ["report_schema", "write_report"]
+__all__ = ["check_report_path", "report_schema", "write_report"]
 
 
 def report_schema(lane: str) -> pa.Schema:
@@ -58,10 +58,7 @@ def write_report(spool: Spool, columns: Sequence[str], report_path: Any, lane: s
         kind), made where it is missing; or a file in it, ``.parquet`` or ``.csv``, whose name both reports take.
     :raises StoreError: a file cannot be written there. None is there in part.
     """
-    stem = "report"
-    if str(report_path).endswith((".parquet", ".csv")):
-        report_path, stem = report_path.parent, report_path.stem
-    folder = Folder(report_path)
+    folder, stem = _place_of(report_path)
     schema = report_schema(lane)
     writers: dict[str, Callable[[Path], None]] = {
         f"{stem}.parquet": partial(_write_parquet, spool, schema),
@@ -74,6 +71,22 @@ def write_report(spool: Spool, columns: Sequence[str], report_path: Any, lane: s
                 write(staged.path)
             folder.publish(staged, name)
     return {name: folder.location_of(name) for name in writers}
+
+
+def check_report_path(report_path: Any) -> None:
+    """See, before anything is sent, whether reports can be written into a bucket, where it is one.
+
+    :param report_path: as for :func:`write_report`.
+    :raises StoreError: there is no such bucket. None is made.
+    """
+    _place_of(report_path)[0].check_bucket()
+
+
+def _place_of(report_path: Any) -> tuple[Folder, str]:
+    """The folder, and what the reports are called."""
+    if str(report_path).endswith((".parquet", ".csv")):
+        return Folder(report_path.parent), report_path.stem
+    return Folder(report_path), "report"
 
 
 def _write_parquet(spool: Spool, schema: pa.Schema, path: Path) -> None:

@@ -153,7 +153,7 @@ class BulkOperator(OperatorWithPersonalFields):
         from altegio_provider.extraction import storage_path
         from altegio_provider.imports.ledger import Ledger
         from altegio_provider.imports.model import ImportFileError
-        from altegio_provider.imports.report import write_report
+        from altegio_provider.imports.report import check_report_path, write_report
         from altegio_provider.imports.spool import Spool
         from altegio_provider.imports.stop import Stop
         from altegio_provider.ledger_place import is_given, ledger_url_of
@@ -169,6 +169,8 @@ class BulkOperator(OperatorWithPersonalFields):
             raise ImportFileError(str(error)) from None
         options = self._options()
         folder = storage_path(self.report_path) if self.report_path else None
+        if folder is not None:
+            check_report_path(folder)
         ledger_url = ledger_url_of(self._ledger_url, self.ledger_conn_id)
         report: dict[str, str] = {}
         with (

@@ -19,9 +19,11 @@ class AltegioInboxSensor(BaseSensorOperator):
     The worker looks, for it is the workers that see the folder; ``mode="reschedule"``, the default, frees it between
     two looks.
 
-    :param folder: a folder on a disk that all workers see; it may be missing yet. Templated.
+    :param folder: a folder on a disk that all workers see, as a path or a ``file://`` URL; it may be missing yet.
+        Templated.
     :param quiet_seconds: a file that changes within so many seconds is still being written, and left for the next look.
     :returns: the names of the files (CSV, TSV, XLSX, JSON Lines, Parquet; no hidden ones), oldest first.
+    :raises AltegioValidationError: the folder is in an object store, where files cannot be renamed.
     """
 
     template_fields: Sequence[str] = ("folder",)
@@ -34,9 +36,7 @@ class AltegioInboxSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
         """Look once."""
-        from pathlib import Path
+        from altegio_provider.inbox import inbox_folder, still_files
 
-        from altegio_provider.inbox import still_files
-
-        names = still_files(Path(self.folder), self.quiet_seconds)
+        names = still_files(inbox_folder(self.folder), self.quiet_seconds)
         return PokeReturnValue(is_done=bool(names), xcom_value=names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -10,6 +11,7 @@ import pytest
 
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.loading import source_files
+from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator
 from altegio_provider.tables.store_errors import StoreError
 from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToParquetOperator
 from altegio_provider.transfers.parquet_to_sql import ParquetToSqlOperator
@@ -52,6 +54,25 @@ def test_an_error_of_the_store_names_the_connection(root, s3):
     s3.on_request = lambda request: ACCESS_DENIED if request.method == "PUT" else None
     with pytest.raises(StoreError, match=r"Allow the credentials of the connection 'aws_of_tests'"):
         AltegioActivitiesToParquetOperator(task_id="extract", output_path=root, **RANGE).execute({})
+
+
+def test_reports_in_a_bucket_that_is_not_there_are_refused_before_anything_is_sent(root, altegio_sandbox, tmp_path):
+    altegio_sandbox.add_location(77, staff=[{"id": 1, "name": "Anna"}], services=[{"id": 2, "title": "Yoga"}])
+    start = (datetime.now(UTC) + timedelta(days=20)).replace(microsecond=0, tzinfo=None)
+    event = {"id": 501, "date": start.isoformat(), "staff_id": 1, "service_id": 2, "capacity": 30}
+    altegio_sandbox.add_events(77, [event])
+    row = {"event_id": 501, "name": "A", "surname": "B", "phone": "+37120000001", "email": "a@example.com"}
+
+    def book(report_path: str) -> None:
+        ledger_url = f"sqlite:///{tmp_path / 'ledger.db'}"
+        options = {"location_id": 77, "ledger_url": ledger_url, "report_path": report_path}
+        AltegioCreateAppointmentsOperator(task_id="book", source=[row], **options).execute({})
+
+    with pytest.raises(StoreError, match=r"'mistyped-bucket'.*there is no such bucket"):
+        book("s3://aws_of_tests@mistyped-bucket/reports")
+    assert altegio_sandbox.truth(77)["appointments"] == []
+    book(f"{root}/reports")
+    assert len(altegio_sandbox.truth(77)["appointments"]) == 1
 
 
 @pytest.mark.parametrize("place", [1, 4], ids=["the first footer is read", "the last file is read"])
