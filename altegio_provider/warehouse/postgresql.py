@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from altegio_provider.tables.characters import replaced
 from altegio_provider.tables.json_text import json_texts
+from altegio_provider.tables.unions import ColumnConflictError, plain_type
 from altegio_provider.warehouse.base import WAIT_SECONDS, WarehouseBusyError, WarehouseError, undo
 from altegio_provider.warehouse.names import Identifier, TableName, listed
 
@@ -182,7 +183,7 @@ def _flat(batches: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.Recor
         columns = []
         for name, column in zip(schema.names, batch.columns, strict=True):
             is_nested = pa.types.is_nested(column.type)
-            flat = json_texts(column) if is_nested else column
+            flat = _json_texts(name, column) if is_nested else column
             if pa.types.is_string(flat.type):
                 flat, count = _without_nul(flat, is_json=is_nested)
                 mended[name] += count
@@ -193,6 +194,15 @@ def _flat(batches: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.Recor
             log.warning(
                 "%d texts of the column %r had U+0000, which PostgreSQL refuses: each became U+FFFD", count, name
             )
+
+
+def _json_texts(name: str, column: pa.Array) -> pa.Array:
+    try:
+        return json_texts(column.cast(plain_type(column.type)))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise ColumnConflictError(
+            f"the column {name!r} is {column.type}, which cannot become JSON text for PostgreSQL; nothing was loaded"
+        ) from None
 
 
 def _without_nul(texts: pa.Array, *, is_json: bool) -> tuple[pa.Array, int]:

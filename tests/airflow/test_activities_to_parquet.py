@@ -62,6 +62,21 @@ def test_a_day_is_there_whole_with_its_summary(connect, altegio_sandbox, tmp_pat
     assert json.loads(json.dumps(summary)) == summary
 
 
+def test_characters_that_no_warehouse_holds_are_counted_in_summary_and_manifest(
+    connect, altegio_sandbox, tmp_path
+) -> None:
+    altegio_sandbox.add_location(5, timezone="Europe/Riga")
+    comments = ["fine", "a\0b", "\0"]
+    altegio_sandbox.add_events(5, [{"date": "2026-11-10 09:00:00", "comment": comment} for comment in comments])
+    summary = extract(tmp_path, location_id=5)
+    assert summary["texts_replaced"] == 2
+    assert [file.notes["texts_replaced"] for file in read_manifest(tmp_path)] == [2]
+    rows = sorted(pq.read_table(summary["files"][0]).to_pylist(), key=lambda row: row["id"])
+    assert [row["comment"] for row in rows] == ["fine", "a\ufffdb", "\ufffd"]
+    kept = [row["extra"] and json.loads(row["extra"])["comment"] for row in rows]
+    assert kept == [None, "a\ufffd0000b", "\ufffd0000"]
+
+
 def test_neighbouring_days_share_nothing_and_lose_nothing(connect, altegio_sandbox, tmp_path) -> None:
     altegio_sandbox.fault("inclusive_to")
     altegio_sandbox.add_location(5, timezone="Europe/Riga")

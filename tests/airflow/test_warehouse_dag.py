@@ -17,6 +17,7 @@ from altegio_provider.tables.activities import ActivityBatches
 from altegio_provider.tables.appointments import AppointmentBatches
 from altegio_provider.tables.dataset import ParquetDataset
 from altegio_provider.transfers.parquet_to_sql import ParquetToSqlOperator
+from altegio_provider.warehouse import TableName
 from tests.services import connection_of, postgres_uri
 
 SQL = Path(__file__).resolve().parents[2] / "dags" / "sql" / "warehouse"
@@ -232,6 +233,19 @@ def test_the_dag_loads_builds_and_checks(airflow, airflow_db, tmp_path) -> None:
     )
     with duckdb.connect(where, read_only=True) as warehouse:
         assert warehouse.execute("SELECT sum(classes), sum(seats) FROM altegio_occupancy").fetchone() == (2, 20)
+
+
+@pytest.mark.parametrize("table", ["it's", 'a"b', "files", "told", "warehouse"])
+def test_a_file_that_needs_a_table_waits_for_it_by_any_name(ask, tmp_path, table) -> None:
+    """The names of variables are no tables, and a quote is a part of a name."""
+    (tmp_path / "10.sql").write_text(f"-- needs: {table}\nCREATE TABLE built AS SELECT 1 AS one")
+    told = {"files": [], "ranges": []}
+    with open_warehouse("altegio_warehouse") as opened:
+        for is_there in (False, True):
+            build_tables("altegio_warehouse", tmp_path, told)
+            assert (opened.find(TableName.of("built")) is not None) == is_there
+            with opened.transaction():
+                opened.run(f"CREATE TABLE IF NOT EXISTS {TableName.of(table)} (id INT)")
 
 
 def test_a_warehouse_without_a_connection_is_not_one_in_memory() -> None:

@@ -86,6 +86,28 @@ def test_members_of_nested_columns_are_joined(warehouse) -> None:
     assert [first[0]["id"], third[0]["id"]] == [5, 7]
 
 
+@pytest.mark.parametrize(
+    ("kind", "values", "told"),
+    [
+        (pa.list_(pa.int64(), 2), [[1, 2]], [1, 2]),
+        (pa.large_list(pa.dictionary(pa.int8(), pa.string())), [["a"]], ["a"]),
+        (pa.struct([("at", pa.date32()), ("flag", pa.bool_())]), [{"at": DAY.date(), "flag": True}], None),
+    ],
+    ids=str,
+)
+def test_nested_columns_of_other_layouts_can_be_loaded(warehouse, kind, values, told) -> None:
+    warehouse.load(pa.table({"id": [1], "value": pa.array(values, kind)}))
+    ((value,),) = warehouse.ask("SELECT value FROM activities")
+    value = json.loads(value) if isinstance(value, str) else value
+    assert value == told or value in ({"at": DAY.date(), "flag": True}, {"at": "2026-11-10", "flag": True})
+
+
+def test_a_nested_column_that_json_has_no_form_for_is_named(tmp_path) -> None:
+    values = pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64()))
+    with place("postgresql", tmp_path) as made, pytest.raises(ColumnConflictError, match=r"'value' is map"):
+        made.load(pa.table({"id": [1], "value": values}))
+
+
 def test_a_table_with_a_column_that_the_rows_lack_keeps_it(warehouse) -> None:
     warehouse.load(pa.table({"id": [1], "price": [1.5]}))
     warehouse.load(pa.table({"price": [2.5], "id": [2]}))
