@@ -258,6 +258,46 @@ def test_postgresql_refuses_names_that_it_would_cut(tmp_path) -> None:
         made.load(pa.table({"ж" * 31: [1]}), "a" * 63, mode="append", key=())
 
 
+# Rows that were moved, and that are kept as deleted at their old place.
+
+
+def sights(*rows: tuple[int, int, int, bool]) -> pa.Table:
+    """Rows of (id, capacity, seen on which day, is_deleted)."""
+    ids, capacities, days, flags = zip(*rows, strict=True)
+    moments = pa.array([DAY + timedelta(days=day) for day in days], INSTANT)
+    return pa.table({"id": ids, "capacity": capacities, "extracted_at": moments, "is_deleted": flags})
+
+
+ALIVE, GONE = (7, 20, 2, False), (7, 10, 1, True)
+
+
+@pytest.mark.parametrize(
+    ("loads", "expected"),
+    [
+        ([[ALIVE], [GONE]], ALIVE),
+        ([[GONE], [ALIVE]], ALIVE),
+        ([[GONE, ALIVE]], ALIVE),
+        ([[(7, 10, 2, True), ALIVE]], ALIVE),
+        ([[ALIVE], [(7, 10, 2, True)]], (7, 10, 2, True)),
+        ([[ALIVE], [(7, 5, 1, False)]], (7, 5, 1, False)),
+        ([[(7, 5, 1, False), ALIVE]], ALIVE),
+    ],
+    ids=str,
+)
+def test_an_upsert_leaves_one_row_of_a_key(warehouse, loads, expected) -> None:
+    for rows in loads:
+        warehouse.load(sights(*rows, (8, 1, 0, False)))
+    seen = warehouse.ask("SELECT id, capacity, is_deleted FROM activities ORDER BY id")
+    assert seen == [(expected[0], expected[1], expected[3]), (8, 1, False)]
+
+
+def test_a_range_keeps_the_sights_of_all_files(warehouse) -> None:
+    """Where ranges are replaced, a row that is kept as deleted stands beside the one that was seen later."""
+    for rows in ([ALIVE], [GONE]):
+        warehouse.load(sights(*rows), mode="replace_range")
+    assert warehouse.ask("SELECT capacity FROM activities ORDER BY 1") == [(10,), (20,)]
+
+
 # Rows without a key.
 
 
