@@ -253,6 +253,7 @@ def test_the_key_of_the_secret_may_come_from_the_environment_and_be_replaced(sql
 @pytest.mark.parametrize(
     ("key", "told"),
     [(None, "set ALTEGIO_LEDGER_KEY"), (NEW_KEY, "is not the key that"), ("secret", "is not a Fernet key")],
+    ids=["no key", "another key", "no Fernet key"],  # the keys are random, and test ids must not be
 )
 def test_without_the_right_key_nothing_can_be_sent(booked, key, told):
     booked(KEY, book=True)
