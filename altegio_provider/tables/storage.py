@@ -145,6 +145,7 @@ class Folder:
         with contextlib.ExitStack() as stack:
             with local_errors("write into", folder):
                 copy = stack.enter_context(tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=_SUFFIX))
+                _try_lock(copy.fileno())
                 self._store.download(name, Path(copy.name), stamp)
             stack.pop_all()
         return copy  # type: ignore[return-value]  # it reads as a file does, and deletes itself
