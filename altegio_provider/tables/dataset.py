@@ -11,8 +11,9 @@ a backfill), the others are cut down to what is left of their windows; :mod:`~al
 which steps, and what a writer that is killed leaves.
 
 Who reads the manifest sees the state before a run or the one after it; a file that it names may be gone by the time
-it is opened, and then the manifest is to be read again. Who reads ``**/*.parquet`` sees each file whole, but in the
-moment in which files of overlapping windows are exchanged, rows of the overlap twice, never none of them.
+it is opened, and then the manifest is to be read again. Who reads ``**/*.parquet`` sees each file whole. Where a run
+overlaps files of other windows, such a reader sees rows of the overlap twice from the new file's appearance to the old
+one's deletion, and after a run that was killed in between until the next one; it never sees none of them.
 """
 
 from __future__ import annotations

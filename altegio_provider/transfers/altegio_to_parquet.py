@@ -66,6 +66,7 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
         are marked.
     :raises AltegioValidationError: an argument cannot be right; nothing was touched.
     :raises AltegioError: what a request ended in; the old dataset stays as it was.
+    :raises StoreError: the disk or the store does not take the file; the old dataset stays as it was.
     """
 
     template_fields: Sequence[str] = (
@@ -214,6 +215,7 @@ class AltegioAppointmentsToParquetOperator(ToParquetOperator):
     :raises AltegioValidationError: an argument or the key cannot be right; nothing was touched.
     :raises AltegioAuthError: the user has no right to see appointments.
     :raises AltegioError: what a request ended in; the old dataset stays as it was.
+    :raises StoreError: the disk or the store does not take the file; the old dataset stays as it was.
     """
 
     template_fields: Sequence[str] = (*ToParquetOperator.template_fields, "hash_key_conn_id")

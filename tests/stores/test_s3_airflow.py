@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -19,6 +21,7 @@ from tests.services import connection_of
 from tests.stores.days import write
 from tests.stores.s3_server import ACCESS_DENIED, KEYS, Request, S3Server
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 RANGE = {"date_from": "2026-11-10T00:00:00+00:00", "date_to": "2026-11-12T00:00:00+00:00"}
 
 
@@ -119,3 +122,15 @@ def test_a_load_reads_the_footers_where_the_manifest_is(root, tmp_path, damage):
         mode="append",
     )
     assert load.execute({})["rows"] == 4
+
+
+def test_the_documented_query_reads_the_files_that_count(tmp_path, monkeypatch):
+    page = (REPOSITORY / "docs/howto/object-stores.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "data" / "activities", range(4), location_id=1001)
+    left_by_a_killed_run = next((tmp_path / "data").rglob("*.parquet"))
+    content = left_by_a_killed_run.read_bytes()
+    write(tmp_path / "data" / "activities", range(1, 2), location_id=1001)
+    left_by_a_killed_run.write_bytes(content)
+    (query,) = re.findall(r"^```sql\n(.*?)^```$", page, re.M | re.S)
+    assert duckdb.connect().execute(query).fetchall() == [(4,)]
