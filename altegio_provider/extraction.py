@@ -101,7 +101,10 @@ def storage_path(output_path: str) -> ObjectStoragePath:
             "Put it into a connection, and name that: s3://my_connection@bucket/folder.",
         )
     try:
-        return ObjectStoragePath(output_path)
+        path = ObjectStoragePath(output_path)
+        # Airflow 3.1 looks for the library only now. When 3.1 is dropped, this goes.
+        path.fs  # noqa: B018
+        return path
     except (ValueError, ImportError) as error:
         kind = type(error).__name__
     raise _wrong("output_path", f"cannot be opened ({kind}): no library for such a URL is installed, or there is none")

@@ -292,7 +292,8 @@ class RedisPlaceLog:
             try:
                 return self._scripts[script](keys=self._keys, args=arguments)
             except Exception as error:
-                if type(error).__name__ != "MovedError":
+                # A client that knows of no cluster raises it as a ResponseError before redis 6.
+                if type(error).__name__ != "MovedError" and not str(error).startswith("MOVED "):
                     raise
             self._become_cluster()
             return self._scripts[script](keys=self._keys, args=arguments)

@@ -15,12 +15,12 @@ from altegio_provider.tables.dataset import read_manifest
 
 DAGS = sorted(path.stem for path in (Path(__file__).parents[2] / "dags").glob("*.py"))
 HEAVY = {"pandas", "pyarrow", "requests", "pydantic", "sqlalchemy", "orjson", "pyroaring", "redis", "fastapi"}
-# Airflow 3.1 imports its models for any operator, and has the timetable in core.
+# Airflow 3.1 imports its models for any operator, and the handlers of its providers for any asset with a URI.
 _SMALLEST_DAG = """
 from airflow.sdk import DAG, Asset, BaseHook, BaseOperator, dag, task
 from altegio_provider.compat import CronDataIntervalTimetable
 with DAG("smallest", schedule=CronDataIntervalTimetable("@daily", timezone="UTC")):
-    BaseOperator(task_id="one")
+    BaseOperator(task_id="one", outlets=[Asset(name="one", uri="altegio://one")])
 """
 
 

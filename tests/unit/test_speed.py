@@ -74,8 +74,9 @@ def least_cpu_seconds(ways) -> list[float]:
 
 def test_a_row_costs_python_few_instructions(job) -> None:
     extract(job)
-    # Some 700 with Python 3.11. It was 1,540 when each field was asked of each row.
-    assert instructions_of(lambda: extract(job)) / ROWS < 900
+    # Some 700 with Python 3.11, and 930 with the lower bounds of pyarrow and requests. It was 1,540 when each field was
+    # asked of each row.
+    assert instructions_of(lambda: extract(job)) / ROWS < 1_000
 
 
 def test_a_row_costs_less_cpu_than_two_rows_cost_the_least_that_can_do_it(job) -> None:
