@@ -16,9 +16,10 @@ exactly once. No id is ever delivered twice. A row that was created, changed or 
 or not at all. Reading ends, or fails with an error that says why.
 
 Where the order turns out not to be stable, or rows go faster than overlapping can follow, the range is cut by time
-until each slice comes in one answer, which needs no order at all. Pages of a single row cannot overlap: then the
-whole is read again until a reading brings nothing new. So is a list that has no range of time to cut, unless its
-pages join when that is begun anew.
+until each slice comes in one answer, which needs no order at all. An answer that is no full page is taken for all of a
+slice only where no row has the number behind its rows (two requests more for such a slice).
+Pages of a single row cannot overlap: then the whole is read again until a reading brings nothing new. So is a list
+that has no range of time to cut, unless its pages join when that is begun anew.
 
 **What it costs**, for n rows and pages of p: ``(n - 1) / (p - 1)`` requests and one for the end, where plain paging
 takes ``n / p`` (1 % more at p = 100). Pages that have numbers and no offset can overlap only where they get smaller:
@@ -196,18 +197,35 @@ class PageReader:
         self._longest = max(self._longest, len(rows))
         if fresh := self._fresh(rows):
             yield fresh
-        if len(rows) < self._longest and not (rows and self._short_pages_lie):
-            return
+        if len(rows) < self._longest:
+            is_whole = yield from self._is_whole(window, rows)
+            if is_whole:
+                return
         seconds = int((window.end - window.start).total_seconds())
-        if seconds <= 1 or len(rows) < self._longest:
+        if seconds <= 1:
             agreed = yield from self._again_and_again(window)
             if agreed:
                 return
-        if seconds <= 1:
             raise _too_fast(f"the list of {window.start:%Y-%m-%d %H:%M:%S} UTC")
         middle = window.start + timedelta(seconds=seconds // 2)
         yield from self._in_slices(Window(window.start, middle), rows)
         yield from self._in_slices(Window(middle, window.end), rows)
+
+    def _is_whole(self, window: Window, rows: list[Row]) -> Generator[list[Row], None, bool]:
+        """Whether a short answer is all of the window, whichever order the rows come in, and not a page that lies.
+
+        It is where no row has the number behind them, and all of them are there before and after that was asked.
+        """
+        if not rows:
+            return True
+        behind = self._fetch(window, PageSpan(len(rows), 1)).rows
+        if behind:
+            self._short_pages_lie |= behind != rows
+            return behind == rows  # it has no pages, and answers with all rows whatever is asked for
+        again = self._fetch(window, self._span(0, self._page_size, False)).rows
+        if fresh := self._fresh(again):
+            yield fresh
+        return len(again) == len(rows) and all(row in rows for row in again)
 
     def _are_far_from(self, window: Window, rows: list[Row]) -> bool:
         from_us, behind_us = _microseconds(window)

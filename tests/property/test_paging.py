@@ -150,3 +150,58 @@ def test_a_third_row_behind_a_cap_of_two_is_not_missed_when_the_first_one_goes(c
 
     server.page = page_after_a_deletion
     check(server, True, 250, 1, has_range=False)
+
+
+@pytest.mark.parametrize("has_range", [True, False])
+@pytest.mark.parametrize("numbered", [False, True])
+@pytest.mark.parametrize("deleted_at", range(2, 8))
+def test_pages_of_one_row_are_read_again_for_the_row_that_slipped_to_a_page_read_before(
+    numbered, has_range, deleted_at
+):
+    server = ChurningList(6, cap=1, numbered=numbered, order="by id")
+    page = server.page
+
+    def page_after_a_deletion(window, span):
+        if server.requests == deleted_at:
+            server.rows = server.rows[1:]
+        return page(window, span)
+
+    server.page = page_after_a_deletion
+    check(server, numbered, 100, 1, has_range=has_range)
+
+
+class FlippingList(ChurningList):
+    """Its order flips with each answer but the first ones; of a short range of time it returns half of a page.
+
+    :param seconds: how long a range can be of which it does so; the order of such a range is stable.
+    """
+
+    seconds = 1
+    #: The answer that is short though its range is long.
+    also_short = 0
+
+    def page(self, window, span):
+        is_short_range = (window.end - window.start).total_seconds() <= self.seconds
+        if is_short_range:
+            self.rows.sort(key=ORDERS["by id"])
+        elif self.requests > 3:
+            self.rows.reverse()
+        page = super().page(window, span)
+        is_half = is_short_range or self.requests == self.also_short
+        return page._replace(rows=page.rows[: math.ceil(len(page.rows) / 2)]) if is_half else page
+
+
+def test_rows_of_one_second_are_read_one_by_one_where_short_pages_are_no_end():
+    server = FlippingList(60, order="by id")
+    for row in server.rows:
+        row["timestamp"] = int(WINDOW.start.timestamp())
+    server.also_short = 2
+    check(server, False, 8, 1)
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+@pytest.mark.parametrize("size", [60, 400])
+def test_a_short_answer_is_all_of_a_slice_only_where_nothing_comes_behind(size, numbered):
+    server = FlippingList(size, order="by id", numbered=numbered)
+    server.seconds = 86_400
+    check(server, numbered, 8, 1)

@@ -15,7 +15,7 @@ from altegio_provider.api.errors import (
 )
 from altegio_provider.imports.engine import FileImport, ImportOptions
 from altegio_provider.imports.ledger import Intent, Ledger
-from altegio_provider.imports.matching import Absent, Found, Undecided
+from altegio_provider.imports.matching import Absent, Found, Sought, Undecided, match
 from altegio_provider.imports.runner import Sent
 from altegio_provider.imports.source import rows_source
 from altegio_provider.imports.spool import Spool
@@ -52,7 +52,7 @@ class Scripted(FileImport):
 
     def _search(self, lane, rows, taken):
         verdicts = {row.key: self.verdicts[row.key].pop(0) for row in rows}
-        return {key: verdict() if callable(verdict) else verdict for key, verdict in verdicts.items()}
+        return {key: verdict(taken) if callable(verdict) else verdict for key, verdict in verdicts.items()}
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_row_whose_appointment_turns_out_to_be_anothers_is_looked_for_again(tm
         with other.session() as session:
             session.claim({"theirs": Intent(5, "theirs")})
 
-        def their_answer_comes():
+        def their_answer_comes(_taken):
             with other.session() as session:
                 session.created({"theirs": 101}, {"theirs": Intent(5, "theirs")})
             return Found(103)
@@ -111,7 +111,7 @@ def test_what_cannot_clear_up_is_looked_for_once_and_what_can_three_times(import
     looks = Counter()
 
     def look(key, may_clear_up):
-        def verdict():
+        def verdict(_taken):
             looks[key] += 1
             return Undecided("unclear", may_clear_up=may_clear_up)
 
@@ -152,3 +152,22 @@ def test_a_row_that_was_not_sent_ends_no_run_green_whatever_may_be_rejected(impo
     assert halt.may_pass
     halt, found, _ = imported(["a", "b", "c"], {"a": [refused], "b": [108], "c": [109]}, max_rejected=1.0)
     assert (halt, found["b"], found["c"]) == (None, ("created", 108), ("created", 109))
+
+
+@pytest.mark.parametrize("theirs", [[101], []], ids=["another row has it", "nobody has it"])
+def test_an_appointment_that_another_row_has_is_not_what_is_looked_for(tmp_path, imported, theirs):
+    """Two people of one family give one phone: only the ledger tells whose the appointment is that looks right."""
+    shown = [{"id": 101, "clients_count": 1, "client": {"phone": "+37120000001", "name": "Anna"}}]
+    with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", 7, "event") as other, other.session() as session:
+        session.claim({"theirs": Intent(5, "theirs")})
+        session.created(dict.fromkeys(["theirs"], 101) if theirs else {}, {"theirs": Intent(5, "theirs")})
+
+    def look(taken):
+        sought = Sought("mine", {"phone": "+37120000001", "name": "Anna"}, 1)
+        return match([sought], shown, taken([row["id"] for row in shown]))["mine"]
+
+    halt, found, sent = imported(["mine"], {"mine": [LOST, 102]}, {"mine": [look]})
+    assert halt is None
+    assert (found, sent) == (
+        ({"mine": ("created", 102)}, {"mine": 2}) if theirs else ({"mine": ("created", 101)}, {"mine": 1})
+    )
