@@ -17,6 +17,7 @@ from altegio_provider.imports.source import is_blank
 from altegio_provider.imports.words import BOOLEANS, GENDERS
 
 __all__ = [
+    "TOO_LONG",
     "WrongCellError",
     "custom_value",
     "flag",
@@ -27,11 +28,15 @@ __all__ = [
     "long_text",
     "person_name",
     "shape_of",
+    "too_long",
     "whole_number",
 ]
 
 _T = TypeVar("_T")
 
+# A longer cell is no value of any field. To normalise a text of combining marks takes time in square proportion to it.
+_LONGEST_CELL = 10_000
+TOO_LONG = f"must have {_LONGEST_CELL:,} characters at the most"
 _LONGEST_LINE = 255
 _LONGEST_TEXT = 4_000
 _LARGEST_ID = 2**63 - 1
@@ -112,6 +117,11 @@ def custom_value(value: Any) -> Any:
     return _plain_value(value)
 
 
+def too_long(given: Mapping[str, Any]) -> list[str]:
+    """Return the fields whose cells are longer than a cell can be. Such a row is not read any further."""
+    return [name for name, value in given.items() if value.__class__ is str and len(value) > _LONGEST_CELL]
+
+
 def is_scientific(text: str) -> bool:
     """Whether a spreadsheet wrote a long number in short, and so lost digits: ``7.9161E+10``."""
     return _SCIENTIFIC.fullmatch(text) is not None
@@ -167,6 +177,8 @@ def _shape_of_text(text: str) -> str:
 def _as_text(value: Any, longest: int) -> str:
     if isinstance(value, str):
         text = value.strip()
+        if len(text) > _LONGEST_CELL:
+            raise WrongCellError(f"must have {longest} characters at the most")
         if not (text.isprintable() and unicodedata.is_normalized("NFC", text)) or "\ufffd" in text:
             text = _cleaned(text)
         elif text[:1] == "#" and text.lower() in _SPREADSHEET_ERRORS:

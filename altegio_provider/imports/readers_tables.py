@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 from altegio_provider.imports.model import ImportFileError, SourceRow
-from altegio_provider.imports.source import OpenFile, RowSource, checked_columns, is_blank
+from altegio_provider.imports.source import OpenFile, RowSource, checked_columns, checked_count, is_blank
+from altegio_provider.imports.text_files import MAX_RECORD_CHARACTERS
+from altegio_provider.imports.workbooks import sheet_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +17,11 @@ __all__ = ["FrameSource", "Parquet", "Workbook"]
 
 _ROWS_AT_ONCE = 2_000
 _READ_AHEAD_BYTES = 1 << 20
+_MAX_FOOTER_BYTES = 16 << 20
+_MAX_FOOTER_ITEMS = 100_000
+_DEEPEST = 20
+#: Of one column in one group of rows: a page of it is unpacked at once.
+_MAX_CHUNK_BYTES = 256 << 20
 
 
 class Parquet(RowSource):
@@ -31,7 +35,9 @@ class Parquet(RowSource):
     def __init__(self, name: str, open_file: OpenFile) -> None:
         self._open_file = open_file
         with open_file() as file:
-            headings = self._opened(name, file).schema_arrow.names
+            opened = self._opened(name, file)
+            _check_footer(name, opened.metadata)
+            headings = opened.schema_arrow.names
         super().__init__(name, checked_columns(headings, name), "Parquet")
         self._columns_of_headings = dict(zip(headings, self.columns, strict=True))
 
@@ -46,6 +52,7 @@ class Parquet(RowSource):
                     for values in zip(*cells, strict=True):
                         number += 1
                         if not all(map(is_blank, values)):
+                            _check_length(values, number, self.name)
                             yield SourceRow(number, dict(zip(self.columns, values, strict=True)))
             except (pa.ArrowException, OSError) as error:
                 _raise_if_of_the_network(error)
@@ -56,7 +63,13 @@ class Parquet(RowSource):
         import pyarrow.parquet as pq
 
         try:
-            return pq.ParquetFile(file, buffer_size=_READ_AHEAD_BYTES, pre_buffer=False)
+            return pq.ParquetFile(
+                file,
+                buffer_size=_READ_AHEAD_BYTES,
+                pre_buffer=False,
+                thrift_string_size_limit=_MAX_FOOTER_BYTES,
+                thrift_container_size_limit=_MAX_FOOTER_ITEMS,
+            )
         except (pa.ArrowException, OSError) as error:
             _raise_if_of_the_network(error)
             raise ImportFileError(f"{name} is no whole Parquet file. It may have been cut off.") from None
@@ -102,32 +115,29 @@ class Workbook(RowSource):
 
     def _cells(self) -> Iterator[tuple[int, list[Any]]]:
         """The rows that are not blank, the heading too, each with its number in the sheet."""
-        from openpyxl import load_workbook
-
-        number = 0
         with self._open_file() as file:
-            book = None
-            try:
-                with _no_warnings():
-                    book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
-                    sheet = book.worksheets[0]
-                    # What a workbook says of its own size may be wrong, and would cut rows off.
-                    sheet.reset_dimensions()
-                    rows = sheet.iter_rows(values_only=True)
-                while some := _some(rows):
-                    for cells in some:
-                        number += 1
-                        if not all(map(is_blank, cells)):
-                            yield number, list(cells)
-            except OSError:
-                raise
-            except Exception as error:
+            yield from sheet_rows(self.name, file)
+
+
+def _check_footer(name: str, footer: Any) -> None:
+    """Check what a file says of its own size, before any of it is unpacked."""
+    checked_count(footer.num_rows, name)
+    for group in map(footer.row_group, range(footer.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            if column.total_uncompressed_size > _MAX_CHUNK_BYTES:
                 raise ImportFileError(
-                    f"{self.name} cannot be read as a workbook beyond row {number} ({type(error).__name__})."
-                ) from None
-            finally:
-                if book is not None:
-                    book.close()
+                    f"{name}: the column {column.path_in_schema[:100]!r} has more than {_MAX_CHUNK_BYTES:,} bytes in "
+                    "one group of rows. Write smaller groups, or leave it out."
+                )
+            if column.path_in_schema.count(".") > _DEEPEST:
+                raise ImportFileError(f"{name} has a column nested deeper than {_DEEPEST} lists or objects.")
+
+
+def _check_length(values: tuple[Any, ...], number: int, name: str) -> None:
+    if sum(len(value) for value in values if isinstance(value, str | bytes | list | dict)) > MAX_RECORD_CHARACTERS:
+        raise ImportFileError(
+            f"{name}: row {number} is longer than {MAX_RECORD_CHARACTERS:,} characters. Shorten its cells."
+        )
 
 
 class FrameSource(RowSource):
@@ -150,19 +160,6 @@ class FrameSource(RowSource):
                 number += 1
                 if not all(map(is_blank, values)):
                     yield SourceRow(number, dict(zip(self.columns, values, strict=True)))
-
-
-@contextmanager
-def _no_warnings() -> Iterator[None]:
-    """A workbook's styles and checks are dropped, with a warning; only its values matter here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _some(rows: Iterator[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    with _no_warnings():
-        return list(islice(rows, _ROWS_AT_ONCE))
 
 
 def _raise_if_of_the_network(error: Exception) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 import orjson
 
 from altegio_provider.imports.model import ImportFileError, SourceRow
-from altegio_provider.imports.source import RowSource, checked_columns, is_blank
+from altegio_provider.imports.source import MAX_COLUMNS, RowSource, checked_columns, checked_count, is_blank
 from altegio_provider.imports.text_files import DELIMITERS, Lines, TextFile, separator_named_by
 
 __all__ = ["Csv", "JsonLines"]
+
+_DEEPEST = 10
 
 
 class Csv(RowSource):
@@ -76,9 +78,12 @@ class Csv(RowSource):
         skipped = 1 if separator_named_by(first) else 0
         reader = csv.reader(lines if skipped else chain([first], lines), delimiter=self._delimiter, strict=True)
         line = 1 + skipped
+        records = -1  # without the heading
         try:
             for cells in reader:
                 if any(cell.strip() for cell in cells):
+                    records += 1
+                    checked_count(records, self._file.name)
                     yield line, cells
                 line = reader.line_num + 1 + skipped
                 lines.begin_record()
@@ -108,6 +113,8 @@ class JsonLines(RowSource):
         for _, values in self._objects():
             if not values.keys() <= keys.keys():
                 keys.update(dict.fromkeys(values))
+                if len(keys) > MAX_COLUMNS:
+                    break  # however many more there are
         if not keys:
             raise ImportFileError(f"{file.name} is empty: it holds no JSON object.")
         super().__init__(file.name, checked_columns(list(keys), file.name), f"JSON Lines, {file.encoding}")
@@ -120,18 +127,40 @@ class JsonLines(RowSource):
                 yield SourceRow(line, nothing | {self._columns_of_keys[key]: cell for key, cell in values.items()})
 
     def _objects(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        objects = 0
         with self._file.lines() as lines:
             for number, text in enumerate(lines, 1):
                 lines.begin_record()
                 if text.isspace():
                     continue
+                objects += 1
+                checked_count(objects, self._file.name)
                 try:
                     value = orjson.loads(text)
                 except orjson.JSONDecodeError:
                     value = None
                 if not isinstance(value, dict):
                     raise ImportFileError(f"{self._file.name}, line {number} is no JSON object; write one a line.")
+                if not all(map(_is_flat, value.values())):
+                    raise ImportFileError(
+                        f"{self._file.name}, line {number} holds a value that is nested deeper than {_DEEPEST} levels."
+                    )
                 yield number, value
+
+
+def _is_flat(value: Any) -> bool:
+    """Whether a cell is nested no deeper than a cell can sensibly be; what goes through all of it may recurse."""
+    level = [value]
+    for _ in range(_DEEPEST + 1):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, list | dict)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return True
+    return False
 
 
 def _advice(error: csv.Error) -> str:

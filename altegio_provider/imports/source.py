@@ -16,10 +16,25 @@ from typing import IO, Any, Self, cast
 
 from altegio_provider.imports.model import ImportFileError, SourceRow
 
-__all__ = ["OpenFile", "RowSource", "checked_columns", "is_blank", "looks_like_data", "open_source", "rows_source"]
+__all__ = [
+    "MAX_ROWS",
+    "OpenFile",
+    "RowSource",
+    "checked_columns",
+    "checked_count",
+    "is_blank",
+    "looks_like_data",
+    "open_source",
+    "rows_source",
+]
 
 #: More columns than this are another kind of file, or a wrong delimiter.
 MAX_COLUMNS = 100
+#: More rows than a sheet of Excel has are no list of clients: at the API's limit they would take days to send.
+MAX_ROWS = 1_048_576
+
+#: A heading longer than this is none, and is not shown in an error.
+_LONGEST_HEADING = 1_000
 
 #: Opens the file anew, for reading bytes from its beginning.
 OpenFile = Callable[[], IO[bytes]]
@@ -144,6 +159,14 @@ def checked_columns(headings: list[Any], name: str) -> list[str]:
 
     :raises ImportFileError: there are none, too many, one twice, or they are no headings.
     """
+    if len(headings) > MAX_COLUMNS:
+        raise ImportFileError(
+            f"{name} has {len(headings):,} columns, and {MAX_COLUMNS} are taken at the most. Keep those to import."
+        )
+    if any(isinstance(heading, str) and len(heading) > _LONGEST_HEADING for heading in headings):
+        raise ImportFileError(
+            f"{name} has a heading longer than {_LONGEST_HEADING:,} characters. Its first row must name the columns."
+        )
     texts = [heading.strip("\ufeff \t\r\n\xa0") if isinstance(heading, str) else None for heading in headings]
     if not texts:
         raise ImportFileError(f"{name} has no columns. Its first row must name them.")
@@ -153,16 +176,21 @@ def checked_columns(headings: list[Any], name: str) -> list[str]:
             f"{name} seems to begin with data: {odd} of {len(texts)} headings are no names. "
             "Its first row must name the columns."
         )
-    if len(texts) > MAX_COLUMNS:
-        raise ImportFileError(
-            f"{name} has {len(texts)} columns, and {MAX_COLUMNS} are taken at the most. Keep those to import."
-        )
     names = [text for text in texts if text]
     if twice := sorted({text for text in names if names.count(text) > 1}):
         raise ImportFileError(
             f"{name} has the heading {', '.join(map(repr, twice))} more than once. Rename or drop one."
         )
     return names
+
+
+def checked_count(rows: int, name: str) -> None:
+    """Check that a file has no more rows than are taken.
+
+    :raises ImportFileError: it has.
+    """
+    if rows > MAX_ROWS:
+        raise ImportFileError(f"{name} has more than {MAX_ROWS:,} rows. Split it.")
 
 
 def looks_like_data(heading: str) -> bool:

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import IO, cast
 
 from altegio_provider.imports.model import ImportFileError
-from altegio_provider.imports.source import OpenFile
+from altegio_provider.imports.source import MAX_ROWS, OpenFile
 
 __all__ = ["DELIMITERS", "Lines", "TextFile", "delimiter_of", "separator_named_by"]
 
@@ -25,8 +25,13 @@ DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 #: A record longer than this is no client: a cell of megabytes, or a quotation mark that never closes.
 MAX_RECORD_CHARACTERS = 1_000_000
+#: A file of text that is larger, unpacked where it is compressed, holds more rows than are taken, or something else.
+MAX_TEXT_BYTES = 2 << 30
+#: With ten lines a row there would be too many rows.
+MAX_LINES = 10 * MAX_ROWS
 _CHUNK_BYTES = 1 << 20
 _SAMPLE_RECORDS = 50
+_SAMPLE_CHARACTERS = 1_000_000
 _WORDS_ENOUGH = 10_000
 _MOSTLY = 0.9
 _MARKS = {
@@ -36,7 +41,7 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-_WORD_NOT_ASCII = re.compile(r"(?=[^\W\d_]*[^\x00-\x7f])[^\W\d_]{2,}")
+_WORD = re.compile(r"[^\W\d_]{2,}")
 _CYRILLIC_WORD = re.compile(r"[\u0400-\u04ff]+")
 _SEPARATOR_LINE = re.compile(r"sep=([,;|\t])\r?\n?", re.IGNORECASE)
 
@@ -115,9 +120,13 @@ class TextFile:
         """The first line that is no text in this encoding, from 1."""
         decoder = codecs.getincrementaldecoder(codec)("strict")
         line = 1
+        size = in_line = 0
         with self._opened() as file:
             while True:
                 chunk = file.read(_CHUNK_BYTES)
+                size += len(chunk)
+                if size > MAX_TEXT_BYTES:
+                    raise ImportFileError(f"{self.name} is larger than {MAX_TEXT_BYTES:,} bytes of text. Split it.")
                 try:
                     text = decoder.decode(chunk, final=not chunk)
                 except UnicodeDecodeError as error:
@@ -129,6 +138,10 @@ class TextFile:
                         "without a mark: then say encoding='utf-16-le'."
                     )
                 line += text.count("\n")
+                end = max(text.rfind("\n"), text.rfind("\r"))
+                in_line = len(text) - 1 - end if end >= 0 else in_line + len(text)
+                if in_line > MAX_RECORD_CHARACTERS:
+                    raise _record_too_long(self.name, line)
                 if not chunk:
                     return None
 
@@ -140,7 +153,9 @@ class TextFile:
                 lines.begin_record()
                 if line.isascii():
                     continue
-                for word in _WORD_NOT_ASCII.findall(line):
+                for word in _WORD.findall(line):
+                    if word.isascii():
+                        continue
                     words += 1
                     cyrillic += _CYRILLIC_WORD.fullmatch(word) is not None
                 if words > _WORDS_ENOUGH:
@@ -172,12 +187,18 @@ class Lines:
             raise StopIteration
         self._record_characters += len(line)
         if self._record_characters > MAX_RECORD_CHARACTERS:
-            raise ImportFileError(
-                f"{self._name}: the record that begins in line {self._record_line} is longer than "
-                f"{MAX_RECORD_CHARACTERS:,} characters. Shorten the cell, or close its quotation mark."
-            )
+            raise _record_too_long(self._name, self._record_line)
         self._line += 1
+        if self._line > MAX_LINES:
+            raise ImportFileError(f"{self._name} has more than {MAX_LINES:,} lines. Split it.")
         return line
+
+
+def _record_too_long(name: str, line: int) -> ImportFileError:
+    return ImportFileError(
+        f"{name}: the record that begins in line {line} is longer than {MAX_RECORD_CHARACTERS:,} characters. "
+        "Shorten the cell, or close its quotation mark."
+    )
 
 
 def separator_named_by(line: str) -> str | None:
@@ -194,9 +215,13 @@ def delimiter_of(file: TextFile) -> str:
     """
     with file.lines() as lines:
         sample = []
+        characters = 0
         for line in islice(lines, _SAMPLE_RECORDS):
             lines.begin_record()
             sample.append(line)
+            characters += len(line)
+            if characters > _SAMPLE_CHARACTERS:
+                break
     if sample and (named := separator_named_by(sample[0])):
         return named
     return max(DELIMITERS, key=lambda delimiter: _fitness(sample, delimiter))

@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, Va
 
 from altegio_provider.api.errors import AltegioResponseOutcomeUnknownError, AltegioValidationError
 from altegio_provider.imports import cells, dates
-from altegio_provider.imports.cells import WrongCellError, shape_of
+from altegio_provider.imports.cells import TOO_LONG, WrongCellError, shape_of, too_long
 from altegio_provider.imports.columns import Columns, Vocabulary
 from altegio_provider.imports.engine import FileImport
 from altegio_provider.imports.ledger import key_of
@@ -123,8 +123,12 @@ class TimetableImport(FileImport):
             raise ImportFileError(f"no column gives {', '.join(missing)}, which every event needs.")
 
         def plan(row: SourceRow) -> None:
+            given = columns.fields(row)
+            if long := too_long(given):
+                self.spool.reject(row.line, [f"{columns.heading_of(name)}: {TOO_LONG}" for name in long], row.values)
+                return
             try:
-                typed = _Row.model_validate(columns.fields(row), context=self.timezone)
+                typed = _Row.model_validate(given, context=self.timezone)
             except ValidationError as error:
                 self.spool.reject(row.line, list(_faults(error, columns, row)), row.values)
             else:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from altegio_provider.imports.cells import WrongCellError, shape_of
+from altegio_provider.imports.cells import TOO_LONG, WrongCellError, shape_of, too_long
 from altegio_provider.imports.columns import CUSTOM_FIELD, Columns
 from altegio_provider.imports.contacts import checked_region
 from altegio_provider.imports.model import BookingRequest, EventReference, Fault, ImportFileError, SourceRow
@@ -83,11 +83,12 @@ class Validator:
             if is_blank(given[name]):
                 del given[name]
         typed: TypedRow | None = None
-        faults: list[Fault] = []
-        try:
-            typed = _typed(given, context=self._surroundings)
-        except ValidationError as error:
-            faults = self._faults_of(error, given)
+        faults = [self._fault(name, given, TOO_LONG) for name in too_long(given)]
+        if not faults:
+            try:
+                typed = _typed(given, context=self._surroundings)
+            except ValidationError as error:
+                faults = self._faults_of(error, given)
         if len(row.values) != len(self._columns.names) or None in row.values:
             faults = self._faults_of_cells(row) + faults
         faults += self._faults_of_event(given)

@@ -99,13 +99,15 @@ def test_faulty_rows_are_named_and_nothing_is_created(tmp_path, family, altegio_
         (1, 2, f"{NEXT_YEAR}-03-20 18:30", 3600, 12, "", ""),
         (1, 2, f"{NEXT_YEAR}-03-20", "an hour", 0, "", "someday"),
         (1, 2, f"{NEXT_YEAR}-03-20 12:30", 3600, 12, f"{NEXT_YEAR}-03-01", ""),
+        (1, 2, f"{NEXT_YEAR}-03-20 12:30", 3600, 12, "", "a" + "\u0315\u0300" * 50_000),  # takes seconds to normalise
     )
-    with pytest.raises(AirflowFailException, match="2 of 3 rows are rejected"):
+    with pytest.raises(AirflowFailException, match="3 of 4 rows are rejected"):
         publish(tmp_path, source)
     assert not starts(altegio_sandbox)
     reasons = [" ".join(r["reasons"]) for r in pq.read_table(tmp_path / "report" / "report.parquet").to_pylist()]
     assert all(name in reasons[1] for name in ("date", "length", "capacity", "weekdays"))
     assert "repeat_until" in reasons[2]
+    assert reasons[3] == "weekdays: must have 10,000 characters at the most"
 
 
 @pytest.mark.parametrize(

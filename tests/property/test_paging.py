@@ -32,7 +32,7 @@ def check(server: ChurningList, numbered: bool, page_size: int, concurrency: int
     assert not missing
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(
     size=st.integers(0, 400),
     order=st.sampled_from(sorted(ORDERS)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from altegio_provider.api.appointment_body import checked_appointment
-from altegio_provider.imports.columns import Columns
+from altegio_provider.imports.columns import FIELDS, Columns
 from altegio_provider.imports.model import BookingRequest, EventReference, ImportFileError, SourceRow
 from altegio_provider.imports.validation import Validator
 
@@ -497,3 +498,33 @@ def test_nothing_of_a_person_shows_in_a_request_or_a_row():
     shown = repr(request) + repr(SourceRow(2, ANNA))
     for word in ("Anna", "Berg", "20000001", "example", "ecret"):
         assert word not in shown
+
+
+#: Marks in an order that takes time in square proportion to put right: 7 s for so many.
+MARKS = "a" + "\u0315\u0300" * 50_000
+
+
+@pytest.mark.parametrize(
+    "value", [MARKS, "1" * 120_000, "1,2 " * 30_000, "a@" * 60_000], ids=["marks", "1", "1,2", "a@"]
+)
+@pytest.mark.parametrize("column", [*(name for name in FIELDS if not name.startswith("event")), "custom_field:x"])
+def test_a_cell_longer_than_any_cell_is_a_fault_at_once(column, value):
+    family = "locations" if column in ("comment", "national_id", "is_trial_service") else "companies"
+    check = validator(ANNA | {column: value}, family=family).check
+    began = time.process_time()
+    found = check(SourceRow(2, ANNA | {column: value}))
+    assert time.process_time() - began < 0.5
+    assert [fault.column for fault in found] == [column]
+    assert "10,000 characters at the most" in found[0].message
+
+
+def test_a_long_item_of_a_list_is_a_fault_at_once():
+    began = time.process_time()
+    assert "characters at the most" in fault_of("custom_field:x", [MARKS]).message
+    assert time.process_time() - began < 0.5
+
+
+def test_a_long_event_date_is_a_fault_at_once():
+    values = {"name": "Anna", "surname": "Berg", "phone": "+37120000001", "email": "", "service_id": "1"}
+    values |= {"event_date": "2026-11-30 " + "1" * 100_000, "email": "anna@example.com"}
+    assert "10,000 characters at the most" in faults(values)["event_date"].message
