@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from altegio_provider.api.privacy import forgetful
-from altegio_provider.compat import AirflowFailException
+from altegio_provider.api.privacy import Secret, forgetful
+from altegio_provider.compat import AirflowFailException, mask_secret
 from altegio_provider.hooks.altegio import AltegioHook
-from altegio_provider.operators._passwords import without_password
+from altegio_provider.operators._passwords import passwords_in, without_password
 from altegio_provider.operators._personal import OperatorWithPersonalFields, PersonalField, revealed
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ class BulkOperator(OperatorWithPersonalFields):
         self.column_mapping = column_mapping
         self.defaults = defaults
         self.report_path = report_path
-        # The field is stored and shown by Airflow, so no password stands in it; this one is not.
-        self._ledger_url = ledger_url
+        # The field is stored and shown by Airflow, so no password stands in it.
+        self._ledger_url = Secret(ledger_url) if isinstance(ledger_url, str) else None
         self.ledger_url = without_password(ledger_url)
         self.ledger_conn_id = ledger_conn_id
         # A task that is made by mapping was stored before it came here.
@@ -126,11 +126,14 @@ class BulkOperator(OperatorWithPersonalFields):
 
     def _do_render_template_fields(self, parent: Any, *arguments: Any, **named: Any) -> None:
         """Render the fields, and leave nothing secret in them: Airflow stores and shows them afterwards."""
-        if parent is self and isinstance(self._ledger_url, str):
-            self.ledger_url = self._ledger_url
+        if parent is self and self._ledger_url is not None:
+            self.ledger_url = self._ledger_url.reveal()
+            # A template that cannot be rendered is logged.
+            for password in passwords_in(self.ledger_url):
+                mask_secret(password)
         super()._do_render_template_fields(parent, *arguments, **named)
         if parent is self:
-            self._ledger_url = self.ledger_url
+            self._ledger_url = Secret(self.ledger_url) if isinstance(self.ledger_url, str) else None
             self.ledger_url = without_password(self.ledger_url)
 
     def on_kill(self) -> None:
@@ -171,14 +174,15 @@ class BulkOperator(OperatorWithPersonalFields):
         folder = storage_path(self.report_path) if self.report_path else None
         if folder is not None:
             check_report_path(folder)
-        ledger_url = ledger_url_of(self._ledger_url, self.ledger_conn_id)
+        given_url = self._ledger_url.reveal() if self._ledger_url is not None else None
+        ledger_url = ledger_url_of(given_url, self.ledger_conn_id)
         report: dict[str, str] = {}
         with (
             self._source() as source,
             Ledger(ledger_url, location_id, kind.kind) as ledger,
             Spool() as spool,
         ):
-            if is_in_task and not is_given(self._ledger_url, self.ledger_conn_id):
+            if is_in_task and not is_given(given_url, self.ledger_conn_id):
                 check_it_is_the_shared_one(ledger, self.log)
             self.log.info("Reading %s (%s)", source.name, source.how)
             file_import = kind(
