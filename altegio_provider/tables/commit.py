@@ -162,7 +162,7 @@ def _cut(folder: Folder, entry: Entry, part: Window, with_strays: bool, stack: E
     stack.callback(staged.close)
     writer = FileWriter(staged.path)
     stack.callback(writer.abort)
-    with local_errors("write", staged.path), folder.open(entry.name, entry.stamp) as source:
+    with local_errors("write", staged.path), folder.open(entry.name) as source:
         file = pq.ParquetFile(source)
         schema = file.schema_arrow.remove_metadata()
         writer.write(pa.RecordBatch.from_arrays([pa.nulls(0, kind) for kind in schema.types], schema=schema))

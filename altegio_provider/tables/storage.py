@@ -132,12 +132,11 @@ class Folder:
         with local_errors("list", self._local):
             return sorted(entry.name for entry in os.scandir(self._local) if entry.is_dir()) if self._exists() else []
 
-    def open(self, name: str, stamp: str = "") -> BinaryIO:
+    def open(self, name: str) -> BinaryIO:
         """Open a file for reading bytes: all of it is of one moment, whoever replaces it meanwhile.
 
-        :param stamp: as it was listed, where it is to be that very file as far as a store can tell.
         :raises FileNotFoundError: there is none of that name.
-        :raises Conflict: it has been replaced since, or while it was copied from a store.
+        :raises Conflict: it was replaced while it was copied from a store.
         """
         if self._store is None:
             return open(self._at(name), "rb")
@@ -146,7 +145,7 @@ class Folder:
             with local_errors("write into", folder):
                 copy = stack.enter_context(tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=_SUFFIX))
                 _try_lock(copy.fileno())
-                self._store.download(name, Path(copy.name), stamp)
+                self._store.download(name, Path(copy.name))
             stack.pop_all()
         return copy  # type: ignore[return-value]  # it reads as a file does, and deletes itself
 

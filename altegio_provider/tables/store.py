@@ -164,10 +164,9 @@ class Store:
         content: bytes = self._do("read", name, lambda: self._fs.cat_file(path, start=start))
         return content
 
-    def download(self, name: str, target: Path, stamp: str = "") -> None:
+    def download(self, name: str, target: Path) -> None:
         """Copy a file as it is at one moment to the local disk.
 
-        :param stamp: as it was listed, where it is to be that very file; it counts where there are conditional writes.
         :raises FileNotFoundError: there is none.
         :raises Conflict: it was replaced meanwhile.
         """
@@ -175,8 +174,6 @@ class Store:
 
         def copy() -> None:
             before = stamp_of(self.info(name))
-            if stamp and self.has_conditional_writes and before != stamp:
-                raise Conflict
             self._fs.get_file(path, str(target))
             if stamp_of(self.info(name)) != before:
                 raise Conflict

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -15,10 +16,13 @@ from tests.stores.quick_store import QuickStore
 
 DAYS = 6
 #: More than a run makes: one that is to come in between there comes afterwards.
-REQUESTS = 40
+REQUESTS = 25
+#: Looking and writing at the end; before, a run only looks whether it may begin.
+LAST_REQUESTS = range(8, REQUESTS)
 
 spans = st.tuples(st.integers(0, DAYS - 1), st.integers(1, DAYS)).map(lambda at: range(at[0], min(sum(at), DAYS)))
 places = st.integers(1, REQUESTS)
+late_places = st.sampled_from(LAST_REQUESTS)
 
 
 class Killed(Exception):
@@ -52,9 +56,36 @@ def no_sleep(seconds: float) -> None:
     pass
 
 
+@pytest.mark.parametrize(
+    ("there", "first", "second"),
+    [
+        pytest.param([], range(2), range(2, 4), id="neighbours"),
+        pytest.param([range(6)], range(2), range(2, 4), id="neighbours that cut one file"),
+        pytest.param([range(6)], range(2, 4), range(2), id="one that is what the other cuts off"),
+        pytest.param([range(6)], range(3), range(2, 4), id="overlapping ones"),
+        pytest.param([range(2), range(2, 4)], range(1, 3), range(4), id="one within the other"),
+        pytest.param([range(6)], range(2, 4), range(6), id="one that replaces what the other has cut"),
+        pytest.param([range(4)], range(4), range(4), id="the same window"),
+    ],
+)
+def test_a_run_may_come_in_between_at_any_moment(there, first, second):
+    for place in range(1, REQUESTS):
+        root = QuickStore().root("data")
+        before_all = {}
+        for number, days in enumerate(there):
+            write(root, days, run=-number)
+            before_all |= dict.fromkeys(days, -number)
+        with before(root.fs, place, lambda root=root: write(root, second, run=2, sleep=no_sleep)):
+            write(root, first, run=1, sleep=no_sleep)
+        one_way = before_all | dict.fromkeys(first, 1) | dict.fromkeys(second, 2)
+        other_way = before_all | dict.fromkeys(second, 2) | dict.fromkeys(first, 1)
+        assert runs_by_day(root) in (one_way, other_way), place
+        assert days_of_all_files(root) == sorted(one_way), place
+
+
 @settings(max_examples=25)
-@given(st.lists(spans, max_size=2), spans, spans, spans, places, places)
-@example([range(6)], range(2), range(2, 4), range(4, 6), 12, 12)
+@given(st.lists(spans, max_size=2), spans, spans, spans, late_places, late_places)
+@example([range(6)], range(2), range(2, 4), range(4, 6), 16, 16)
 @example([range(6)], range(3), range(2, 4), range(6), 10, 10)
 def test_three_runs_at_once_end_as_if_one_had_come_after_the_other(there, first, second, third, place, other_place):
     root = QuickStore().root("data")
@@ -126,8 +157,8 @@ def test_a_reader_sees_the_state_before_a_run_or_after_it(there, days, place):
     assert seen in ([old], [old | dict.fromkeys(days, 1)])
 
 
-@settings(max_examples=25)
-@given(spans, spans, places)
+@settings(max_examples=40)
+@given(spans, spans, late_places)
 def test_rows_of_earlier_runs_are_kept_though_their_file_is_cut_meanwhile(kept, other, place):
     root = QuickStore().root("data")
     write(root, range(DAYS), run=0)
