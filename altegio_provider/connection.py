@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -95,6 +96,11 @@ class ConnectionSettings:
             with suppress(ValueError):
                 tokens.append(unquote(urlsplit(self.rate_limit_url.reveal()).password or ""))
         return [token for token in tokens if token]
+
+    def keyed(self, text: str) -> str:
+        """Return a hash of a text, keyed by the tokens: who lacks them learns nothing from it."""
+        key = f"{self.partner_token.reveal()} {self.user_token.reveal()}".encode()
+        return hmac.new(key, text.encode(), "sha256").hexdigest()
 
     @property
     def sends_in_clear(self) -> bool:

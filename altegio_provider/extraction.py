@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from altegio_provider.transfers._to_parquet import Reading
 
 __all__ = [
+    "PRIVATE",
     "ExtractingTask",
     "Progress",
     "Window",
@@ -35,6 +36,7 @@ __all__ = [
     "flag_of",
     "has_password",
     "ids_of",
+    "mode_of",
     "number_of",
     "pseudonyms_of",
     "storage_path",
@@ -43,6 +45,9 @@ __all__ = [
 ]
 
 _PROGRESS_SECONDS = 5.0
+#: Of files with people in them: nobody but their owner reads them.
+PRIVATE = 0o600
+_OCTAL = re.compile(r"(0o)?[0-7]{3,4}")
 _PASSWORD = re.compile(r"://[^/@]*:[^@]*@")
 
 
@@ -146,6 +151,22 @@ def flag_of(argument: str, value: Any) -> bool:
     return value
 
 
+def mode_of(file_mode: Any, default: int | None) -> int | None:
+    """Return permissions of files: a number such as ``0o640``, or its digits as text.
+
+    :raises AltegioValidationError: they are none, or do not let the owner read and write.
+    """
+    if file_mode in (None, "", "None"):
+        return default
+    if isinstance(file_mode, str):
+        file_mode = int(file_mode, 8) if _OCTAL.fullmatch(file_mode) else -1
+    if isinstance(file_mode, bool) or not isinstance(file_mode, int) or not 0 <= file_mode <= 0o777:
+        raise _wrong("file_mode", "must be permissions such as 0o640 or '0640'")
+    if file_mode & 0o600 != 0o600:
+        raise _wrong("file_mode", "must let the owner read and write")
+    return file_mode
+
+
 class Progress:
     """Tells the log, every few seconds at the most, how far the reading is."""
 
@@ -175,6 +196,7 @@ class ExtractingTask(Protocol):
 
     output_path: str
     transform: Callable[[Any], Any] | str | None
+    file_mode: int | str | None
     outlets: Any
 
     @property
@@ -210,13 +232,14 @@ def extract(
 ) -> dict[str, Any]:
     """Write a range's rows into the dataset, tell the outlets, and return the summary."""
     transform = frame_transform(task.transform)
+    mode = mode_of(task.file_mode, PRIVATE if reading.is_personal else None)
     table = reading.conversion.table
     _check_table(dataset, table)
     progress = Progress(hook, task.log)
     earlier = reading.earlier
     batches = reading.conversion.batches(reading.rows)
     notes: dict[str, Any] = {}
-    with few_collections(), dataset.writer(window.start, window.end, notes, earlier) as writer:
+    with few_collections(), dataset.writer(window.start, window.end, notes, earlier, mode) as writer:
         for batch in transform(earlier.watch(batches) if earlier else batches):
             writer.write(batch)
             progress.report(batch.num_rows)

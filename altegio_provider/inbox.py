@@ -12,7 +12,9 @@ a crash finds what the first time left. Imported when a task runs, never when a 
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import time
 from collections.abc import Callable, Iterable
 from itertools import count
@@ -48,7 +50,8 @@ def inbox_folder(folder: str) -> Path:
 def still_files(inbox: Path, quiet_seconds: float, sleep: Callable[[float], None] = time.sleep) -> list[str]:
     """Return the names of the files that are not being written, oldest first.
 
-    Hidden files, the locks of spreadsheet programs (``~$...``) and files of other kinds are left alone.
+    Hidden files, the locks of spreadsheet programs (``~$...``) and files of other kinds are left alone. So are links:
+    whoever puts one there may point at a file that only this user can read.
 
     :param inbox: the folder; it may be missing yet.
     :param quiet_seconds: a file that changes its size or time within so many seconds is left for the next look.
@@ -64,16 +67,19 @@ def still_files(inbox: Path, quiet_seconds: float, sleep: Callable[[float], None
 def take(inbox: Path, run_id: str, names: Iterable[str]) -> list[Path]:
     """Move files to the run's own folder, and return where they are now, each in a folder of its own.
 
-    Taken again, it returns the same. A file that somebody took away meanwhile is not among them.
+    Taken again, it returns the same. A file that somebody took away meanwhile is not among them, nor is one that was
+    exchanged for a link or something else that is not a file.
     """
     folder = inbox / _WORK / _folder_name(run_id)
     taken = []
     for name in names:
         target = folder / name / name
-        if not target.exists() and (inbox / name).exists():
+        if not os.path.lexists(target) and _is_file(inbox / name):
             target.parent.mkdir(parents=True, exist_ok=True)
             (inbox / name).rename(target)
-        if target.exists():
+            if not _is_file(target):  # exchanged between the look and the rename
+                target.rename(inbox / name)
+        if _is_file(target):
             taken.append(target)
     return taken
 
@@ -105,12 +111,21 @@ def _files(inbox: Path) -> dict[str, tuple[int, int]]:
     if not inbox.is_dir():
         return {}
     found = (path for path in inbox.iterdir() if path.suffix.lower() in _SUFFIXES and path.name[0] not in ".~")
-    return {path.name: _seen(path) for path in found if path.is_file()}
+    return {path.name: seen for path in found if (seen := _seen(path)) is not None}
 
 
-def _seen(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_mtime_ns, stat.st_size
+def _is_file(path: Path) -> bool:
+    """Whether it is a file itself, and not a link to one."""
+    return _seen(path) is not None
+
+
+def _seen(path: Path) -> tuple[int, int] | None:
+    """When a file was changed and how long it is; ``None`` where there is none."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else None
 
 
 def _folder_name(run_id: str) -> str:

@@ -17,6 +17,8 @@ Set in the environment:
 * ``ALTEGIO_APPROVE``: ``true`` to ask a person each time (Airflow 3.1 or newer), under "Required Actions";
 * ``ALTEGIO_MAX_REJECTED``: so many rows (``5``) or such a share (``0.05``) may be faulty (default 0);
 * ``ALTEGIO_REGION``: the country of phones that have no ``+``, such as ``LV``;
+* ``ALTEGIO_FILE_MODE``: who may read the reports, as permissions such as ``0640`` (default ``0600``: only the user who
+  runs the workers, for ``rejected.csv`` has people in it);
 * ``ALTEGIO_SETTLE``: so many seconds pass before a booking whose answer was lost is looked for (default 20);
 * ``ALTEGIO_LEDGER``: the ledger's database, an Airflow connection id or a URL. Needed where tasks run on several hosts
   (default on one host: a file in ``AIRFLOW_HOME``).
@@ -42,8 +44,11 @@ BOOKINGS: dict[str, Any] = {
     "default_region": os.environ.get("ALTEGIO_REGION"),
     "settle_seconds": float(os.environ.get("ALTEGIO_SETTLE", "20")),
     "max_rejected": "{{ params.max_rejected }}",
+    "file_mode": os.environ.get("ALTEGIO_FILE_MODE"),
     "pool": "altegio",
 }
+# What is booked is what was checked, and what the person approved of.
+CHECKED = '{{ ti.xcom_pull(task_ids="one_file.check", map_indexes=ti.map_index).source_fingerprint }}'
 # What the person who approves is told: no names, for Airflow keeps it.
 FOUND = """
 {%- set found = ti.xcom_pull(task_ids="one_file.check", map_indexes=ti.map_index) -%}
@@ -103,7 +108,9 @@ def altegio_bookings_import() -> None:
             subject="Book the clients of this file?",
             body=FOUND,
         )
-        book = AltegioCreateAppointmentsOperator(task_id="book", source=source, report_path=report, **BOOKINGS)
+        book = AltegioCreateAppointmentsOperator(
+            task_id="book", source=source, report_path=report, source_fingerprint=CHECKED, **BOOKINGS
+        )
 
         @task
         def put_aside(source: str) -> str:

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from altegio_provider.imports.formulas import REPORT_COLUMNS
 from altegio_provider.imports.model import ImportFileError, SourceRow
 from altegio_provider.imports.source import is_blank
 
-__all__ = ["CUSTOM_FIELD", "FIELDS", "REPORT_COLUMNS", "REPORT_PREFIX", "Columns", "Vocabulary"]
+__all__ = ["CUSTOM_FIELD", "FIELDS", "Columns", "Vocabulary"]
 
 #: The fields that a column can hold; ``custom_field:<code>`` comes on top.
 FIELDS = (
@@ -42,10 +43,6 @@ FIELDS = (
     "external_id",
 )
 CUSTOM_FIELD = "custom_field:"
-#: The columns that our own report of rejected rows has beside those of the file begin so.
-REPORT_PREFIX = "altegio_"
-#: They are left out, so that such a file can be mended and fed back.
-REPORT_COLUMNS = frozenset({f"{REPORT_PREFIX}line", f"{REPORT_PREFIX}reasons"})
 
 _SEPARATORS = re.compile(r"[\s_\-]+")
 _CUSTOM_FIELD = re.compile(r"custom[\s_\-]*field\s*:\s*(.*)", re.IGNORECASE | re.DOTALL)

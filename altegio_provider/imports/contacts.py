@@ -97,7 +97,8 @@ def _digits_of(value: Any) -> str:
     text = line_of_text(value)
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    text = text.removeprefix("tel:")
+    # The apostrophe makes a number a text to spreadsheet programs, and some write it into their files.
+    text = text.removeprefix("'").removeprefix("tel:")
     if E164.fullmatch(text):
         return text
     if is_scientific(text):

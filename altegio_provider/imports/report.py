@@ -7,7 +7,8 @@
     <report_path>/rejected.csv      the rejected rows as they came, and why (``altegio_line``, ``altegio_reasons``)
 
 Each file appears whole or not at all. The two reports hold no names, and nothing from which one could be found out;
-``rejected.csv`` holds what the input held.
+``rejected.csv`` holds what the input held. All three can be read by their owner only, unless somebody asks for more.
+No cell of the two CSV files is a formula to a spreadsheet program (:mod:`~altegio_provider.imports.formulas`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from altegio_provider.imports.columns import REPORT_PREFIX
+from altegio_provider.imports.formulas import REPORT_PREFIX, neutral_row
 from altegio_provider.imports.spool import Outcome, Spool, Status
 from altegio_provider.tables.storage import Folder
 from altegio_provider.tables.store_errors import local_errors
@@ -50,12 +51,15 @@ def report_schema(lane: str) -> pa.Schema:
 _CHUNK = 1_000
 
 
-def write_report(spool: Spool, columns: Sequence[str], report_path: Any, lane: str = "event_id") -> dict[str, str]:
+def write_report(
+    spool: Spool, columns: Sequence[str], report_path: Any, lane: str = "event_id", *, mode: int = 0o600
+) -> dict[str, str]:
     """Write the three files, and return the path of each.
 
     :param columns: the headings of the source.
     :param report_path: a folder (``pathlib.Path``, ``ObjectStoragePath`` or another of the ``universal_pathlib``
         kind), made where it is missing; or a file in it, ``.parquet`` or ``.csv``, whose name both reports take.
+    :param mode: the permissions of the files on a disk; default: only their owner reads them.
     :raises StoreError: a file cannot be written there. None is there in part.
     """
     folder, stem = _place_of(report_path)
@@ -66,7 +70,7 @@ def write_report(spool: Spool, columns: Sequence[str], report_path: Any, lane: s
         "rejected.csv": partial(_write_rejected, spool, columns),
     }
     for name, write in writers.items():
-        with closing(folder.stage(name)) as staged:
+        with closing(folder.stage(name, mode)) as staged:
             with local_errors("write", folder.location_of(name)):
                 write(staged.path)
             folder.publish(staged, name)
@@ -118,5 +122,5 @@ def _write(path: Path, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -
     # With the mark at its front, spreadsheet programs read UTF-8 as such. Half a character cannot be written as one.
     with path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(headings)
-        writer.writerows(rows)
+        writer.writerow(neutral_row(headings))
+        writer.writerows(map(neutral_row, rows))

@@ -14,7 +14,10 @@ from decimal import Decimal
 from pathlib import PurePath
 from typing import IO, Any, Self, cast
 
+from altegio_provider.api.redaction import on_one_line
+from altegio_provider.imports.formulas import REPORT_COLUMNS, restored
 from altegio_provider.imports.model import ImportFileError, SourceRow
+from altegio_provider.imports.snapshot import Snapshot
 
 __all__ = [
     "MAX_ROWS",
@@ -75,6 +78,14 @@ class RowSource(ABC):
         self.name = name
         self.columns = columns
         self.how = how
+        #: SHA-256 of a file's content, as hexadecimal digits; ``None`` where it is no file.
+        self.digest: str | None = None
+        self._let_go: Callable[[], object] = lambda: None
+
+    def reads(self, snapshot: Snapshot) -> Self:
+        """Say that the rows come from this copy of a file, which goes when the source is closed."""
+        self.digest, self._let_go = snapshot.digest, snapshot.close
+        return self
 
     @abstractmethod
     def __iter__(self) -> Iterator[SourceRow]:
@@ -85,7 +96,7 @@ class RowSource(ABC):
 
     def close(self) -> None:
         """Let go of what is open."""
-        return
+        self._let_go()
 
     def __enter__(self) -> Self:
         return self
@@ -118,6 +129,22 @@ class _Rows(RowSource):
             yield SourceRow(number, values)
 
 
+class _Restored(RowSource):
+    """The rows of our own ``rejected.csv``, without the marks that keep its cells from being formulas."""
+
+    def __init__(self, source: RowSource) -> None:
+        super().__init__(source.name, [restored(column) for column in source.columns], source.how)
+        self._source = source
+        self.digest = source.digest
+
+    def __iter__(self) -> Iterator[SourceRow]:
+        for row in self._source:
+            yield SourceRow(row.line, {_restored(key): _restored(value) for key, value in row.values.items()})
+
+    def close(self) -> None:
+        self._source.close()
+
+
 def open_source(
     source: Any, *, format: str | None = None, delimiter: str | None = None, encoding: str | None = None
 ) -> RowSource:
@@ -132,16 +159,26 @@ def open_source(
     :raises ImportFileError: it is not there, empty, broken, or not what it says it is.
     """
     if isinstance(source, str | PurePath) or hasattr(source, "open"):
-        return _open_file(source, format, delimiter, encoding)
+        return _ours_restored(_open_file(source, format, delimiter, encoding))
     if hasattr(source, "itertuples") and hasattr(source, "columns"):
         from altegio_provider.imports.readers_tables import FrameSource
 
-        return FrameSource(source)
+        return _ours_restored(FrameSource(source))
     if isinstance(source, list | tuple):
-        return _Rows("the list", _keys_of(source), source)
+        return _ours_restored(_Rows("the list", _keys_of(source), source))
     raise ImportFileError(
         f"the source is a {type(source).__name__}; give a path or URL, a list of mappings, or a DataFrame."
     )
+
+
+def _ours_restored(source: RowSource) -> RowSource:
+    return source if REPORT_COLUMNS.isdisjoint(source.columns) else _Restored(source)
+
+
+def _restored(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_restored(one) for one in value]
+    return restored(value) if isinstance(value, str) else value
 
 
 def rows_source(columns: Iterable[str], rows: Iterable[Mapping[str, Any]], *, name: str = "the rows") -> RowSource:
@@ -221,13 +258,21 @@ def _keys_of(rows: Iterable[Any]) -> list[str]:
 
 
 def _open_file(source: Any, format: str | None, delimiter: str | None, encoding: str | None) -> RowSource:
-    from altegio_provider.imports import readers_tables, readers_text, text_files
-
-    name = _CREDENTIALS.sub("", str(source))
+    name = on_one_line(_CREDENTIALS.sub("", str(source)))
     kind = format or _FORMATS.get(_suffix(name), "")
     if kind not in _FORMATS.values():
         raise ImportFileError(f"{name}: its format is not known; say format=, one of csv, tsv, jsonl, parquet, xlsx.")
-    open_raw = _opener(source, name)
+    snapshot = Snapshot(_opener(source, name), name)
+    try:
+        return _reader_of(snapshot.open, name, kind, delimiter, encoding).reads(snapshot)
+    except BaseException:
+        snapshot.close()
+        raise
+
+
+def _reader_of(open_raw: OpenFile, name: str, kind: str, delimiter: str | None, encoding: str | None) -> RowSource:
+    from altegio_provider.imports import readers_tables, readers_text, text_files
+
     with open_raw() as file:
         head = file.read(4)
     if not head:

@@ -24,6 +24,9 @@ _STORED_BY_MAPPING = (
 )
 
 
+_FINGERPRINT_DIGITS = 64
+
+
 class BulkOperator(OperatorWithPersonalFields):
     """Sends what the rows of a table say, each exactly once.
 
@@ -42,6 +45,7 @@ class BulkOperator(OperatorWithPersonalFields):
         "max_rejected",
         "resend_in_doubt",
         "timezone",
+        "source_fingerprint",
     )
     ui_color = "#e8f3ec"
     #: A path or URL is shown; rows and frames are people.
@@ -69,6 +73,8 @@ class BulkOperator(OperatorWithPersonalFields):
         encoding: str | None = None,
         settle_seconds: float = 20.0,
         concurrency: int = 4,
+        file_mode: int | str | None = None,
+        source_fingerprint: str | None = None,
         altegio_conn_id: str = AltegioHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -98,6 +104,8 @@ class BulkOperator(OperatorWithPersonalFields):
         self.encoding = encoding
         self.settle_seconds = settle_seconds
         self.concurrency = concurrency
+        self.file_mode = file_mode
+        self.source_fingerprint = source_fingerprint
         self.altegio_conn_id = altegio_conn_id
         self._stop: Stop | None = None
 
@@ -153,7 +161,7 @@ class BulkOperator(OperatorWithPersonalFields):
         from contextlib import suppress
 
         from altegio_provider import importing
-        from altegio_provider.extraction import storage_path
+        from altegio_provider.extraction import PRIVATE, mode_of, storage_path
         from altegio_provider.imports.ledger import Ledger
         from altegio_provider.imports.model import ImportFileError
         from altegio_provider.imports.report import check_report_path, write_report
@@ -171,6 +179,7 @@ class BulkOperator(OperatorWithPersonalFields):
         except ValueError as error:
             raise ImportFileError(str(error)) from None
         options = self._options()
+        mode = mode_of(self.file_mode, PRIVATE) or PRIVATE
         folder = storage_path(self.report_path) if self.report_path else None
         if folder is not None:
             check_report_path(folder)
@@ -185,6 +194,8 @@ class BulkOperator(OperatorWithPersonalFields):
             if is_in_task and not is_given(given_url, self.ledger_conn_id):
                 check_it_is_the_shared_one(ledger, self.log)
             self.log.info("Reading %s (%s)", source.name, source.how)
+            fingerprint = None if source.digest is None else hook.settings.keyed(source.digest)
+            self._check_fingerprint(source.name, fingerprint)
             file_import = kind(
                 hook.get_conn(),
                 location_id,
@@ -201,12 +212,12 @@ class BulkOperator(OperatorWithPersonalFields):
                 if folder is not None:
                     # A spool that has failed says so again, and no report is better than a wrong one.
                     with suppress(Exception):
-                        write_report(spool, source.columns, folder, kind.lane)
+                        write_report(spool, source.columns, folder, kind.lane, mode=mode)
                 raise
             if folder is not None:
                 # Where it cannot be written, the log still says what came of the rows.
                 self.log.info("Writing the report of %s", importing.told(spool.counts()))
-                report = write_report(spool, source.columns, folder, kind.lane)
+                report = write_report(spool, source.columns, folder, kind.lane, mode=mode)
             counts = spool.counts()
         summary = {
             "location_id": location_id,
@@ -215,8 +226,26 @@ class BulkOperator(OperatorWithPersonalFields):
             "dry_run": options.dry_run,
             "requests": hook.get_conn().stats.requests,
             "report": report,
+            "source_fingerprint": fingerprint,
         }
         return summary, halt, counts
+
+    def _check_fingerprint(self, name: str, fingerprint: str | None) -> None:
+        """Make sure that the file is the one that an earlier run checked, where that is asked for.
+
+        :raises ImportFileError: it is another one. Nothing was sent.
+        """
+        from altegio_provider.imports.model import ImportFileError
+
+        wanted = self.source_fingerprint
+        if wanted is None or wanted == fingerprint:
+            return
+        if not isinstance(wanted, str) or len(wanted) != _FINGERPRINT_DIGITS:
+            raise ImportFileError("source_fingerprint is not what a dry run returned as `source_fingerprint`.")
+        raise ImportFileError(
+            f"{name} is not the file that was checked: its content has changed since, or the connection's tokens have. "
+            "Nothing was sent. Check it again."
+        )
 
     def _source(self) -> Any:
         from altegio_provider import importing

@@ -59,9 +59,14 @@ class AltegioCreateAppointmentsOperator(BulkOperator):
     :param settle_seconds: how long to wait before looking for what a lost answer left behind. The number of a new
         client can take 15 seconds to show.
     :param concurrency: rows under way at once, at most; the rows of one event go one by one, in input order.
+    :param file_mode: the permissions of the report's files on a disk, such as ``0o640`` or ``"0640"``; default:
+        ``0o600``, so that only the user who runs the task reads them.
+    :param source_fingerprint: what a dry run returned as ``source_fingerprint``: the file is booked only if its
+        content is still what was checked then, whoever could write to it meanwhile. Templated.
     :param altegio_conn_id: the connection. Templated.
     :returns: the number of ``rows`` and of each status (``created``, ``already_created``, ``duplicate``,
-        ``rejected``, ``in_doubt``, ``not_sent``), and the paths of the report: no names, no phones.
+        ``rejected``, ``in_doubt``, ``not_sent``), the paths of the report, and of a file the ``source_fingerprint``,
+        a hash of its content that is keyed by the connection's tokens: no names, no phones.
     :raises AirflowFailException: the file, too many of its rows, or the rights are not what they should be, or rows
         stay in doubt: a retry cannot help.
     :raises AirflowException: the import was stopped, or the server was ill: a retry goes on where it ended.

@@ -158,7 +158,8 @@ def _cut(folder: Folder, entry: Entry, part: Window, with_strays: bool, stack: E
 
     :param with_strays: take also the rows that do not start in the file's window at all, or do not say when.
     """
-    staged = folder.stage(part.file_name)
+    # Who could not read the whole shall not read a part of it.
+    staged = folder.stage(part.file_name, folder.mode_of(entry.name))
     stack.callback(staged.close)
     writer = FileWriter(staged.path)
     stack.callback(writer.abort)

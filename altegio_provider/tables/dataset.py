@@ -129,6 +129,7 @@ class ParquetDataset:
         end: datetime,
         notes: Mapping[str, Any] | None = None,
         earlier: EarlierRows | None = None,
+        mode: int | None = None,
     ) -> Iterator[RunWriter]:
         """Write the rows that start in ``[start, end)``; they become visible when the block ends without error.
 
@@ -137,6 +138,7 @@ class ParquetDataset:
         :param start: an aware datetime; so is ``end``.
         :param notes: small JSON values to keep beside the file in the manifest, as they are when the block ends.
         :param earlier: adds what the run lacks of earlier ones; without it the run replaces all of its window.
+        :param mode: the permissions of the file on a disk, such as ``0o600``; ``None``: those of any new file.
         :raises DatasetError: the window overlaps a file that cannot be cut, or what is there is another location's.
             Raised before anything is written.
         :raises StoreError: the disk or the store does not let us write, or a disk is full.
@@ -151,7 +153,7 @@ class ParquetDataset:
             check_room(self._folder, self.location_id, window)
         name = self._file_name or window.file_name
         run_id = uuid.uuid4().hex
-        with closing(self._folder.stage(name)) as staged:
+        with closing(self._folder.stage(name, mode)) as staged:
             file = FileWriter(staged.path)
             run = RunWriter(file)
             try:

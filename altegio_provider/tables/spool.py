@@ -105,7 +105,7 @@ class Spool:
         if not self._held:
             return
         name = f"{self._prefix}{self._attempt}-{self._uploads}{_SUFFIX}"
-        with closing(self._folder.stage(name)) as staged:
+        with closing(self._folder.stage(name, 0o600)) as staged:
             with local_errors("write into", staged.path.parent):
                 staged.path.write_bytes(b"".join(self._held))
             self._folder.publish(staged, name)

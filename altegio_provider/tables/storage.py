@@ -12,6 +12,7 @@ import errno
 import fcntl
 import io
 import os
+import stat
 import tempfile
 import time
 import uuid
@@ -47,11 +48,15 @@ class Staged:
     """A local file being written, invisible to readers. It is locked, so that others see its writer is alive.
 
     :param path: where it is to be made.
+    :param mode: the file's permissions, such as ``0o600``; ``None``: those that the process gives to new files.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mode: int | None = None) -> None:
         self.path = path
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        # Never more than is wanted, not even for a moment; then exactly that, whatever the process' umask is.
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode & 0o600)
+        if mode is not None:
+            os.fchmod(self._file, mode)
         _try_lock(self._file)
 
     def synced(self) -> Path:
@@ -197,13 +202,22 @@ class Folder:
         with local_errors("delete", self._at(name)), contextlib.suppress(FileNotFoundError):
             os.unlink(self._at(name))
 
-    def stage(self, name: str) -> Staged:
-        """Make a local file to write, which :meth:`publish` lets appear as ``name``. Close it in any case."""
+    def mode_of(self, name: str) -> int | None:
+        """Return a file's permissions; ``None`` where there is no such file, or no such thing as in an object store."""
+        with contextlib.suppress(OSError):
+            return stat.S_IMODE(self._at(name).stat().st_mode) if self._local is not None else None
+        return None
+
+    def stage(self, name: str, mode: int | None = None) -> Staged:
+        """Make a local file to write, which :meth:`publish` lets appear as ``name``. Close it in any case.
+
+        :param mode: its permissions on a disk, such as ``0o600``; ``None``: those of any new file.
+        """
         folder = self._staging()
         with local_errors("write into", folder):
             if self._local is not None:
                 folder.mkdir(parents=True, exist_ok=True)
-            return Staged(folder / f".{name}.{uuid.uuid4().hex}{_SUFFIX}")
+            return Staged(folder / f".{name}.{uuid.uuid4().hex}{_SUFFIX}", mode)
 
     def publish(self, staged: Staged, name: str, version: str | None = None) -> None:
         """Let a staged file appear under its name, in place of what was there, in one step.
@@ -221,12 +235,15 @@ class Folder:
             self._sync()
 
     def appending(self, name: str) -> BinaryIO | None:
-        """Open a file to append to, without a buffer; ``None`` on an object store, which has no such thing."""
+        """Open a file of our own to append to, without a buffer; ``None`` on an object store, which has no such thing.
+
+        A file that is made for it can be read by its owner only.
+        """
         if self._local is None:
             return None
         with local_errors("write", self._local / name):
             self._local.mkdir(parents=True, exist_ok=True)
-            return open(self._local / name, "ab", buffering=0)
+            return open(self._local / name, "ab", buffering=0, opener=lambda path, flags: os.open(path, flags, 0o600))
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:

@@ -30,6 +30,7 @@ class Reading(NamedTuple):
     :param notes: small JSON values to keep beside the file in the manifest, as they are when all rows are read.
     :param earlier: what is to be kept of earlier runs; ``None``: this one replaces all of its range.
     :param done: called when the file is in its place.
+    :param is_personal: whether the rows tell of people, so that others than the owner are not to read the file.
     """
 
     rows: Iterable[Mapping[str, Any]]
@@ -37,6 +38,7 @@ class Reading(NamedTuple):
     notes: Mapping[str, Any] = {}
     earlier: EarlierRows | None = None
     done: Callable[[], None] | None = None
+    is_personal: bool = False
 
 
 class ToParquetOperator(BaseOperator):
@@ -64,6 +66,7 @@ class ToParquetOperator(BaseOperator):
         transform: Callable[[pd.DataFrame], pd.DataFrame] | str | None = None,
         concurrency: int = 4,
         page_size: int | None = None,
+        file_mode: int | str | None = None,
         altegio_conn_id: str = AltegioHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -77,6 +80,7 @@ class ToParquetOperator(BaseOperator):
         self.transform = transform
         self.concurrency = concurrency
         self.page_size = page_size
+        self.file_mode = file_mode
         self.altegio_conn_id = altegio_conn_id
 
     @forgetful

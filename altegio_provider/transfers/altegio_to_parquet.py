@@ -59,6 +59,8 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
         writing. The DataFrame has Arrow-backed types; what comes back must keep one schema over the run.
     :param concurrency: requests under way at once, at most.
     :param page_size: rows a request; default: the API's own.
+    :param file_mode: the permissions of the files on a disk, such as ``0o640`` or ``"0640"``; default: those that the
+        process gives to new files.
     :param altegio_conn_id: the connection. Templated.
     :returns: by XCom and on the asset events of the outlets: ``path``, ``files``, ``rows``, ``bytes``,
         ``requests``, ``retries``, ``from``, ``to``, ``location_id``, ``texts_replaced`` (how many values had
@@ -208,6 +210,8 @@ class AltegioAppointmentsToParquetOperator(ToParquetOperator):
         writing. The DataFrame has Arrow-backed types; what comes back must keep one schema over the run.
     :param concurrency: requests under way at once, at most.
     :param page_size: rows a request, 250 at the most and by default.
+    :param file_mode: the permissions of the files on a disk, such as ``0o640`` or ``"0640"``; default: with personal
+        data ``0o600``, so that no other user of that machine reads them, otherwise those of any new file.
     :param altegio_conn_id: the connection. Templated.
     :returns: by XCom and on the asset events of the outlets: ``path``, ``files``, ``rows``, ``bytes``,
         ``requests``, ``retries``, ``from``, ``to``, ``location_id`` and ``texts_replaced`` (how many values had
@@ -251,7 +255,8 @@ class AltegioAppointmentsToParquetOperator(ToParquetOperator):
         conversion = AppointmentBatches(
             dataset.location_id, timezone, include_personal_data=self.include_personal_data, pseudonyms=pseudonyms
         )
-        return Reading(appointments, conversion, {"personal_data": self.include_personal_data})
+        notes = {"personal_data": self.include_personal_data}
+        return Reading(appointments, conversion, notes, is_personal=self.include_personal_data)
 
     def _pseudonyms(self) -> Pseudonyms | None:
         if self.hash_key_conn_id in (None, "", "None"):
