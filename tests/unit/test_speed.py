@@ -19,7 +19,7 @@ from benchmarks.job import LOCATION_ID, TIMEZONE, Job
 from benchmarks.servers import pages
 
 ROWS = 2_000
-ROUNDS = 5
+ROUNDS = 12
 
 
 @pytest.fixture(scope="module")
