@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from altegio_provider.api.arguments import checked_id
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.extraction import storage_path
 from altegio_provider.tables.dataset import ParquetDataset
@@ -52,7 +53,7 @@ def missing_months(
             errors={"date_from": ["must lie in the past"]},
             hint="",
         )
-    files = ParquetDataset(storage_path(output_path), int(location_id)).files()
+    files = ParquetDataset(storage_path(output_path), checked_id("location_id", location_id)).files()
     there = [Window(file.start, file.end) for file in files if file.written_at >= file.end]
     windows = [part for month in _months(start, end, zone) for part in _without(month, there)]
     return [{"date_from": one.start.isoformat(), "date_to": one.end.isoformat()} for one in reversed(windows)]

@@ -50,9 +50,11 @@ class ConnectionSettings:
         :raises AltegioValidationError: a field cannot be right; the text names the field and the connection.
         """
         extra = connection.extra_dejson
-        fields = _Fields(connection.conn_id, extra)
+        fields = _Fields(connection.conn_id, extra if isinstance(extra, Mapping) else {})
+        if not isinstance(extra, Mapping):
+            raise fields._wrong("extra", "must be a JSON object")
         return cls(
-            base_url=_base_url(connection),
+            base_url=fields.base_url(connection),
             partner_token=fields.token("password", connection.password),
             user_token=fields.token("user_token", extra.get("user_token")),
             location_id=fields.whole_number("location_id", None),
@@ -125,8 +127,7 @@ class _Fields:
 
     def token(self, field: str, value: Any) -> Secret:
         if not isinstance(value, str) or not value.strip():
-            what = "password (the partner token)" if field == "password" else f"extra field {field}"
-            raise self._wrong(what, "is missing")
+            raise self._wrong(field, "(the partner token) is missing" if field == "password" else "is missing")
         return Secret(value.strip())
 
     def secret(self, field: str) -> Secret | None:
@@ -196,13 +197,18 @@ class _Fields:
             return _FLAGS.get(value.strip().lower(), value)
         raise self._wrong("verify", "must be true, false or the path of a CA bundle")
 
+    def base_url(self, connection: Connection) -> str:
+        host, schema = (self._part(connection, name).strip() for name in ("host", "schema"))
+        if not host or "://" in host:
+            return host or _DEFAULT_BASE_URL
+        port = connection.port
+        if port is not None and not (type(port) is int and 0 < port < 65_536):
+            raise self._wrong("port", "must be a number of 1 to 65535")
+        path = schema.strip("/")
+        return f"https://{host}" + (f":{port}" if port else "") + (f"/{path}" if path else "")
 
-def _base_url(connection: Connection) -> str:
-    host = (connection.host or "").strip()
-    if not host:
-        return _DEFAULT_BASE_URL
-    if "://" not in host:
-        port = f":{connection.port}" if connection.port else ""
-        path = f"/{connection.schema.strip('/')}" if connection.schema else ""
-        host = f"https://{host}{port}{path}"
-    return host
+    def _part(self, connection: Connection, name: str) -> str:
+        value = getattr(connection, name)
+        if value is not None and not isinstance(value, str):
+            raise self._wrong(name, f"must be text, not {type(value).__name__}")
+        return value or ""

@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from altegio_provider.api.arguments import checked_id, checked_ids, checked_instant, checked_zone
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.privacy import Secret
 from altegio_provider.collector import few_collections
@@ -20,7 +21,6 @@ from altegio_provider.compat import Asset, BaseHook, ObjectStoragePath, mask_sec
 from altegio_provider.frames import frame_transform
 from altegio_provider.tables.dataset import DatasetError, ParquetDataset
 from altegio_provider.tables.pseudonyms import Pseudonyms
-from altegio_provider.times import as_instant, load_zone
 
 if TYPE_CHECKING:
     from altegio_provider.compat import Context
@@ -48,6 +48,7 @@ _PROGRESS_SECONDS = 5.0
 #: Of files with people in them: nobody but their owner reads them.
 PRIVATE = 0o600
 _OCTAL = re.compile(r"(0o)?[0-7]{3,4}")
+_LONGEST_LOOKBACK = timedelta(days=36_525)
 _PASSWORD = re.compile(r"://[^/@]*:[^@]*@")
 
 
@@ -67,20 +68,17 @@ def window_of(date_from: datetime | str, date_to: datetime | str, lookback: time
 
     :raises AltegioValidationError: it is empty or reversed, or an argument cannot be read.
     """
-    if not isinstance(lookback, timedelta) or lookback < timedelta(0):
-        raise _wrong("lookback", f"must be a timedelta of 0 or more, not {lookback!r}")
+    if not isinstance(lookback, timedelta) or not timedelta(0) <= lookback <= _LONGEST_LOOKBACK:
+        raise _wrong("lookback", f"must be a timedelta of 0 to {_LONGEST_LOOKBACK.days} days")
     for argument, value in (("date_from", date_from), ("date_to", date_to)):
-        if value in (None, "", "None"):
+        if _is_absent(value):
             raise _wrong(
                 argument,
                 "is empty",
                 "A run without a data interval (triggered by hand, or by an asset) has none to fill in: give a range.",
             )
-    try:
-        zone = load_zone(timezone)
-        start, end = as_instant(date_from, zone, "date_from"), as_instant(date_to, zone, "date_to")
-    except ValueError as error:
-        raise AltegioValidationError(str(error), hint="") from None
+    zone = checked_zone(timezone)
+    start, end = checked_instant("date_from", date_from, zone), checked_instant("date_to", date_to, zone)
     if start >= end:
         raise _wrong(
             "date_from",
@@ -89,19 +87,21 @@ def window_of(date_from: datetime | str, date_to: datetime | str, lookback: time
             "On Airflow 3 a plain cron schedule such as '@daily' has a data interval of zero length; schedule the "
             "DAG with CronDataIntervalTimetable('@daily', timezone='UTC'), or give date_from and date_to.",
         )
-    return Window(start - lookback, end)
+    return Window(checked_instant("date_from", start - lookback, zone), end)
 
 
-def storage_path(output_path: str) -> ObjectStoragePath:
+def storage_path(output_path: str, argument: str = "output_path") -> ObjectStoragePath:
     """Return the place to write to.
 
     :raises AltegioValidationError: it is empty, or of a kind that no installed filesystem knows.
     """
     if not isinstance(output_path, str) or not output_path.strip():
-        raise _wrong("output_path", "is empty")
+        raise _wrong(argument, "is empty")
+    if not output_path.isprintable():
+        raise _wrong(argument, "has a control character, or half of a character")
     if has_password(output_path):
         raise _wrong(
-            "output_path",
+            argument,
             "has a password in it, which Airflow would keep and show",
             "Put it into a connection, and name that: s3://my_connection@bucket/folder.",
         )
@@ -112,7 +112,7 @@ def storage_path(output_path: str) -> ObjectStoragePath:
         return path
     except (ValueError, ImportError) as error:
         kind = type(error).__name__
-    raise _wrong("output_path", f"cannot be opened ({kind}): no library for such a URL is installed, or there is none")
+    raise _wrong(argument, f"cannot be opened ({kind}): no library for such a URL is installed, or there is none")
 
 
 def has_password(url: str) -> bool:
@@ -120,28 +120,26 @@ def has_password(url: str) -> bool:
     return _PASSWORD.search(url) is not None
 
 
+def _is_absent(value: Any) -> bool:
+    """Whether nothing is given; a template turns None into text."""
+    return value is None or (isinstance(value, str) and value in ("", "None"))
+
+
 def ids_of(argument: str, value: Any) -> list[int] | None:
     """Read a list of ids, which a template may have turned into text: ``[5, 10]`` or ``5,10``."""
-    if value in (None, "", "None"):
+    if _is_absent(value):
         return None
     if isinstance(value, str):
-        value = value.strip().removeprefix("[").removesuffix("]").split(",")
-    if isinstance(value, int) and not isinstance(value, bool):
+        parts = value.strip().removeprefix("[").removesuffix("]").split(",")
+        value = [part for part in parts if part.strip()]
+    elif isinstance(value, int):
         value = [value]
-    try:
-        return [int(part) for part in value if str(part).strip()]
-    except (TypeError, ValueError):
-        raise _wrong(argument, "must be a list of whole numbers such as [5, 10] or '5,10'") from None
+    return checked_ids(argument, value)
 
 
 def number_of(argument: str, value: Any) -> int | None:
-    """Read a whole number, which a template may have turned into text."""
-    if value in (None, "", "None"):
-        return None
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise _wrong(argument, "must be a whole number") from None
+    """Read a whole number of 1 or more, which a template may have turned into text."""
+    return None if _is_absent(value) else checked_id(argument, value)
 
 
 def flag_of(argument: str, value: Any) -> bool:

@@ -17,11 +17,13 @@ from functools import wraps
 from typing import Any
 
 from altegio_provider.compat import AirflowPlugin
-from altegio_provider.times import load_zone, parse_datetime
+from altegio_provider.times import as_instant, load_zone, parse_datetime
 
 __all__ = ["AltegioPlugin", "day_end", "day_start", "macros_in", "month_end", "month_start"]
 
 Day = str | date
+#: A day outside of these years has neighbours that not every clock can show.
+_FIRST_YEAR, _LAST_YEAR = 1000, 9998
 
 
 def day_start(day: Day, timezone: str) -> str:
@@ -76,8 +78,11 @@ def _day_of(day: Any, timezone: str) -> date:
         except ValueError as error:
             raise ValueError(f"day {day!r} is not an ISO 8601 date such as '2026-11-20'") from error
     if isinstance(day, datetime):
-        return (day.astimezone(load_zone(timezone)) if day.tzinfo else day).date()
+        zone = load_zone(timezone)
+        day = as_instant(day, zone, "day").astimezone(zone).date() if day.tzinfo else day.date()
     if isinstance(day, date):
+        if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+            raise ValueError(f"day {day} is too far away: use one between the years {_FIRST_YEAR} and {_LAST_YEAR}")
         return day
     raise ValueError(f"day must be a date or ISO 8601 text, not {type(day).__name__}")
 

@@ -35,7 +35,9 @@ _LEGIBLE = 40
 _EARLIEST = datetime(1000, 1, 2, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EARLIEST_US, _LATEST_US = ((end - _EPOCH) // timedelta(microseconds=1) for end in (_EARLIEST, _LATEST))
+_EARLIEST_US, _LATEST_US = (
+    (end - _EPOCH) // timedelta(microseconds=1) for end in (_EARLIEST, _LATEST - timedelta(days=30))
+)
 #: No clock on earth is further from UTC.
 _LONGEST_OFFSET = timedelta(days=1)
 # Changes of a zone's offset are never longer than a few hours, so looking this far finds the one that matters.
@@ -138,7 +140,7 @@ class EventStart(NamedTuple):
 
     @property
     def instant(self) -> datetime | None:
-        """The moment, in UTC; ``None`` for one that is so far away that not every clock can show it."""
+        """The moment, in UTC; ``None`` for one so far away that not every clock can show it and the days around it."""
         if not _EARLIEST_US <= self.instant_us <= _LATEST_US:
             return None
         return _EPOCH + timedelta(microseconds=self.instant_us)

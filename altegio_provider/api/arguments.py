@@ -6,21 +6,26 @@ import operator
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.fields import is_text
-from altegio_provider.api.paging import Window
 from altegio_provider.times import as_instant, zone_or_none
+
+if TYPE_CHECKING:
+    from altegio_provider.api.paging import Window
 
 __all__ = [
     "checked_concurrency",
     "checked_count",
     "checked_id",
     "checked_ids",
+    "checked_instant",
+    "checked_mapping",
     "checked_page_size",
     "checked_range",
+    "checked_seconds",
     "checked_text",
     "checked_whole",
     "checked_zone",
@@ -32,6 +37,8 @@ _LARGEST = 2**63 - 1
 _MOST_DIGITS = 19
 #: More threads than a client keeps connections for are of no use.
 _MOST_THREADS = 64
+#: Of waiting, in seconds: a year.
+_LONGEST_WAIT = 31_536_000.0
 
 
 def checked_zone(name: str) -> ZoneInfo:
@@ -88,6 +95,16 @@ def checked_ids(argument: str, values: Sequence[int] | None) -> list[int]:
     return [checked_id(argument, value) for value in values]
 
 
+def checked_mapping(argument: str, value: Any) -> Mapping[str, Any]:
+    """Return a mapping; ``None`` is an empty one.
+
+    :raises AltegioValidationError: it is none.
+    """
+    if value is not None and not isinstance(value, Mapping):
+        raise _wrong(argument, f"must be a mapping, not a {type(value).__name__}")
+    return value or {}
+
+
 def checked_text(argument: str, value: str | None) -> str | None:
     """Return a text that can be sent, or ``None``.
 
@@ -116,6 +133,20 @@ def checked_concurrency(value: Any) -> int:
     return checked_whole("concurrency", value, least=1, most=_MOST_THREADS)
 
 
+def checked_seconds(argument: str, value: Any, *, least: float = 0.0) -> float:
+    """Return a time in seconds, which may come as text.
+
+    :raises AltegioValidationError: it is none, below ``least``, or longer than a year; infinity and NaN too.
+    """
+    seconds = -1.0
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        with suppress(ValueError, OverflowError):
+            seconds = float(value)
+    if not least <= seconds <= _LONGEST_WAIT:
+        raise _wrong(argument, f"must be a number of seconds from {least:g} to {_LONGEST_WAIT:.0f}")
+    return seconds
+
+
 def checked_page_size(value: int | None, usual: int, most: int | None) -> int:
     """Return how many rows to ask for in one request.
 
@@ -134,7 +165,9 @@ def checked_range(date_from: datetime | str, date_to: datetime | str, zone: Zone
 
     :raises AltegioValidationError: a date is none, or the range is empty or reversed.
     """
-    start, end = _instant("date_from", date_from, zone), _instant("date_to", date_to, zone)
+    from altegio_provider.api.paging import Window
+
+    start, end = checked_instant("date_from", date_from, zone), checked_instant("date_to", date_to, zone)
     if start >= end:
         kind = "is empty" if start == end else "is reversed"
         raise AltegioValidationError(
@@ -145,7 +178,11 @@ def checked_range(date_from: datetime | str, date_to: datetime | str, zone: Zone
     return Window(start, end)
 
 
-def _instant(argument: str, value: datetime | str, zone: ZoneInfo) -> datetime:
+def checked_instant(argument: str, value: datetime | str, zone: ZoneInfo) -> datetime:
+    """Return an instant in UTC; a naive one is on the wall clock of ``zone``.
+
+    :raises AltegioValidationError: it is no date and time, or not within the years 1000 to 9999.
+    """
     try:
         return as_instant(value, zone, argument)
     except ValueError as error:

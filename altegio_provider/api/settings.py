@@ -24,7 +24,8 @@ def checked_url(base_url: str, *, allow_http: bool = False) -> str:
     origin = None if any(mark in text for mark in "?#@ ") else origin_or_none(text)
     if origin is None:
         raise AltegioValidationError(
-            "the base URL (`host` of the connection) is no http(s) URL without credentials and query.",
+            "the base URL (`host` of the connection) must be an http or https URL with a valid host and a port of 1 to "
+            "65535, without user, password and query.",
             errors={"base_url": ["use one such as https://api.alteg.io/api/v2"]},
         )
     if origin.scheme == "http" and not is_loopback(origin.host) and not allow_http:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from altegio_provider.api.errors import AltegioError, AltegioNotFoundError, AltegioValidationError
 from altegio_provider.api.privacy import forgetful
-from altegio_provider.compat import BaseHook, connection_form, mask_secret
+from altegio_provider.compat import AirflowNotFoundException, BaseHook, connection_form, mask_secret
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from altegio_provider.api.client import AltegioClient
     from altegio_provider.api.types import Appointment, Event
+    from altegio_provider.compat import Connection
     from altegio_provider.connection import ConnectionSettings
 
 __all__ = ["AltegioHook"]
@@ -58,10 +60,26 @@ class AltegioHook(BaseHook):
         from altegio_provider.connection import ConnectionSettings
 
         if self._settings is None:
-            self._settings = ConnectionSettings.of(self.get_connection(self.altegio_conn_id))
+            self._settings = ConnectionSettings.of(self._connection())
             for secret in self._settings.secrets:
                 mask_secret(secret)
         return self._settings
+
+    def _connection(self) -> Connection:
+        variable = f"AIRFLOW_CONN_{self.altegio_conn_id.upper()}"
+        try:
+            return self.get_connection(self.altegio_conn_id)
+        except AirflowNotFoundException:
+            if variable not in os.environ:
+                raise
+        except ValueError:
+            pass
+        # Airflow says of a variable that it cannot read that there is no such connection, or repeats what is in it.
+        raise AltegioValidationError(
+            f"the connection {self.altegio_conn_id!r} cannot be read.",
+            errors={"port": ["must be a number of 1 to 65535"]},
+            hint=f"Where {variable} is set, it must hold a JSON object or a URI.",
+        )
 
     @forgetful
     def get_conn(self) -> AltegioClient:
@@ -84,19 +102,17 @@ class AltegioHook(BaseHook):
 
         :raises AltegioValidationError: there is neither, or it is no number.
         """
-        chosen = self.settings.location_id if location_id in (None, "", "None") else location_id
+        from altegio_provider.api.arguments import checked_id
+
+        is_given = location_id is not None and location_id not in ("", "None")
+        chosen = location_id if is_given else self.settings.location_id
         if chosen is None:
             raise AltegioValidationError(
                 f"no location: neither the task nor the connection {self.altegio_conn_id!r} names one.",
                 errors={"location_id": ["give it to the task, or set it in the connection's extra"]},
                 hint="",
             )
-        try:
-            return int(chosen)
-        except (TypeError, ValueError):
-            raise AltegioValidationError(
-                "location_id must be a whole number.", errors={"location_id": ["no number"]}, hint=""
-            ) from None
+        return checked_id("location_id", chosen)
 
     @forgetful
     def list_activities(
@@ -221,11 +237,9 @@ class AltegioHook(BaseHook):
         """
         import pyarrow as pa
 
-        if isinstance(chunksize, bool) or not isinstance(chunksize, int) or chunksize < 1:
-            raise AltegioValidationError(
-                f"chunksize must be a whole number of 1 or more, not {chunksize!r}.",
-                errors={"chunksize": ["too small"]},
-            )
+        from altegio_provider.api.arguments import checked_id
+
+        chunksize = checked_id("chunksize", chunksize)
         for batch in self._batches(location_id, date_from, date_to, chunksize, options):
             yield _frame(pa.Table.from_batches([batch]), dtype_backend)
 

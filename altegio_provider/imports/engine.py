@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
 from altegio_provider.api import AltegioClient
+from altegio_provider.api.arguments import checked_concurrency, checked_seconds
 from altegio_provider.collector import few_collections
 from altegio_provider.imports.ledger import Known, Ledger, Session, key_of
 from altegio_provider.imports.matching import Verdict
@@ -58,6 +59,14 @@ class ImportOptions:
     concurrency: int = 4
     settle_seconds: float = 20.0
     check_seats: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what would break off a run in its middle, or let it look too soon for what a lost answer left.
+
+        :raises AltegioValidationError: ``concurrency`` or ``settle_seconds`` cannot be right.
+        """
+        checked_concurrency(self.concurrency)
+        checked_seconds("settle_seconds", self.settle_seconds)
 
 
 class FileImport(ABC):

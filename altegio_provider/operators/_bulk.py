@@ -180,7 +180,7 @@ class BulkOperator(OperatorWithPersonalFields):
             raise ImportFileError(str(error)) from None
         options = self._options()
         mode = mode_of(self.file_mode, PRIVATE) or PRIVATE
-        folder = storage_path(self.report_path) if self.report_path else None
+        folder = storage_path(self.report_path, "report_path") if self.report_path else None
         if folder is not None:
             check_report_path(folder)
         given_url = self._ledger_url.reveal() if self._ledger_url is not None else None
@@ -259,17 +259,18 @@ class BulkOperator(OperatorWithPersonalFields):
         return importing.source_of(source, format=self.source_format, delimiter=self.delimiter, encoding=self.encoding)
 
     def _options(self) -> Any:
+        from altegio_provider.api.arguments import checked_concurrency, checked_mapping, checked_seconds
         from altegio_provider.importing import checked_choice, checked_flag, checked_share
         from altegio_provider.imports.engine import ImportOptions
 
         return ImportOptions(
-            column_mapping=self.column_mapping,
-            defaults=self.defaults,
+            column_mapping=checked_mapping("column_mapping", self.column_mapping),
+            defaults=checked_mapping("defaults", self.defaults),
             dry_run=checked_flag("dry_run", self.is_dry_run),
             max_rejected=checked_share("max_rejected", self.max_rejected),
             on_duplicate=checked_choice("on_duplicate", self.on_duplicate, ("skip", "send", "reject")),
             resend_in_doubt=checked_flag("resend_in_doubt", self.resend_in_doubt),
-            concurrency=self.concurrency,
-            settle_seconds=self.settle_seconds,
+            concurrency=checked_concurrency(self.concurrency),
+            settle_seconds=checked_seconds("settle_seconds", self.settle_seconds),
             **self._own_options(),
         )

@@ -97,7 +97,8 @@ def never_again_when_unknown() -> Iterator[None]:
 
 def as_number(value: Any) -> Any:
     """A template gives text where a number belongs; what is no number is left for the checks to name."""
-    return int(value) if isinstance(value, str) and value.strip().isdigit() else value
+    text = value.strip() if isinstance(value, str) else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else value
 
 
 def picked(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

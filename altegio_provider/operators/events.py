@@ -87,6 +87,7 @@ class AltegioCreateEventOperator(SingleCallOperator):
         self.force = force
 
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
+        from altegio_provider.api.arguments import checked_mapping
         from altegio_provider.api.create_once import create_event_once
 
         given = {
@@ -96,7 +97,10 @@ class AltegioCreateEventOperator(SingleCallOperator):
             "length": as_number(self.length),
             "capacity": as_number(self.capacity),
         }
-        event = {**(revealed(self.event) or {}), **{name: value for name, value in given.items() if value is not None}}
+        event = {
+            **checked_mapping("event", revealed(self.event) or None),
+            **{name: value for name, value in given.items() if value is not None},
+        }
         if self.force:
             event["force"] = True
         with never_again_when_unknown():
@@ -157,12 +161,13 @@ class AltegioUpdateEventOperator(SingleCallOperator):
         self.replace = replace
 
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
+        from altegio_provider.api.arguments import checked_mapping
         from altegio_provider.api.event_body import replacement_of
         from altegio_provider.api.repeatable import repeat_until_answered
         from altegio_provider.times import load_zone
 
         event_id = as_number(self.event_id)
-        body = dict(revealed(self.changes))
+        body = dict(checked_mapping("changes", revealed(self.changes)))
         if not self.replace:
             client = hook.get_conn()
             event = client.get_event(location_id, event_id, joined=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from altegio_provider.api.arguments import checked_whole
 from altegio_provider.api.privacy import forgetful
 from altegio_provider.compat import AirflowSkipException, BaseSensorOperator, PokeReturnValue, conf
 from altegio_provider.hooks.altegio import AltegioHook
@@ -74,7 +75,7 @@ class AltegioEventSensor(BaseSensorOperator):
         self.deferrable = (
             conf.getboolean("operators", "default_deferrable", fallback=False) if deferrable is None else deferrable
         )
-        self.max_failures = max_failures
+        self.max_failures = checked_whole("max_failures", max_failures, least=1)
         self.altegio_conn_id = altegio_conn_id
 
     @forgetful
