@@ -30,11 +30,11 @@ def is_holdable(text: str) -> bool:
 def replaced(value: Any) -> Any:
     """Return a text with U+FFFD in place of each refused character; lists of objects likewise, one level deep.
 
-    :param value: any JSON value. One without refused characters is returned itself, not a copy.
+    :param value: any JSON value.
     """
     if type(value) is str:
         return value if is_holdable(value) else _REFUSED.sub(_MARK, value)
-    if type(value) is list and any(_has_refused(item) for item in value):
+    if type(value) is list:
         return [
             {key: replaced(member) if type(member) is str else member for key, member in item.items()}
             if type(item) is dict
@@ -55,7 +55,3 @@ def escaped(text: str) -> str:
 def unescaped(text: str) -> str:
     """Return the original of a text that :func:`escaped` wrote; use it on the texts and the keys of ``extra``."""
     return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
-
-
-def _has_refused(item: Any) -> bool:
-    return type(item) is dict and any(type(member) is str and not is_holdable(member) for member in item.values())

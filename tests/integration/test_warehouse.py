@@ -361,14 +361,19 @@ def test_appending_appends_them(warehouse) -> None:
     assert warehouse.ask(TITLES) == [(None, "a")] * 2
 
 
-def test_replacing_a_range_needs_the_columns_that_tell_it(warehouse) -> None:
+def test_what_a_load_cannot_go_by_is_told(warehouse) -> None:
     warehouse.load(pa.table({"id": [1]}))
+    with pytest.raises(ValueError, match="no column number, place"):
+        warehouse.load(pa.table({"id": [1]}), key=("id", "number", "place"))
+    with pytest.raises(ValueError, match="id is not unique"):
+        warehouse.load(pa.table({"id": [1, 2, 2]}))
     with pytest.raises(ValueError, match=r"location_id.*starts_at"):
         load_day(warehouse, pa.table({"id": [1]}), mode="replace_range")
     with pytest.raises(ValueError, match="key"):
         warehouse.load(pa.table({"id": [1]}), key=())
     with pytest.raises(ValueError, match="mode"):
         warehouse.load(pa.table({"id": [1]}), mode="merge")
+    assert warehouse.ask("SELECT id FROM activities") == [(1,)]
 
 
 # Characters.

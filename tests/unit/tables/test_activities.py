@@ -213,15 +213,19 @@ def test_characters_that_no_warehouse_holds_are_replaced_and_kept_in_extra(sent,
 def test_such_characters_in_nested_texts_and_in_unknown_fields():
     row, extra, batches = one(
         labels=[{"id": 1, "title": "n\0w", "icon": "star", "weight": 2}, {"id": 2, "title": "ok"}],
+        resource_instances=[{"title": "\0"}],
         staff={**usual_row()["staff"], "name": "An\0a", "\0rank": ["\udfff", "\ufffdabcd"]},
     )
     assert [label["title"] for label in row["labels"]] == ["n\ufffdw", "ok"]
     assert (row["labels"][0]["icon"], row["staff_name"]) == ("star", "An\ufffda")
     assert extra == {
         "labels": [{"title": "n\ufffd0000w", "weight": 2}, {}],
+        "resource_instances": [{"title": "\ufffd0000"}],
         "staff": {"name": "An\ufffd0000a", "\ufffd0000rank": ["\ufffddfff", "\ufffdfffdabcd"]},
     }
-    assert batches.replacements == {"labels": 1, "staff_name": 1}
+    assert row["resource_instances"] == [{"id": None, "title": "\ufffd", "resource_id": None}]
+    assert batches.replacements == {"labels": 1, "resource_instances": 1, "staff_name": 1}
+    assert not batches.misfits
 
 
 def test_a_list_that_does_not_fit_is_not_counted_as_replaced():
