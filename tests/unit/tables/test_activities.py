@@ -310,6 +310,14 @@ def test_numbers_that_json_lacks_become_texts():
     assert batches.misfits == {"capacity": 1}
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_a_price_that_is_no_number_is_null_beside_one_that_is(number):
+    made, batches = converted(usual_row(service={"price_min": number}), usual_row(service={"price_min": 1.5}))
+    assert [row["price_min"] for row in made] == [None, 1.5]
+    assert json.loads(made[0]["extra"])["service"]["price_min"] in ("NaN", "Infinity", "-Infinity")
+    assert batches.misfits == {"price_min": 1}
+
+
 @pytest.mark.parametrize(("rows", "size", "expected"), [(0, 10, [0]), (10, 10, [10]), (25, 10, [10, 10, 5])])
 def test_batches_have_the_size_asked_for_and_at_least_one_comes(rows, size, expected):
     batches = list(ActivityBatches(1001, "UTC").batches((usual_row(id=n) for n in range(rows)), size))
