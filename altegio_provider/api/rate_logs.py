@@ -364,6 +364,8 @@ _UNKNOWN_FAULT = _Fault("Exception", "it failed", "Check `rate_limit_url`.")
 
 def _why_redis_failed(error: Exception) -> AltegioNotSentError:
     bases = [base.__name__ for base in type(error).__mro__]
+    if "unauthenticated" in str(error):  # what Redis 7 answers to a long command of a client without a password
+        bases.insert(0, "AuthenticationError")
     fault = next((fault for fault in _FAULTS if fault.exception in bases), _UNKNOWN_FAULT)
     failed = AltegioNotSentError(
         f"the shared rate limit cannot be used: {fault.meaning} ({bases[0]}).", hint=f"Nothing was sent. {fault.hint}"

@@ -123,6 +123,7 @@ class Runner:
         heapq.heapify(lanes)
         elsewhere: list[Pending] = []
         under_way: dict[Future[Sent], Pending] = {}
+        starting: list[Pending] = []
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="altegio-import") as pool:
             try:
                 while True:
@@ -131,17 +132,21 @@ class Runner:
                     batch = self._next_rows(lanes, self._concurrency - len(under_way) + len(done))
                     if not (under_way or batch):
                         return elsewhere
-                    mine = self._turn(done, under_way, batch, lanes, elsewhere)
-                    for row in mine:
-                        under_way[pool.submit(self._post, row)] = row
+                    starting = self._turn(done, under_way, batch, lanes, elsewhere)
+                    while starting:
+                        under_way[pool.submit(self._post, starting[0])] = starting[0]
+                        del starting[0]
             except BaseException:
-                self._record_the_last(under_way)
+                self._record_the_last(under_way, starting[:1])
                 raise
 
-    def _record_the_last(self, under_way: dict[Future[Sent], Pending]) -> None:
-        """The run breaks off: finish what is under way, and record as much of it as still can be."""
+    def _record_the_last(self, under_way: dict[Future[Sent], Pending], starting: list[Pending]) -> None:
+        """Finish what is under way when the run breaks off, and record as much of it as possible.
+
+        :param starting: the row that was being given to a thread; whether it was is unknown.
+        """
         with suppress(SpoolError):
-            for row in under_way.values():
+            for row in (*starting, *under_way.values()):
                 self._spool.settle(row.seq, Status.IN_DOUBT, reasons=["the run broke off before it was recorded"])
         while wait(under_way, timeout=Watch.BEAT_SECONDS).not_done:
             with suppress(LedgerError):
@@ -184,12 +189,13 @@ class Runner:
                 one.reasons.append(
                     f"it was created twice, as {twice[one.row.key]} too: delete one of the two in Altegio"
                 )
-        for future in done:
-            heapq.heappush(lanes, self._behind(under_way.pop(future)))
         mine = [row for row in batch if claims[row.key].state == "mine"]
         try:
             for one in settled:
                 self._spool.settle(one.row.seq, one.status, record_id=one.record_id, reasons=one.reasons)
+            # Only now: a signal may raise between any two steps, and what is under way is then recorded once more.
+            for future in done:
+                heapq.heappush(lanes, self._behind(under_way.pop(future)))
             self._on_settled(len(settled))
             for row in batch:
                 claim = claims[row.key]
