@@ -1,6 +1,6 @@
 """How long will it take? ``python -m altegio_provider.plan --locations 40 --events-per-day 30 --days 1825``.
 
-Arithmetic only: requests by the paging that :mod:`~altegio_provider.api.paging` describes, time by the API's limit for
+Arithmetic only: requests by the paging that :mod:`~altegio_provider.api.paging.reader` describes, time by the API's limit for
 one IP address, size by what real-looking rows take in the dataset (``docs/performance.md``).
 """
 
@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from altegio_provider.api.rate_limit import Rate, windows_of
+from altegio_provider.api.ratelimit.limiter import Rate, windows_of
 
 __all__ = ["Plan", "least_seconds", "main", "requests_for_rows"]
 

@@ -17,7 +17,7 @@ from functools import wraps
 from typing import Any
 
 from altegio_provider.compat import AirflowPlugin
-from altegio_provider.times import as_instant, load_zone, parse_datetime
+from altegio_provider.common.location_time import as_instant, load_zone, parse_datetime
 
 __all__ = ["AltegioPlugin", "day_end", "day_start", "macros_in", "month_end", "month_start"]
 

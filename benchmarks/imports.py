@@ -61,12 +61,12 @@ def measure(rows: int, events: int, *, limited: bool, check_seats: bool = True) 
 def work(url: str, source: str, *, limited: bool, check_seats: bool) -> None:
     """Import the file and tell how it went."""
     from altegio_provider.api import AltegioClient
-    from altegio_provider.imports.bookings import BookingImport
-    from altegio_provider.imports.engine import ImportOptions
-    from altegio_provider.imports.ledger import Ledger
-    from altegio_provider.imports.report import write_report
-    from altegio_provider.imports.source import open_source
-    from altegio_provider.imports.spool import Spool
+    from altegio_provider.imports.engine.bookings import BookingImport
+    from altegio_provider.imports.engine.file_import import ImportOptions
+    from altegio_provider.imports.ledger.ledger import Ledger
+    from altegio_provider.imports.engine.report import write_report
+    from altegio_provider.imports.files.source import open_source
+    from altegio_provider.imports.engine.spool import Spool
 
     limits = {} if limited else {"requests_per_second": 0, "requests_per_minute": 0}
     options = ImportOptions(concurrency=8, check_seats=check_seats)

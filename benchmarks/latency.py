@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from altegio_provider.api import AltegioClient
-from altegio_provider.api.rate_limit import Rate
+from altegio_provider.api.ratelimit.limiter import Rate
 from altegio_provider.plan import least_seconds
 from benchmarks.goals import Goal
 from benchmarks.job import FIRST_START, LOCATION_ID, PAGE, STEP

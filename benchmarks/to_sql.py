@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from altegio_provider.tables.activities import ActivityBatches
-from altegio_provider.tables.dataset import ParquetDataset
+from altegio_provider.tables.convert.activities import ActivityBatches
+from altegio_provider.tables.dataset.dataset import ParquetDataset
 
 POSTGRES = os.environ.get("ALTEGIO_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/test")
 SCHEMA = "altegio_benchmark"

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
-from altegio_provider.api.rate_limit import Rate, windows_of
-from altegio_provider.api.rate_logs import MemoryPlaceLog
+from altegio_provider.api.ratelimit.limiter import Rate, windows_of
+from altegio_provider.api.ratelimit.stores import MemoryPlaceLog
 
 __all__ = ["Job", "Run", "run"]
 

@@ -53,14 +53,14 @@ activities = Asset(name="altegio_activities", uri="altegio://activities")
 def altegio_backfill() -> None:
     @task
     def missing(location_id: str, timezone: str, **context: Any) -> list[dict[str, str]]:
-        from altegio_provider.backfill import missing_months
+        from altegio_provider.transfers.backfill import missing_months
 
         params = context["params"]
         return missing_months(f"{DATA}/activities", location_id, timezone, params["date_from"], params["date_to"])
 
     @task(outlets=[activities], trigger_rule="none_failed_min_one_success")
     def tell(location_id: str, **context: Any) -> None:
-        from altegio_provider.extraction import tell_outlets
+        from altegio_provider.transfers.extract import tell_outlets
 
         tell_outlets(context, [activities], {"path": f"{DATA}/activities", "location_id": int(location_id)})
 

@@ -86,7 +86,7 @@ def altegio_bookings_import() -> None:
     def take(names: list[str], run_id: str) -> list[dict[str, str]]:
         from pathlib import Path
 
-        from altegio_provider import inbox
+        from altegio_provider.imports.files import inbox
 
         return [
             {
@@ -116,7 +116,7 @@ def altegio_bookings_import() -> None:
         def put_aside(source: str) -> str:
             from pathlib import Path
 
-            from altegio_provider import inbox
+            from altegio_provider.imports.files import inbox
 
             return str(inbox.put_aside(Path(source), inbox.DONE))
 
@@ -124,7 +124,7 @@ def altegio_bookings_import() -> None:
         def put_aside_unbooked(source: str, **context: Any) -> None:
             from pathlib import Path
 
-            from altegio_provider import inbox
+            from altegio_provider.imports.files import inbox
 
             ti = context["ti"]
             answer = ti.xcom_pull(task_ids="one_file.approve", map_indexes=ti.map_index)

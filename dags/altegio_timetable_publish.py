@@ -55,9 +55,9 @@ def altegio_timetable_publish() -> None:
 
     @task
     def forget(summary: dict, events: list[int]) -> int:
-        from altegio_provider import importing
+        from altegio_provider.operators import bulk_run
 
-        return importing.forget(None, summary["location_id"], "event", events)
+        return bulk_run.forget(None, summary["location_id"], "event", events)
 
     events = to_take_back(publish.output)
     take_back = AltegioDeleteEventOperator.partial(task_id="take_back", pool="altegio").expand(event_id=events)

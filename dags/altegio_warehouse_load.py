@@ -41,7 +41,7 @@ SQL = Path(__file__).parent / "sql" / "warehouse"
 def altegio_warehouse_load() -> None:
     @task
     def arrived(**context: Any) -> dict[str, Any]:
-        from altegio_provider.building import files_loaded, files_named, told_of
+        from altegio_provider.warehouse.build import files_loaded, files_named, told_of
 
         events = (context.get("triggering_asset_events") or {}).values()
         extras = [event.extra for of_asset in events for event in of_asset]
@@ -58,7 +58,7 @@ def altegio_warehouse_load() -> None:
 
     @task
     def build(files: dict[str, Any]) -> None:
-        from altegio_provider.building import build_tables
+        from altegio_provider.warehouse.build import build_tables
 
         build_tables(WAREHOUSE, SQL, files)
 

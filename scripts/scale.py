@@ -23,9 +23,9 @@ import redis
 import scale_bookings
 from topology import REPOSITORY, Topology, until
 
-from altegio_provider.api.rate_limit import Rate
+from altegio_provider.api.ratelimit.limiter import Rate
 from altegio_provider.plan import least_seconds
-from altegio_provider.tables.dataset import read_manifest
+from altegio_provider.tables.dataset.dataset import read_manifest
 
 SCALE = REPOSITORY / ".scale"
 DATA = SCALE / "airflow" / "data"

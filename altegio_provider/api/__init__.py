@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from altegio_provider.api.client import DEFAULT_BASE_URL, AltegioClient
     from altegio_provider.api.errors import AltegioError
-    from altegio_provider.api.retry import RetryPolicy
+    from altegio_provider.api.http.retry import RetryPolicy
 
 __all__ = ["DEFAULT_BASE_URL", "AltegioClient", "AltegioError", "RetryPolicy"]
 

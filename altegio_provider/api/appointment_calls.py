@@ -8,23 +8,17 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from altegio_provider.api.appointment_body import checked_appointment, checked_change, checked_move
-from altegio_provider.api.arguments import (
-    checked_concurrency,
-    checked_id,
-    checked_page_size,
-    checked_range,
-    checked_zone,
-)
+from altegio_provider.api.bodies.appointment import checked_appointment, checked_change, checked_move
+from altegio_provider.api.arguments import checked_concurrency, checked_id, checked_page_size, checked_range, checked_zone
 from altegio_provider.api.calls import Calls
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.api.fields import is_text
-from altegio_provider.api.paging import PageReader, Window
-from altegio_provider.api.privacy import forgetful
+from altegio_provider.api.bodies.fields import is_text
+from altegio_provider.api.paging.reader import PageReader, Window
+from altegio_provider.api.secrets import forgetful
 from altegio_provider.api.routes import LOCATIONS, Page, PageSpan, Query, Row
 from altegio_provider.api.rows import page_of
 from altegio_provider.api.types import Appointment
-from altegio_provider.times import LocationClock, wall_window
+from altegio_provider.common.location_time import LocationClock, wall_window
 
 __all__ = ["AppointmentCalls"]
 
@@ -69,7 +63,7 @@ class AppointmentCalls(Calls):
     ) -> Iterator[Appointment]:
         """Yield the appointments of a location, each exactly once; the past is allowed. ``locations`` only.
 
-        Rows may be created and deleted meanwhile; :mod:`~altegio_provider.api.paging` says what is guaranteed.
+        Rows may be created and deleted meanwhile; :mod:`~altegio_provider.api.paging.reader` says what is guaranteed.
         The arguments are checked at the call, before the first row.
 
         Operation: ``GET /locations/{id}/appointments``.
@@ -168,7 +162,7 @@ class AppointmentCalls(Calls):
         Operation: ``POST …/activities/{event_id}/records`` or ``POST …/events/{event_id}/appointments``.
 
         :param appointment: one form for both families: the API's field names, phones with ``+``
-            (:func:`~altegio_provider.api.appointment_body.checked_appointment`).
+            (:func:`~altegio_provider.api.bodies.appointment.checked_appointment`).
         :raises AltegioValidationError: a field cannot be right, and nothing was sent; or the API refused it.
         :raises AltegioNotFoundError: there is no such location or event, or the event is deleted.
         :raises AltegioOutcomeUnknownError: the answer was lost; look before sending it again.
@@ -187,7 +181,7 @@ class AppointmentCalls(Calls):
 
         Operation: ``PUT …/events/{event_id}/appointments/{record_id}``.
 
-        :param changes: what to set (:func:`~altegio_provider.api.appointment_body.checked_change`).
+        :param changes: what to set (:func:`~altegio_provider.api.bodies.appointment.checked_change`).
         :raises AltegioValidationError: a field cannot be right, or ``companies`` is in use; nothing was sent.
         :raises AltegioNotFoundError: there is no such appointment in that event.
         :raises AltegioOutcomeUnknownError: the answer was lost.

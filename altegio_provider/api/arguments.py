@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.api.fields import is_text
-from altegio_provider.times import as_instant, zone_or_none
+from altegio_provider.api.bodies.fields import is_text
+from altegio_provider.common.location_time import as_instant, zone_or_none
 
 if TYPE_CHECKING:
-    from altegio_provider.api.paging import Window
+    from altegio_provider.api.paging.reader import Window
 
 __all__ = [
     "checked_concurrency",
@@ -165,7 +165,7 @@ def checked_range(date_from: datetime | str, date_to: datetime | str, zone: Zone
 
     :raises AltegioValidationError: a date is none, or the range is empty or reversed.
     """
-    from altegio_provider.api.paging import Window
+    from altegio_provider.api.paging.reader import Window
 
     start, end = checked_instant("date_from", date_from, zone), checked_instant("date_to", date_to, zone)
     if start >= end:

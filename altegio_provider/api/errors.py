@@ -19,7 +19,7 @@
 
 A retry, an Airflow retry policy or an import report looks at the class, never at a number or a text: the API's
 messages are localised. No error holds a token, a phone, an e-mail or a name
-(:mod:`~altegio_provider.api.redaction`).
+(:mod:`~altegio_provider.api.http.redaction`).
 """
 
 from __future__ import annotations

@@ -6,25 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from altegio_provider.api.arguments import (
-    checked_concurrency,
-    checked_count,
-    checked_id,
-    checked_ids,
-    checked_page_size,
-    checked_range,
-    checked_text,
-    checked_zone,
-)
+from altegio_provider.api.arguments import checked_concurrency, checked_count, checked_id, checked_ids, checked_page_size, checked_range, checked_text, checked_zone
 from altegio_provider.api.calls import Calls
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.api.event_body import checked_event
-from altegio_provider.api.paging import PageReader, Window
-from altegio_provider.api.privacy import forgetful
+from altegio_provider.api.bodies.event import checked_event
+from altegio_provider.api.paging.reader import PageReader, Window
+from altegio_provider.api.secrets import forgetful
 from altegio_provider.api.routes import ActivityFilter, Page, PageSpan, Row
 from altegio_provider.api.rows import page_of
 from altegio_provider.api.types import Event
-from altegio_provider.times import LocationClock, wall_text, wall_window
+from altegio_provider.common.location_time import LocationClock, wall_text, wall_window
 
 __all__ = ["EventCalls"]
 
@@ -54,7 +45,7 @@ class EventCalls(Calls):
     ) -> Iterator[Event]:
         """Yield the activities of a location that start in ``[date_from, date_to)``, each exactly once.
 
-        Rows may be created and deleted meanwhile; :mod:`~altegio_provider.api.paging` says what is guaranteed.
+        Rows may be created and deleted meanwhile; :mod:`~altegio_provider.api.paging.reader` says what is guaranteed.
         Nothing is held but the pages under way. The arguments are checked at the call, before the first row.
 
         Operation: ``GET /companies/{id}/activities`` or ``GET /locations/{id}/events``.
@@ -134,7 +125,7 @@ class EventCalls(Calls):
 
         Operation: ``POST …/activities`` or ``POST …/events``.
 
-        :param event: the body, in the API's field names (:func:`~altegio_provider.api.event_body.checked_event`);
+        :param event: the body, in the API's field names (:func:`~altegio_provider.api.bodies.event.checked_event`);
             ``date`` is a datetime or text, a naive one on the location's wall clock.
         :raises AltegioValidationError: a field cannot be right; nothing was sent.
         :raises AltegioConflictError: the team member or a resource is busy, and ``force`` was not given.

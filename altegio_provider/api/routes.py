@@ -1,7 +1,7 @@
 """The two families of routes as data.
 
 The same service answers under ``/companies/…/activities`` and ``/locations/…/events``. What differs between them
-stands in this module, :mod:`~altegio_provider.api.appointment_body` and :mod:`~altegio_provider.api.rows`: paths,
+stands in this module, :mod:`~altegio_provider.api.bodies.appointment` and :mod:`~altegio_provider.api.rows`: paths,
 filters, paging, bodies and the form of an answer. Nothing outside knows which family is in use.
 """
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from altegio_provider.api.errors import AltegioError, AltegioNotFoundError, AltegioValidationError
-from altegio_provider.api.privacy import forgetful
+from altegio_provider.api.secrets import forgetful
 from altegio_provider.compat import AirflowNotFoundException, BaseHook, connection_form, mask_secret
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from altegio_provider.api.client import AltegioClient
     from altegio_provider.api.types import Appointment, Event
     from altegio_provider.compat import Connection
-    from altegio_provider.connection import ConnectionSettings
+    from altegio_provider.hooks.connection import ConnectionSettings
 
 __all__ = ["AltegioHook"]
 
@@ -57,7 +57,7 @@ class AltegioHook(BaseHook):
 
         :raises AltegioValidationError: a field of the connection cannot be right.
         """
-        from altegio_provider.connection import ConnectionSettings
+        from altegio_provider.hooks.connection import ConnectionSettings
 
         if self._settings is None:
             self._settings = ConnectionSettings.of(self._connection())
@@ -251,7 +251,7 @@ class AltegioHook(BaseHook):
         rows: int,
         options: Mapping[str, Any],
     ) -> Iterator[Any]:
-        from altegio_provider.tables.activities import ActivityBatches
+        from altegio_provider.tables.convert.activities import ActivityBatches
 
         location = self.location_id(location_id)
         timezone = options.get("timezone") or self.settings.timezone
@@ -286,7 +286,7 @@ class AltegioHook(BaseHook):
     def _probe(self, route_family: str, location: int) -> AltegioError | None:
         from datetime import UTC, timedelta
 
-        from altegio_provider.api.retry import RetryPolicy
+        from altegio_provider.api.http.retry import RetryPolicy
 
         begin = datetime.now(UTC) + timedelta(days=1)
         retry = RetryPolicy(total_seconds=_PROBE_SECONDS)  # somebody waits in front of a form

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from altegio_provider.operators._personal import PersonalField, revealed
-from altegio_provider.operators._single_call import SingleCallOperator, as_number, never_again_when_unknown, picked
+from altegio_provider.operators.personal import PersonalField, revealed
+from altegio_provider.operators.single_call import SingleCallOperator, as_number, never_again_when_unknown, picked
 from altegio_provider.operators.bulk import AltegioCreateAppointmentsOperator
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class AltegioUpdateAppointmentOperator(_RecordOperator):
         self.changes = changes
 
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
-        from altegio_provider.api.repeatable import repeat_until_answered
+        from altegio_provider.api.writes.repeatable import repeat_until_answered
 
         event_id, record_id = as_number(self.event_id), as_number(self.record_id)
         changes = revealed(self.changes)
@@ -199,7 +199,7 @@ class AltegioRescheduleAppointmentOperator(_RecordOperator):
         self.clients_count = clients_count
 
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
-        from altegio_provider.api.repeatable import move_until_seen
+        from altegio_provider.api.writes.repeatable import move_until_seen
 
         moved = move_until_seen(
             hook.get_conn(),

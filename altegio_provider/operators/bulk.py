@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from altegio_provider.operators._bulk import BulkOperator
+from altegio_provider.operators.bulk import BulkOperator
 
 if TYPE_CHECKING:
-    from altegio_provider.imports.engine import FileImport
+    from altegio_provider.imports.engine.file_import import FileImport
 
 __all__ = ["AltegioCreateAppointmentsOperator", "AltegioCreateEventsOperator"]
 
@@ -88,12 +88,12 @@ class AltegioCreateAppointmentsOperator(BulkOperator):
         self.default_region = default_region
 
     def _kind(self) -> type[FileImport]:
-        from altegio_provider.imports.bookings import BookingImport
+        from altegio_provider.imports.engine.bookings import BookingImport
 
         return BookingImport
 
     def _own_options(self) -> dict[str, Any]:
-        from altegio_provider.extraction import number_of
+        from altegio_provider.transfers.extract import number_of
 
         return {
             "event_id": number_of("event_id", self.event_id),
@@ -124,6 +124,6 @@ class AltegioCreateEventsOperator(BulkOperator):
     """
 
     def _kind(self) -> type[FileImport]:
-        from altegio_provider.imports.timetable import TimetableImport
+        from altegio_provider.imports.engine.timetable import TimetableImport
 
         return TimetableImport

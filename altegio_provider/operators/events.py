@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from altegio_provider.operators._personal import PersonalField, revealed
-from altegio_provider.operators._single_call import SingleCallOperator, as_number, never_again_when_unknown, picked
+from altegio_provider.operators.personal import PersonalField, revealed
+from altegio_provider.operators.single_call import SingleCallOperator, as_number, never_again_when_unknown, picked
 from altegio_provider.operators.bulk import AltegioCreateEventsOperator
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class AltegioCreateEventOperator(SingleCallOperator):
 
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
         from altegio_provider.api.arguments import checked_mapping
-        from altegio_provider.api.create_once import create_event_once
+        from altegio_provider.api.writes.create_once import create_event_once
 
         given = {
             "staff_id": as_number(self.staff_id),
@@ -162,9 +162,9 @@ class AltegioUpdateEventOperator(SingleCallOperator):
 
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
         from altegio_provider.api.arguments import checked_mapping
-        from altegio_provider.api.event_body import replacement_of
-        from altegio_provider.api.repeatable import repeat_until_answered
-        from altegio_provider.times import load_zone
+        from altegio_provider.api.bodies.event import replacement_of
+        from altegio_provider.api.writes.repeatable import repeat_until_answered
+        from altegio_provider.common.location_time import load_zone
 
         event_id = as_number(self.event_id)
         body = dict(checked_mapping("changes", revealed(self.changes)))
@@ -235,7 +235,7 @@ class AltegioCreateEventAppointmentOperator(SingleCallOperator):
         self.appointment = appointment
 
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
-        from altegio_provider.imports.booking_once import book_once
+        from altegio_provider.imports.engine.booking_once import book_once
 
         event_id = as_number(self.event_id)
         with never_again_when_unknown():

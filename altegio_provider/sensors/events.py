@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from altegio_provider.api.arguments import checked_whole
-from altegio_provider.api.privacy import forgetful
+from altegio_provider.api.secrets import forgetful
 from altegio_provider.compat import AirflowSkipException, BaseSensorOperator, PokeReturnValue, conf
 from altegio_provider.hooks.altegio import AltegioHook
-from altegio_provider.waiting import checked_condition
+from altegio_provider.triggers.conditions import checked_condition
 
 if TYPE_CHECKING:
     from altegio_provider.compat import Context
-    from altegio_provider.waiting import Condition, ConditionRequest, ConditionResult
+    from altegio_provider.triggers.conditions import Condition, ConditionRequest, ConditionResult
 
 __all__ = ["AltegioEventSensor"]
 
@@ -114,10 +114,10 @@ class AltegioEventSensor(BaseSensorOperator):
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Return the result that the trigger sent, or raise its error.
 
-        :param event: the trigger's payload (:mod:`altegio_provider.messages`).
+        :param event: the trigger's payload (:mod:`altegio_provider.triggers.payloads`).
         """
         from altegio_provider.api import errors
-        from altegio_provider.messages import WaitFailed, read_wait_event
+        from altegio_provider.triggers.payloads import WaitFailed, read_wait_event
 
         message = read_wait_event(event)
         if not isinstance(message, WaitFailed):
@@ -130,7 +130,7 @@ class AltegioEventSensor(BaseSensorOperator):
         raise error
 
     def _check(self) -> ConditionResult:
-        from altegio_provider.waiting import check_event
+        from altegio_provider.triggers.conditions import check_event
 
         hook = AltegioHook(self.altegio_conn_id)
         try:
@@ -142,7 +142,7 @@ class AltegioEventSensor(BaseSensorOperator):
 
     def _request(self, hook: AltegioHook) -> ConditionRequest:
         from altegio_provider.api.arguments import checked_id
-        from altegio_provider.waiting import ConditionRequest
+        from altegio_provider.triggers.conditions import ConditionRequest
 
         return ConditionRequest(
             location_id=hook.location_id(self.location_id),
@@ -153,6 +153,6 @@ class AltegioEventSensor(BaseSensorOperator):
         )
 
     def _summary(self, result: ConditionResult) -> dict[str, Any]:
-        from altegio_provider.messages import EventSummary
+        from altegio_provider.triggers.payloads import EventSummary
 
         return EventSummary.model_validate(result.summary()).payload()

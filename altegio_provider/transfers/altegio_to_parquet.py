@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from altegio_provider.transfers._to_parquet import Reading, ToParquetOperator
+from altegio_provider.transfers.to_parquet import Reading, ToParquetOperator
 
 if TYPE_CHECKING:
-    from altegio_provider.extraction import Window
+    from altegio_provider.transfers.extract import Window
     from altegio_provider.hooks.altegio import AltegioHook
-    from altegio_provider.tables.dataset import ParquetDataset
-    from altegio_provider.tables.pseudonyms import Pseudonyms
+    from altegio_provider.tables.dataset.dataset import ParquetDataset
+    from altegio_provider.tables.convert.pseudonyms import Pseudonyms
 
 __all__ = ["AltegioActivitiesToParquetOperator", "AltegioAppointmentsToParquetOperator"]
 
@@ -36,7 +36,7 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
     Operation: ``GET /companies/{id}/activities`` or ``GET /locations/{id}/events``. The latter lists the future
     only: give it a forward range such as now to now + 30 days, or ``history=True`` for the past: then it is
     ``GET /locations/{id}/appointments``, and ``GET /locations/{id}/events/{event_id}`` for each event that they name
-    (:mod:`altegio_provider.history`; ``docs/howto/history.md``). A retry goes on behind the last answer.
+    (:mod:`altegio_provider.transfers.history`; ``docs/howto/history.md``). A retry goes on behind the last answer.
 
     :param output_path: where the dataset is: a directory, as any URL that ``ObjectStoragePath`` takes
         (``file://``, ``s3://conn@bucket/…``, a plain path); or one file, where it ends in ``.parquet``. Templated.
@@ -99,8 +99,8 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
         self.mark_deleted = mark_deleted
 
     def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: Window, timezone: str) -> Reading:
-        from altegio_provider.extraction import flag_of
-        from altegio_provider.tables.activities import ActivityBatches
+        from altegio_provider.transfers.extract import flag_of
+        from altegio_provider.tables.convert.activities import ActivityBatches
 
         for argument in ("history", "mark_deleted"):
             flag_of(argument, getattr(self, argument))
@@ -130,8 +130,8 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
         filters: dict[str, Any],
         options: dict[str, Any],
     ) -> Reading:
-        from altegio_provider.history import BookedEvents
-        from altegio_provider.tables.activities import ActivityBatches
+        from altegio_provider.transfers.history import BookedEvents
+        from altegio_provider.tables.convert.activities import ActivityBatches
 
         client = hook.get_conn()
         _check_history(client.lists_the_past, filters)
@@ -150,7 +150,7 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
 
     def _filters(self) -> dict[str, Any]:
         """The filters that are set."""
-        from altegio_provider.extraction import ids_of, number_of
+        from altegio_provider.transfers.extract import ids_of, number_of
 
         filters = {
             "staff_ids": ids_of("staff_ids", self.staff_ids),
@@ -232,8 +232,8 @@ class AltegioAppointmentsToParquetOperator(ToParquetOperator):
         self.hash_key_conn_id = hash_key_conn_id
 
     def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: Window, timezone: str) -> Reading:
-        from altegio_provider.extraction import flag_of
-        from altegio_provider.tables.appointments import AppointmentBatches
+        from altegio_provider.transfers.extract import flag_of
+        from altegio_provider.tables.convert.appointments import AppointmentBatches
 
         flag_of("include_personal_data", self.include_personal_data)
         pseudonyms = self._pseudonyms()
@@ -261,6 +261,6 @@ class AltegioAppointmentsToParquetOperator(ToParquetOperator):
     def _pseudonyms(self) -> Pseudonyms | None:
         if self.hash_key_conn_id in (None, "", "None"):
             return None
-        from altegio_provider.extraction import pseudonyms_of
+        from altegio_provider.transfers.extract import pseudonyms_of
 
         return pseudonyms_of(str(self.hash_key_conn_id))

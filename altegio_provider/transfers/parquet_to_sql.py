@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from altegio_provider.api.privacy import forgetful
+from altegio_provider.api.secrets import forgetful
 from altegio_provider.compat import BaseOperator
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class ParquetToSqlOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
         """Load the files; see the class."""
         from altegio_provider.api.errors import AltegioValidationError
-        from altegio_provider.loading import open_warehouse, source_files
+        from altegio_provider.warehouse.connections import open_warehouse, source_files
         from altegio_provider.warehouse import load
 
         if self.mode not in ("upsert", "replace_range", "append"):

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from altegio_provider.api.arguments import checked_ids, checked_seconds, checked_whole
 from altegio_provider.compat import BaseEventTrigger, BaseTrigger, TriggerEvent
 from altegio_provider.hooks.altegio import AltegioHook
-from altegio_provider.watching import FIELDS, KINDS, checked_names
+from altegio_provider.triggers.changes import FIELDS, KINDS, checked_names
 
 if TYPE_CHECKING:
-    from altegio_provider.cursor_store import CursorStore
-    from altegio_provider.messages import Message
-    from altegio_provider.polling import PollingFailed
-    from altegio_provider.waiting import ConditionResult
-    from altegio_provider.watching import Snapshot
+    from altegio_provider.triggers.cursors import CursorStore
+    from altegio_provider.triggers.payloads import Message
+    from altegio_provider.triggers.polling import PollingFailed
+    from altegio_provider.triggers.conditions import ConditionResult
+    from altegio_provider.triggers.changes import Snapshot
 
 __all__ = ["AltegioEventConditionTrigger", "AltegioEventTrigger"]
 
@@ -33,8 +33,8 @@ _LONGEST_HORIZON = 3660
 class AltegioEventConditionTrigger(BaseTrigger):
     """Wait for a condition of one event; used by ``AltegioEventSensor`` when it is deferrable.
 
-    The trigger sends one event, :class:`~altegio_provider.messages.ConditionMet` or
-    :class:`~altegio_provider.messages.WaitFailed` as a JSON object, and ends. All arguments are JSON values; the
+    The trigger sends one event, :class:`~altegio_provider.triggers.payloads.ConditionMet` or
+    :class:`~altegio_provider.triggers.payloads.WaitFailed` as a JSON object, and ends. All arguments are JSON values; the
     tokens stay in the connection.
 
     :param location_id: the location.
@@ -88,8 +88,8 @@ class AltegioEventConditionTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Check until the condition is met or polling fails."""
-        from altegio_provider.messages import ConditionMet, EventSummary
-        from altegio_provider.polling import PollingFailed, in_thread, poll
+        from altegio_provider.triggers.payloads import ConditionMet, EventSummary
+        from altegio_provider.triggers.polling import PollingFailed, in_thread, poll
 
         results = poll(
             lambda: in_thread(self.altegio_conn_id, self._check),
@@ -107,7 +107,7 @@ class AltegioEventConditionTrigger(BaseTrigger):
                 return
 
     def _check(self) -> ConditionResult:
-        from altegio_provider.waiting import ConditionRequest, check_event
+        from altegio_provider.triggers.conditions import ConditionRequest, check_event
 
         request = ConditionRequest(self.location_id, self.event_id, self.condition, self.min_free_seats, self.timezone)
         with closing(_client_without_retries(AltegioHook(self.altegio_conn_id))) as client:
@@ -123,7 +123,7 @@ class AltegioEventTrigger(BaseEventTrigger):
     """Report new and changed events of a location to an ``AssetWatcher``, which starts DAGs.
 
     The trigger reads the list of events from now to a horizon at each check, and sends the differences from the
-    previous check as :class:`~altegio_provider.messages.EventsChanged`. The first check only stores the cursor. From
+    previous check as :class:`~altegio_provider.triggers.payloads.EventsChanged`. The first check only stores the cursor. From
     Airflow 3.3 on
 
     * triggers that differ only in ``kinds``, ``service_ids`` or ``staff_ids`` share the requests;
@@ -200,7 +200,7 @@ class AltegioEventTrigger(BaseEventTrigger):
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
         """Read the list at each check and yield the snapshot."""
-        from altegio_provider.polling import PollingFailed, in_thread, poll
+        from altegio_provider.triggers.polling import PollingFailed, in_thread, poll
 
         trigger = cls(**kwargs)
         async for snapshot in poll(
@@ -217,8 +217,8 @@ class AltegioEventTrigger(BaseEventTrigger):
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
         """Yield the differences of each snapshot from the previous one."""
-        from altegio_provider.messages import EventsChanged
-        from altegio_provider.watching import WatchFilter, differences
+        from altegio_provider.triggers.payloads import EventsChanged
+        from altegio_provider.triggers.changes import WatchFilter, differences
 
         watched = WatchFilter(self.service_ids, self.staff_ids)
         cursors = self._cursors()
@@ -243,7 +243,7 @@ class AltegioEventTrigger(BaseEventTrigger):
     def _cursors(self) -> CursorStore:
         from hashlib import blake2s
 
-        from altegio_provider.cursor_store import CursorStore
+        from altegio_provider.triggers.cursors import CursorStore
 
         watched = {**self._reading(), "service_ids": sorted(self.service_ids), "staff_ids": sorted(self.staff_ids)}
         for pace in ("poke_interval", "max_failures", "horizon_days"):
@@ -252,7 +252,7 @@ class AltegioEventTrigger(BaseEventTrigger):
         return CursorStore(getattr(self, "asset_state_store", None), f"altegio_events_{digest}")
 
     def _check(self) -> Snapshot:
-        from altegio_provider.watching import take_snapshot
+        from altegio_provider.triggers.changes import take_snapshot
 
         hook = AltegioHook(self.altegio_conn_id)
         with closing(_client_without_retries(hook)) as client:
@@ -268,7 +268,7 @@ class AltegioEventTrigger(BaseEventTrigger):
 
 def _client_without_retries(hook: AltegioHook) -> Any:
     """Return a client that sends each request once: the next check is the retry, and no thread sleeps for minutes."""
-    from altegio_provider.api.retry import RetryPolicy
+    from altegio_provider.api.http.retry import RetryPolicy
 
     return hook.settings.client(retry=RetryPolicy(attempts=1))
 
@@ -276,7 +276,7 @@ def _client_without_retries(hook: AltegioHook) -> Any:
 def _failure(failed: PollingFailed) -> TriggerEvent:
     """Return the event of a failed wait. Raises an error that is not an ``AltegioError``; the triggerer logs it."""
     from altegio_provider.api.errors import AltegioError
-    from altegio_provider.messages import WaitFailed
+    from altegio_provider.triggers.payloads import WaitFailed
 
     if not isinstance(failed.error, AltegioError):
         raise failed.error

@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple, get_args
 
 import pyarrow as pa
 
-from altegio_provider.tables.arrays import array_of
-from altegio_provider.tables.unions import ColumnConflictError, conformed, joined_schema, joined_type, plain_type
+from altegio_provider.tables.convert.arrays import array_of
+from altegio_provider.tables.convert.unions import ColumnConflictError, conformed, joined_schema, joined_type, plain_type
 from altegio_provider.warehouse.base import Warehouse, WarehouseError
 from altegio_provider.warehouse.names import Identifier, TableName, listed
 
@@ -54,7 +54,7 @@ def load(
     """Load the batches into a table and return how many rows there were.
 
     The table is made where it is missing, and gets the columns that it lacks. A column of the table whose type is too
-    narrow is widened by the rules of :mod:`~altegio_provider.tables.unions`.
+    narrow is widened by the rules of :mod:`~altegio_provider.tables.convert.unions`.
 
     A class that was moved can be there twice: alive at its new time, and marked as deleted at the old one. Where both
     would have one key, the row counts that was seen last, and a row that is only kept as deleted replaces none that was

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
-from altegio_provider.tables.characters import is_holdable
+from altegio_provider.tables.convert.characters import is_holdable
 
 __all__ = ["Identifier", "TableName", "listed"]
 

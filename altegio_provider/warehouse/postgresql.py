@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from altegio_provider.tables.characters import replaced
-from altegio_provider.tables.json_text import json_texts
-from altegio_provider.tables.unions import ColumnConflictError, plain_type
+from altegio_provider.tables.convert.characters import replaced
+from altegio_provider.tables.convert.json_text import json_texts
+from altegio_provider.tables.convert.unions import ColumnConflictError, plain_type
 from altegio_provider.warehouse.base import WAIT_SECONDS, WarehouseBusyError, WarehouseError, undo
 from altegio_provider.warehouse.names import Identifier, TableName, listed
 

@@ -13,7 +13,7 @@ import pytest
 
 from altegio_provider.api.errors import AltegioAuthError, AltegioError, AltegioNotFoundError, AltegioValidationError
 from altegio_provider.hooks.altegio import AltegioHook
-from altegio_provider.tables.dataset import read_manifest
+from altegio_provider.tables.dataset.dataset import read_manifest
 from altegio_provider.tables.schema import ACTIVITY_SCHEMA
 from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToParquetOperator
 

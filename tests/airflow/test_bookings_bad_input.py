@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from altegio_provider.compat import AirflowFailException
-from altegio_provider.imports.ledger import Ledger, LedgerError
+from altegio_provider.imports.ledger.ledger import Ledger, LedgerError
 from altegio_provider.operators.bulk import AltegioCreateAppointmentsOperator
 
 LOCATION = 77

@@ -20,7 +20,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from altegio_provider.compat import AirflowException, AirflowFailException
 from altegio_provider.operators.bulk import AltegioCreateAppointmentsOperator
-from altegio_provider.tables.store_errors import StoreError
+from altegio_provider.tables.dataset.store_errors import StoreError
 from tests.small_disk import small_disk
 
 LOCATION = 77

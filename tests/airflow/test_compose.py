@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from altegio_provider.compat import Connection
-from altegio_provider.connection import ConnectionSettings
-from altegio_provider.imports.ledger_engine import open_engine
-from altegio_provider.ledger_place import ledger_url_of
+from altegio_provider.hooks.connection import ConnectionSettings
+from altegio_provider.imports.ledger.engine import open_engine
+from altegio_provider.operators.ledger_url import ledger_url_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMPOSE = REPOSITORY / "docker-compose.yaml"

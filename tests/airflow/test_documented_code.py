@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from altegio_provider.tables.dataset import read_manifest
+from altegio_provider.tables.dataset.dataset import read_manifest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from altegio_provider.messages import EventsChanged
+from altegio_provider.triggers.payloads import EventsChanged
 
 LOCATION = 80
 RIGA = ZoneInfo("Europe/Riga")

@@ -10,16 +10,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from altegio_provider.api import AltegioClient, RetryPolicy
-from altegio_provider.api.errors import (
-    AltegioAuthError,
-    AltegioNotFoundError,
-    AltegioResponseError,
-    AltegioServerError,
-    AltegioValidationError,
-)
+from altegio_provider.api.errors import AltegioAuthError, AltegioNotFoundError, AltegioResponseError, AltegioServerError, AltegioValidationError
 from altegio_provider.compat import AirflowSkipException, TaskDeferred
 from altegio_provider.sensors.events import AltegioEventSensor
-from altegio_provider.waiting import ConditionRequest, check_event
+from altegio_provider.triggers.conditions import ConditionRequest, check_event
 
 LOCATION = 78
 RIGA = ZoneInfo("Europe/Riga")

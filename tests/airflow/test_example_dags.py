@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from altegio_provider.tables.dataset import read_manifest
+from altegio_provider.tables.dataset.dataset import read_manifest
 
 DAGS = sorted(path.stem for path in (Path(__file__).parents[2] / "dags").glob("*.py"))
 HEAVY = {"pandas", "pyarrow", "requests", "pydantic", "sqlalchemy", "orjson", "pyroaring", "redis", "fastapi"}

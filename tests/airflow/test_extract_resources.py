@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import pandas as pd
 import pytest
 
-from altegio_provider.tables.dataset import read_manifest
+from altegio_provider.tables.dataset.dataset import read_manifest
 
 BEGIN = datetime(2020, 1, 1)  # noqa: DTZ001 - a wall clock
 EXTRACT = """

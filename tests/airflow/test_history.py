@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from altegio_provider.api.errors import AltegioAuthError, AltegioValidationError
-from altegio_provider.tables.dataset import read_manifest
+from altegio_provider.tables.dataset.dataset import read_manifest
 from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToParquetOperator
 
 PAST = ("2026-03-02T00:00:00+02:00", "2026-03-05T00:00:00+02:00")

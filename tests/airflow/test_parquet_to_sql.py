@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.loading import open_warehouse
-from altegio_provider.tables.activities import ActivityBatches
-from altegio_provider.tables.dataset import ParquetDataset
+from altegio_provider.warehouse.connections import open_warehouse
+from altegio_provider.tables.convert.activities import ActivityBatches
+from altegio_provider.tables.dataset.dataset import ParquetDataset
 from altegio_provider.transfers.parquet_to_sql import ParquetToSqlOperator
 from tests.services import connection_of, postgres_uri
 

@@ -12,7 +12,7 @@ import pytest
 
 from altegio_provider.api import AltegioClient
 from altegio_provider.compat import ObjectStoragePath
-from altegio_provider.operators._personal import Personal
+from altegio_provider.operators.personal import Personal
 from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator, AltegioUpdateAppointmentOperator
 from altegio_provider.operators.events import AltegioCreateEventAppointmentOperator, AltegioCreateEventOperator
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altegio_provider.compat import AirflowFailException
-from altegio_provider.imports.timetable import occurrences
+from altegio_provider.imports.engine.timetable import occurrences
 from altegio_provider.operators.events import AltegioCreateEventsOperator
 
 LOCATION = 77

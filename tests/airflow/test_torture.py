@@ -29,12 +29,12 @@ import sys
 from pathlib import Path
 from zoneinfo import ZoneInfo
 from altegio_provider.api import AltegioClient
-from altegio_provider.imports.bookings import BookingImport
-from altegio_provider.imports.engine import ImportOptions
-from altegio_provider.imports.ledger import Ledger
-from altegio_provider.imports.report import write_report
-from altegio_provider.imports.source import open_source
-from altegio_provider.imports.spool import Spool
+from altegio_provider.imports.engine.bookings import BookingImport
+from altegio_provider.imports.engine.file_import import ImportOptions
+from altegio_provider.imports.ledger.ledger import Ledger
+from altegio_provider.imports.engine.report import write_report
+from altegio_provider.imports.files.source import open_source
+from altegio_provider.imports.engine.spool import Spool
 
 url, family, source, report, ledger_url = sys.argv[1:]
 client = AltegioClient(

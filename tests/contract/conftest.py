@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from altegio_provider.api import AltegioClient
-from altegio_provider.api.retry import RetryPolicy
+from altegio_provider.api.http.retry import RetryPolicy
 from tests.contract.contract import Contract
 from tests.contract.requester import Requester
 from tests.contract.target import Target, in_sandbox, named_in_environment

@@ -11,7 +11,7 @@ import random
 import sys
 from collections import Counter
 
-from altegio_provider.imports.ledger import Intent, Ledger
+from altegio_provider.imports.ledger.ledger import Intent, Ledger
 
 
 def work(url, location_id, keys, seed, first_record):

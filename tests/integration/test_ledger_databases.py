@@ -13,18 +13,18 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from altegio_provider.api import AltegioClient
-from altegio_provider.imports.bookings import BookingImport
-from altegio_provider.imports.engine import ImportOptions
-from altegio_provider.imports.ledger import Intent, Ledger, LedgerError
-from altegio_provider.imports.source import open_source
-from altegio_provider.imports.spool import Spool, Status
+from altegio_provider.imports.engine.bookings import BookingImport
+from altegio_provider.imports.engine.file_import import ImportOptions
+from altegio_provider.imports.ledger.ledger import Intent, Ledger, LedgerError
+from altegio_provider.imports.files.source import open_source
+from altegio_provider.imports.engine.spool import Spool, Status
 from tests.services import LEDGERS, empty_database
 
 LOCATION = 77
 KEYS = ["a", "b", "c"]
 OPEN = """
 import sys
-from altegio_provider.imports.ledger import Intent, Ledger
+from altegio_provider.imports.ledger.ledger import Intent, Ledger
 sys.stdin.readline()
 with Ledger(sys.argv[1], 7, "booking") as ledger, ledger.session() as session:
     print(session.claim({"a": Intent(5, "a")})["a"].state)

@@ -13,15 +13,15 @@ import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
-from altegio_provider.imports.ledger import Intent, Ledger, LedgerError, key_of
-from altegio_provider.imports.liveness import Watch
+from altegio_provider.imports.ledger.ledger import Intent, Ledger, LedgerError, key_of
+from altegio_provider.imports.ledger.liveness import Watch
 from tests.integration.old_ledger import everything_in, old_key, write_old_ledger
 from tests.services import LEDGERS, empty_database
 
 LOCATION, EVENT = 77, 501
 OPEN = """
 import sys
-from altegio_provider.imports.ledger import Ledger
+from altegio_provider.imports.ledger.ledger import Ledger
 sys.stdin.readline()
 with Ledger(sys.argv[1], 77, "booking") as ledger:
     sys.stdout.write(" ".join(sorted({entry.state for entry in ledger.known(sys.argv[2:]).values()})))

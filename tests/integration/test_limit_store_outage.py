@@ -15,17 +15,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from altegio_provider import importing
+from altegio_provider.operators import bulk_run
 from altegio_provider.api import AltegioClient, RetryPolicy
-from altegio_provider.api.create_once import create_event_once
+from altegio_provider.api.writes.create_once import create_event_once
 from altegio_provider.api.errors import AltegioNotSentError
 from altegio_provider.compat import AirflowException, AirflowFailException
-from altegio_provider.imports.booking_once import book_once
-from altegio_provider.imports.bookings import BookingImport
-from altegio_provider.imports.engine import ImportOptions
-from altegio_provider.imports.ledger import Ledger
-from altegio_provider.imports.source import rows_source
-from altegio_provider.imports.spool import Spool, Status
+from altegio_provider.imports.engine.booking_once import book_once
+from altegio_provider.imports.engine.bookings import BookingImport
+from altegio_provider.imports.engine.file_import import ImportOptions
+from altegio_provider.imports.ledger.ledger import Ledger
+from altegio_provider.imports.files.source import rows_source
+from altegio_provider.imports.engine.spool import Spool, Status
 from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator
 from altegio_provider.operators.events import AltegioCreateEventAppointmentOperator
 from tests.services import PrivateRedis, private_redis
@@ -106,7 +106,7 @@ def test_what_an_outage_kept_from_being_sent_is_sent_by_the_next_run(
     assert halt is not None
     assert halt.may_pass
     with pytest.raises(AirflowException, match="rate limit") as caught:
-        importing.ending(halt, counts, {})
+        bulk_run.ending(halt, counts, {})
     assert not isinstance(caught.value, AirflowFailException)
     store.start()
     halt, counts = run(client, tmp_path, max_rejected=max_rejected)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from altegio_provider.tables.activities import ActivityBatches
-from altegio_provider.tables.characters import unescaped
-from altegio_provider.tables.unions import ColumnConflictError
+from altegio_provider.tables.convert.activities import ActivityBatches
+from altegio_provider.tables.convert.characters import unescaped
+from altegio_provider.tables.convert.unions import ColumnConflictError
 from altegio_provider.warehouse import LoadRange, WarehouseError, load
 from tests.integration.warehouses import place
 

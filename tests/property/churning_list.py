@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from altegio_provider.api.paging import PageReader, Window
+from altegio_provider.api.paging.reader import PageReader, Window
 from altegio_provider.api.routes import Page, PageSpan, SpanOf
 
 Row = dict[str, Any]

@@ -9,20 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from altegio_provider.api.answers import read_answer, retry_after_seconds
-from altegio_provider.api.chain import RowIds
-from altegio_provider.api.errors import (
-    AltegioAuthError,
-    AltegioConflictError,
-    AltegioNotFoundError,
-    AltegioOutcomeUnknownError,
-    AltegioRateLimitError,
-    AltegioResponseError,
-    AltegioServerError,
-    AltegioValidationError,
-)
+from altegio_provider.api.http.answers import read_answer, retry_after_seconds
+from altegio_provider.api.paging.chain import RowIds
+from altegio_provider.api.errors import AltegioAuthError, AltegioConflictError, AltegioNotFoundError, AltegioOutcomeUnknownError, AltegioRateLimitError, AltegioResponseError, AltegioServerError, AltegioValidationError
 from altegio_provider.api.rows import page_of, resource_of
-from altegio_provider.times import LocationClock, load_zone
+from altegio_provider.common.location_time import LocationClock, load_zone
 
 METHODS = st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE"])
 CLEAR = {

@@ -17,8 +17,8 @@ import upath
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from altegio_provider.tables.dataset import ParquetDataset, read_manifest
-from altegio_provider.tables.windows import Window, remainders
+from altegio_provider.tables.dataset.dataset import ParquetDataset, read_manifest
+from altegio_provider.tables.dataset.windows import Window, remainders
 
 FIRST = datetime(2026, 11, 1, tzinfo=UTC)
 HOURS = 8

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altegio_provider.imports.formulas import neutral, restored
+from altegio_provider.imports.files.formulas import neutral, restored
 
 ODD = st.text(st.sampled_from("'=+-@;,|\t\r\n\" \xa0＝＠ax1"), max_size=12)
 TEXTS = st.one_of(ODD, st.text(max_size=20))

@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altegio_provider.tables.json_text import json_texts
+from altegio_provider.tables.convert.json_text import json_texts
 
 KIND = pa.list_(
     pa.struct(

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from altegio_provider.imports.ledger import Intent, Ledger
+from altegio_provider.imports.ledger.ledger import Intent, Ledger
 
 KEYS = [f"key{number}" for number in range(4)]
 RECORDS = [101, 102, 103]

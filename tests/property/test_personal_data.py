@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altegio_provider.tables.appointments import AppointmentBatches
-from altegio_provider.tables.pseudonyms import Pseudonyms
+from altegio_provider.tables.convert.appointments import AppointmentBatches
+from altegio_provider.tables.convert.pseudonyms import Pseudonyms
 from altegio_provider.tables.schema import APPOINTMENT_COLUMNS
 
 PSEUDONYMS = Pseudonyms(b"a key for the tests")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from altegio_provider.api.rate_limit import Limiter, PlaceLog, Rate, windows_of
-from altegio_provider.api.rate_logs import FilePlaceLog, MemoryPlaceLog
+from altegio_provider.api.ratelimit.limiter import Limiter, PlaceLog, Rate, windows_of
+from altegio_provider.api.ratelimit.stores import FilePlaceLog, MemoryPlaceLog
 
 
 class VirtualClock:

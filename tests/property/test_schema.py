@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altegio_provider.tables.activities import ActivityBatches
-from altegio_provider.tables.characters import escaped, is_holdable, unescaped
+from altegio_provider.tables.convert.activities import ActivityBatches
+from altegio_provider.tables.convert.characters import escaped, is_holdable, unescaped
 from altegio_provider.tables.schema import ACTIVITY_COLUMNS, ACTIVITY_SCHEMA
 
 LOCATION = 1001

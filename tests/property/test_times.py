@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from altegio_provider.times import LocationClock, as_instant, parse_datetime, wall_text, wall_window
+from altegio_provider.common.location_time import LocationClock, as_instant, parse_datetime, wall_text, wall_window
 
 ZONES = [
     "UTC",

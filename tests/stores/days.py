@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from altegio_provider.tables.dataset import ParquetDataset, read_manifest
+from altegio_provider.tables.dataset.dataset import ParquetDataset, read_manifest
 
 FIRST = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from altegio_provider.tables.store_errors import StoreError
+from altegio_provider.tables.dataset.store_errors import StoreError
 from tests.stores.days import days_of_all_files, runs_by_day, write
 from tests.stores.quick_store import QuickStore
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import upath
 
-from altegio_provider.tables.conditional import conditional_writes
-from altegio_provider.tables.store_errors import Conflict, StoreError
+from altegio_provider.tables.dataset.conditional import conditional_writes
+from altegio_provider.tables.dataset.store_errors import Conflict, StoreError
 from tests.stores.days import days_of_all_files, runs_by_day, write
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from altegio_provider.tables.dataset import DatasetError, ParquetDataset, read_manifest
-from altegio_provider.tables.store_errors import StoreError
+from altegio_provider.tables.dataset.dataset import DatasetError, ParquetDataset, read_manifest
+from altegio_provider.tables.dataset.store_errors import StoreError
 from tests.stores.days import days_of_all_files, runs_by_day, window, write
 from tests.stores.s3_server import (
     ACCESS_DENIED,

@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from altegio_provider.tables.dataset import ParquetDataset
-from altegio_provider.tables.store_errors import StoreError
+from altegio_provider.tables.dataset.dataset import ParquetDataset
+from altegio_provider.tables.dataset.store_errors import StoreError
 from tests.stores.days import FIRST, SCHEMA, days_of_all_files, runs_by_day, window, write
 
 PAGE = 4096

@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from altegio_provider.collector import few_collections
+from altegio_provider.common.garbage_collection import few_collections
 
 
 def test_all_is_as_before_afterwards_also_after_an_error():

@@ -8,7 +8,7 @@ import pytest
 
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.compat import Connection
-from altegio_provider.connection import ConnectionSettings
+from altegio_provider.hooks.connection import ConnectionSettings
 
 
 def connection(password: str | None = "partner", host: str | None = None, **extra: object) -> Connection:

@@ -9,13 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.extraction import (
-    Progress,
-    ids_of,
-    number_of,
-    storage_path,
-    window_of,
-)
+from altegio_provider.transfers.extract import Progress, ids_of, number_of, storage_path, window_of
 
 NO_LOOKBACK = timedelta(0)
 

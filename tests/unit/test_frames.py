@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.frames import frame_transform
+from altegio_provider.transfers.transform import frame_transform
 
 
 def batches(*columns: list[int]) -> list[pa.RecordBatch]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.inbox import inbox_folder
+from altegio_provider.imports.files.inbox import inbox_folder
 from altegio_provider.sensors.inbox import AltegioInboxSensor
 
 

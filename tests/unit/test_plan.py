@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from altegio_provider.api.rate_limit import Limiter, windows_of
-from altegio_provider.api.rate_logs import MemoryPlaceLog
+from altegio_provider.api.ratelimit.limiter import Limiter, windows_of
+from altegio_provider.api.ratelimit.stores import MemoryPlaceLog
 from altegio_provider.api.routes import COMPANIES
 from altegio_provider.plan import Plan, least_seconds, main, requests_for_rows
 from altegio_provider.sandbox.render import activity
 from altegio_provider.sandbox.seed import seeded_state
-from altegio_provider.tables.activities import ActivityBatches
-from altegio_provider.tables.dataset import ParquetDataset
+from altegio_provider.tables.convert.activities import ActivityBatches
+from altegio_provider.tables.dataset.dataset import ParquetDataset
 from tests.property.churning_list import ChurningList, read_all
 
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from altegio_provider.api import AltegioClient
-from altegio_provider.api.appointment_body import checked_appointment, checked_change, checked_move
+from altegio_provider.api.bodies.appointment import checked_appointment, checked_change, checked_move
 from altegio_provider.api.errors import AltegioValidationError
 
 LOCATION = 77

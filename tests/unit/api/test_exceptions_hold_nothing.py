@@ -14,8 +14,8 @@ from rich.console import Console
 
 from altegio_provider.api import AltegioClient
 from altegio_provider.api.errors import AltegioError
-from altegio_provider.api.privacy import Secret, forget_variables
-from altegio_provider.imports.booking_once import book_once
+from altegio_provider.api.secrets import Secret, forget_variables
+from altegio_provider.imports.engine.booking_once import book_once
 from tests.exception_graph import assert_holds_none, reachable_texts
 from tests.services import redis_url
 from tests.unit.api.conftest import PARTNER, USER

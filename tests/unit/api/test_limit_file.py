@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from altegio_provider.api.errors import AltegioNotSentError
-from altegio_provider.api.rate_limit import windows_of
-from altegio_provider.api.rate_logs import FilePlaceLog, open_place_log
+from altegio_provider.api.ratelimit.limiter import windows_of
+from altegio_provider.api.ratelimit.stores import FilePlaceLog, open_place_log
 from tests.unit.api.conftest import Clock
 
 URL = "https://api.alteg.io/api/v2"

@@ -8,12 +8,8 @@ import threading
 
 import pytest
 
-from altegio_provider.api.errors import (
-    AltegioConnectionOutcomeUnknownError,
-    AltegioNotSentError,
-    AltegioValidationError,
-)
-from altegio_provider.api.rate_limit import Rate
+from altegio_provider.api.errors import AltegioConnectionOutcomeUnknownError, AltegioNotSentError, AltegioValidationError
+from altegio_provider.api.ratelimit.limiter import Rate
 from tests.unit.api.scripted import ScriptedServer, reset_connection
 
 EVENT = {"staff_id": 1, "service_id": 2, "date": "2026-11-20 18:00:00", "length": 3600, "capacity": 5}

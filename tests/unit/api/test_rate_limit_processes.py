@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from altegio_provider.api.errors import AltegioConnectionError, AltegioValidationError
-from altegio_provider.api.rate_limit import windows_of
-from altegio_provider.api.rate_logs import MemoryPlaceLog, open_place_log
+from altegio_provider.api.ratelimit.limiter import windows_of
+from altegio_provider.api.ratelimit.stores import MemoryPlaceLog, open_place_log
 from tests.unit.api.scripted import answer
 
 #: A process that says when it is ready, waits for the word, and sends so many requests by so many threads.

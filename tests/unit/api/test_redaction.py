@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altegio_provider.api.errors import AltegioError
-from altegio_provider.api.redaction import personal_texts, redact
+from altegio_provider.api.http.redaction import personal_texts, redact
 from tests.unit.api.conftest import PARTNER, USER
 from tests.unit.api.scripted import answer, cut_off, hang_up, page, redirect, reset
 

@@ -11,8 +11,8 @@ import pytest
 import redis
 
 from altegio_provider.api.errors import AltegioNotSentError, AltegioValidationError
-from altegio_provider.api.rate_limit import Rate
-from altegio_provider.api.rate_logs import RedisPlaceLog, open_place_log
+from altegio_provider.api.ratelimit.limiter import Rate
+from altegio_provider.api.ratelimit.stores import RedisPlaceLog, open_place_log
 from tests.services import free_port, private_redis, redis_url
 
 HOUR = 3600.0

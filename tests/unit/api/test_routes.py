@@ -7,13 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altegio_provider.api.errors import AltegioOutcomeUnknownError, AltegioResponseError, AltegioValidationError
-from altegio_provider.api.routes import (
-    COMPANIES,
-    LOCATIONS,
-    ActivityFilter,
-    PageSpan,
-    family_named,
-)
+from altegio_provider.api.routes import COMPANIES, LOCATIONS, ActivityFilter, PageSpan, family_named
 from altegio_provider.api.rows import page_of, resource_of
 
 #: An answer as the portal shows it, with what is tied to its events.

@@ -12,7 +12,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import parse_url
 
 from altegio_provider.api.errors import AltegioNotSentError, AltegioResponseError, AltegioValidationError
-from altegio_provider.api.targets import is_loopback, origin_of, redirect_target
+from altegio_provider.api.urls import is_loopback, origin_of, redirect_target
 from tests.unit.api.scripted import redirect
 
 HOME = "http://api.example:8080/api/v2/companies/7/activities/1"

@@ -7,14 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from altegio_provider.api import AltegioClient, RetryPolicy
-from altegio_provider.api.errors import (
-    AltegioAuthError,
-    AltegioNotFoundError,
-    AltegioOutcomeUnknownError,
-    AltegioServerError,
-    AltegioValidationError,
-)
-from altegio_provider.imports.booking_once import book_once
+from altegio_provider.api.errors import AltegioAuthError, AltegioNotFoundError, AltegioOutcomeUnknownError, AltegioServerError, AltegioValidationError
+from altegio_provider.imports.engine.booking_once import book_once
 
 LOCATION = 77
 NOON = (datetime.now(UTC) + timedelta(days=5)).replace(hour=12, minute=0, second=0, microsecond=0, tzinfo=None)

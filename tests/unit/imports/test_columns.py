@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from altegio_provider.imports.columns import FIELDS, Columns
+from altegio_provider.imports.rows.columns import FIELDS, Columns
 from altegio_provider.imports.model import ImportFileError, SourceRow
 
 LEAST = ["name", "phone", "event_id"]

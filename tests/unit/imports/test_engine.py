@@ -7,18 +7,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from altegio_provider.api.errors import (
-    AltegioConnectionError,
-    AltegioConnectionOutcomeUnknownError,
-    AltegioNotSentError,
-    AltegioValidationError,
-)
-from altegio_provider.imports.engine import FileImport, ImportOptions
-from altegio_provider.imports.ledger import Intent, Ledger
-from altegio_provider.imports.matching import Absent, Found, Sought, Undecided, match
-from altegio_provider.imports.runner import Sent
-from altegio_provider.imports.source import rows_source
-from altegio_provider.imports.spool import Spool
+from altegio_provider.api.errors import AltegioConnectionError, AltegioConnectionOutcomeUnknownError, AltegioNotSentError, AltegioValidationError
+from altegio_provider.imports.engine.file_import import FileImport, ImportOptions
+from altegio_provider.imports.ledger.ledger import Intent, Ledger
+from altegio_provider.imports.matching.match import Absent, Found, Sought, Undecided, match
+from altegio_provider.imports.engine.runner import Sent
+from altegio_provider.imports.files.source import rows_source
+from altegio_provider.imports.engine.spool import Spool
 
 LOST = AltegioConnectionOutcomeUnknownError("no answer.", method="POST")
 

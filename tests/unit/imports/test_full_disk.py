@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from altegio_provider.imports.engine import FileImport, ImportOptions
-from altegio_provider.imports.ledger import Ledger, LedgerError
-from altegio_provider.imports.matching import Absent, Found
-from altegio_provider.imports.report import write_report
-from altegio_provider.imports.runner import Sent
-from altegio_provider.imports.source import rows_source
-from altegio_provider.imports.spool import Spool, SpoolError
+from altegio_provider.imports.engine.file_import import FileImport, ImportOptions
+from altegio_provider.imports.ledger.ledger import Ledger, LedgerError
+from altegio_provider.imports.matching.match import Absent, Found
+from altegio_provider.imports.engine.report import write_report
+from altegio_provider.imports.engine.runner import Sent
+from altegio_provider.imports.files.source import rows_source
+from altegio_provider.imports.engine.spool import Spool, SpoolError
 from tests.small_disk import small_disk
 
 ROWS = 120

@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from altegio_provider.imports import source, text_files, workbooks
+from altegio_provider.imports.files import source, text, workbooks
 from altegio_provider.imports.model import ImportFileError
-from altegio_provider.imports.source import open_source
+from altegio_provider.imports.files.source import open_source
 from tests.unit.imports.bombs import ANNA, HEADING, MAIN, RELATIONS, Repeated, gzipped, sheet, workbook
 
 #: Those that go on for 2 GiB.
@@ -33,7 +33,7 @@ OPEN = """
 import json, re, resource, sys, time
 from pathlib import Path
 import openpyxl.reader.excel, pyarrow.parquet
-from altegio_provider.imports.source import open_source
+from altegio_provider.imports.files.source import open_source
 
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))  # the machine is to survive a failing test
 
@@ -287,7 +287,7 @@ def csv_of(path: Path, rows: int) -> Path:
 
 @pytest.mark.parametrize("name", ["clients.csv", "clients.csv.gz"])
 def test_a_text_that_is_too_large_unpacked_is_refused_before_its_rows_are_read(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(text_files, "MAX_TEXT_BYTES", 100_000)
+    monkeypatch.setattr(text, "MAX_TEXT_BYTES", 100_000)
     assert "larger than 100,000 bytes" in refusal_of(csv_of(tmp_path / name, 20_000))
     with open_source(csv_of(tmp_path / name, 5_000)) as opened:
         assert sum(1 for _ in opened) == 5_000
@@ -299,7 +299,7 @@ def test_rows_and_lines_of_text_are_bounded(tmp_path, monkeypatch):
     with open_source(path) as opened:
         assert sum(1 for _ in opened) == 100
     assert "more than 100 rows" in refusal_of(csv_of(path, 101))
-    monkeypatch.setattr(text_files, "MAX_LINES", 150)
+    monkeypatch.setattr(text, "MAX_LINES", 150)
     assert "more than 150 lines" in refusal_of(csv_of(path, 100))
     path = tmp_path / "clients.jsonl"
     path.write_text('{"name": "Anna"}\n' * 101)

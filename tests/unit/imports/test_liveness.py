@@ -10,11 +10,11 @@ import sys
 import psutil
 import pytest
 
-from altegio_provider.imports.liveness import Owner, Watch
+from altegio_provider.imports.ledger.liveness import Owner, Watch
 
 TELL = """
 import sys
-from altegio_provider.imports.liveness import Owner
+from altegio_provider.imports.ledger.liveness import Owner
 print(*Owner.of_this_process(), sep="|", flush=True)
 sys.stdin.readline()
 """
@@ -87,7 +87,7 @@ def test_a_run_of_another_user_is_not_taken_for_dead_for_being_out_of_sight(cloc
     def forbidden(*_, **__):
         raise PermissionError
 
-    monkeypatch.setattr("altegio_provider.imports.liveness.Path.read_text", forbidden)
+    monkeypatch.setattr("altegio_provider.imports.ledger.liveness.Path.read_text", forbidden)
     monkeypatch.setattr("psutil.Process", lambda _: (_ for _ in ()).throw(psutil.AccessDenied()))
     owner = other.owner._replace(host=Owner.of_this_process().host)
     watch = Watch(clock)

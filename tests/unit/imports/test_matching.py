@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altegio_provider.imports.matching import Absent, Found, Sought, Undecided, match
+from altegio_provider.imports.matching.match import Absent, Found, Sought, Undecided, match
 
 ANNA = {"name": "Anna", "surname": "Ozola", "phone": "+37129123456", "email": "anna@example.com"}
 ELSE = {"id": 99, "name": "Zane", "surname": "Liepa", "phone": "+37126777888", "email": "zane@example.com"}

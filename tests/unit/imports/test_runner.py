@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from altegio_provider.imports import runner
-from altegio_provider.imports.engine import FileImport, ImportOptions
-from altegio_provider.imports.ledger import Ledger
-from altegio_provider.imports.runner import Sent
-from altegio_provider.imports.source import rows_source
-from altegio_provider.imports.spool import Spool
+from altegio_provider.imports.engine import runner
+from altegio_provider.imports.engine.file_import import FileImport, ImportOptions
+from altegio_provider.imports.ledger.ledger import Ledger
+from altegio_provider.imports.engine.runner import Sent
+from altegio_provider.imports.files.source import rows_source
+from altegio_provider.imports.engine.spool import Spool
 
 KEYS = [f"row {number}" for number in range(6)]
 

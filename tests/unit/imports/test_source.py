@@ -17,7 +17,7 @@ import pytest
 from upath import UPath
 
 from altegio_provider.imports.model import ImportFileError
-from altegio_provider.imports.source import open_source, rows_source
+from altegio_provider.imports.files.source import open_source, rows_source
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 
-from altegio_provider.imports.stop import Stop
+from altegio_provider.imports.engine.stop import Stop
 
 
 def is_stopped_at_line(number: int) -> bool:

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from altegio_provider.api.appointment_body import checked_appointment
-from altegio_provider.imports.columns import FIELDS, Columns
+from altegio_provider.api.bodies.appointment import checked_appointment
+from altegio_provider.imports.rows.columns import FIELDS, Columns
 from altegio_provider.imports.model import BookingRequest, EventReference, ImportFileError, SourceRow
-from altegio_provider.imports.validation import Validator
+from altegio_provider.imports.rows.validation import Validator
 
 ANNA = {
     "name": "Anna",

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from altegio_provider.api.rows import page_of
-from altegio_provider.tables.activities import ActivityBatches
-from altegio_provider.tables.characters import unescaped
+from altegio_provider.tables.convert.activities import ActivityBatches
+from altegio_provider.tables.convert.characters import unescaped
 from altegio_provider.tables.schema import ACTIVITY_SCHEMA
 
 EXTRACTED = datetime(2026, 11, 21, 3, tzinfo=UTC)

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from altegio_provider.api.rows import page_of
-from altegio_provider.tables.appointments import AppointmentBatches
-from altegio_provider.tables.pseudonyms import Pseudonyms
+from altegio_provider.tables.convert.appointments import AppointmentBatches
+from altegio_provider.tables.convert.pseudonyms import Pseudonyms
 from altegio_provider.tables.schema import APPOINTMENT_COLUMNS, APPOINTMENT_SCHEMA
 
 EXTRACTED = datetime(2026, 11, 21, 3, tzinfo=UTC)

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 import upath
 
-from altegio_provider.tables.dataset import ParquetDataset, read_manifest
-from altegio_provider.tables.manifest import MANIFEST
+from altegio_provider.tables.dataset.dataset import ParquetDataset, read_manifest
+from altegio_provider.tables.dataset.manifest import MANIFEST
 
 DAY = datetime(2026, 11, 10, tzinfo=UTC)
 SCHEMA = pa.schema([("id", pa.int64()), ("starts_at", pa.timestamp("us", tz="UTC")), ("is_deleted", pa.bool_())])

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from altegio_provider.tables.dataset import DatasetError, ParquetDataset
+from altegio_provider.tables.dataset.dataset import DatasetError, ParquetDataset
 
 DAY = datetime(2026, 11, 10, tzinfo=UTC)
 NEXT = DAY + timedelta(days=1)
@@ -122,7 +122,7 @@ import resource, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import pyarrow as pa
-from altegio_provider.tables.dataset import ParquetDataset
+from altegio_provider.tables.dataset.dataset import ParquetDataset
 root, rows = Path(sys.argv[1]), int(sys.argv[2])
 day = datetime(2026, 11, 10, tzinfo=UTC)
 kinds = [("id", pa.int64()), ("starts_at", pa.timestamp("us", tz="UTC")), ("is_deleted", pa.bool_())]

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 import upath
 
-from altegio_provider.tables.dataset import DatasetError, ParquetDataset, read_manifest
-from altegio_provider.tables.manifest import parquet_footer
-from altegio_provider.tables.storage import Folder
+from altegio_provider.tables.dataset.dataset import DatasetError, ParquetDataset, read_manifest
+from altegio_provider.tables.dataset.manifest import parquet_footer
+from altegio_provider.tables.dataset.storage import Folder
 from tests.stores.days import runs_by_day, write
 
 DAMAGES = {

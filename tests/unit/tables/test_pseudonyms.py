@@ -7,7 +7,7 @@ import hmac
 
 import pytest
 
-from altegio_provider.tables.pseudonyms import Pseudonyms
+from altegio_provider.tables.convert.pseudonyms import Pseudonyms
 
 KEY = b"0123456789abcdef"
 ours = Pseudonyms(KEY)

@@ -10,7 +10,7 @@ import pyarrow.dataset as ds
 import pytest
 import upath
 
-from altegio_provider.tables.dataset import ParquetDataset
+from altegio_provider.tables.dataset.dataset import ParquetDataset
 
 WINDOW = (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
 DAY = timedelta(days=1)

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altegio_provider.assets import watched_events
-from altegio_provider.polling import PollingFailed, in_thread, poll
+from altegio_provider.triggers.polling import PollingFailed, in_thread, poll
 from altegio_provider.triggers.events import AltegioEventConditionTrigger, AltegioEventTrigger
-from altegio_provider.waiting import CONDITIONS
-from altegio_provider.watching import KINDS
+from altegio_provider.triggers.conditions import CONDITIONS
+from altegio_provider.triggers.changes import KINDS
 
 ID = st.integers(1, 10**12)
 WAITING = st.fixed_dictionaries(

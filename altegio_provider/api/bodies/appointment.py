@@ -1,0 +1,241 @@
+"""The body of a booking, a change or a move: one canonical mapping in, the wire form of either family out.
+
+The canonical mapping has the API's own field names, phones in E.164 with ``+``, and ``agreements`` as one mapping.
+What each family wants of it stands in two tables; all faults are found at once, before anything is sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, NamedTuple
+
+from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.api.bodies.fields import REQUIRED, Errors, Field, Rule, Table, is_day, is_flag, is_ids, is_json, is_mapping, is_none, is_number, is_text, is_whole, matches, wire_form
+
+__all__ = ["checked_appointment", "checked_change", "checked_move"]
+
+_PHONE = re.compile(r"\+[0-9]{9,15}")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_COLOR = re.compile(r"#?[0-9a-fA-F]{6}")
+_AGREEMENTS = {"is_newsletter_allowed", "is_personal_data_processing_allowed"}
+
+
+def _name(value: Any) -> bool:
+    return is_text(value) and bool(value.strip())
+
+
+def _short_text(value: Any) -> bool:
+    return is_text(value) and len(value) <= 255
+
+
+def _agreements(value: Any) -> bool:
+    return is_mapping(value) and value.keys() == _AGREEMENTS and all(map(is_flag, value.values()))
+
+
+def _custom_fields(value: Any) -> bool:
+    return _objects(value) and all(one.keys() == {"code", "value"} and _name(one["code"]) for one in value)
+
+
+def _objects(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(one, dict) and is_json(one) for one in value)
+
+
+_ID = Rule("an id: a whole number of 1 or more", is_whole(1))
+_VISITOR = Rule("a visitor's id: a whole number, 0 for none", is_whole(0))
+_SEATS = Rule("seats: a whole number of 1 or more", is_whole(1))
+_NAME = Rule("text", _name)
+_TEXT = Rule("text", is_text)
+_COMMENT = Rule("text of 255 characters at the most", _short_text)
+_PHONE_NUMBER = Rule("+ and 9 to 15 digits, such as '+13155550175' under either family of routes", matches(_PHONE))
+_E_MAIL = Rule("an e-mail address", matches(_EMAIL))
+_GENDER = Rule("0 (unknown), 1 (male) or 2 (female)", is_whole(0, 2))
+_BIRTHDAY = Rule("a day, written as YYYY-MM-DD", is_day)
+_CONSENTS = Rule(f"a mapping of {' and '.join(sorted(_AGREEMENTS))}, each true or false", _agreements)
+_OWN_FIELDS = Rule("a list of mappings with `code` and `value`", _custom_fields)
+_FLAG = Rule("true or false", is_flag)
+_TAGS = Rule("a list of ids", is_ids)
+_PART = Rule("a mapping of fields", is_mapping)
+_MONEY = Rule("a number, in the location's currency", is_number())
+_PERCENT = Rule("a number from 0 to 100", is_number(0, 100))
+_GOODS = Rule("a list of mappings", _objects)
+_PLAIN_COLOR = Rule("a colour such as '9c27b0'", matches(_COLOR))
+
+
+def _day_text(value: date | str) -> str:
+    return value.isoformat()[:10] if isinstance(value, date) else value
+
+
+def _as_objects(value: Any) -> list[dict[str, Any]]:
+    return [dict(one) for one in value]
+
+
+def _digits(value: str) -> str:
+    return value.removeprefix("+")
+
+
+def _as_list(value: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [dict(value)]
+
+
+def _as_color(value: str) -> str:
+    return value.removeprefix("#").lower()
+
+
+class _Booking(NamedTuple):
+    """A family's fields of a booking; and those that only the other family takes, with what to do about it."""
+
+    fields: Table
+    client: Table
+    elsewhere: Mapping[str, str]
+
+
+_COMER: Table = {"name": Field(_NAME, REQUIRED)}
+_COMMON: Table = {
+    "client": Field(_PART, REQUIRED),
+    "clients_count": Field(_SEATS, REQUIRED),
+    "client_id": Field(_ID),
+    "comer_id": Field(_VISITOR),
+    "comer": Field(_PART),
+}
+
+_COMPANIES = _Booking(
+    fields={**_COMMON, "labels": Field(_TAGS, written=list)},
+    client={
+        "name": Field(_NAME, REQUIRED),
+        "phone": Field(_PHONE_NUMBER, REQUIRED),
+        "email": Field(_E_MAIL, ""),
+        "surname": Field(_TEXT, ""),
+        "gender": Field(_GENDER, 0),
+        "id": Field(_ID),
+        "patronymic": Field(_TEXT),
+        "birthday": Field(_BIRTHDAY, written=_day_text),
+        "agreements": Field(_CONSENTS, written=_as_list),
+        "custom_field_values": Field(_OWN_FIELDS, written=_as_objects),
+    },
+    elsewhere=dict.fromkeys(("client.comment", "client.national_id", "is_trial_service"), "'locations'"),
+)
+_LOCATIONS = _Booking(
+    fields={**_COMMON, "is_trial_service": Field(_FLAG)},
+    client={
+        "name": Field(_NAME, REQUIRED),
+        "phone": Field(_PHONE_NUMBER, None, _digits),
+        "email": Field(_E_MAIL, None),
+        "surname": Field(_TEXT, None),
+        "gender": Field(_GENDER, None),
+        "id": Field(_ID, None),
+        "patronymic": Field(_TEXT, None),
+        "birthday": Field(_BIRTHDAY, None, _day_text),
+        "agreements": Field(_CONSENTS, None, dict),
+        "custom_field_values": Field(_OWN_FIELDS, None, _as_objects),
+        "comment": Field(_TEXT),
+        "national_id": Field(_TEXT),
+    },
+    elsewhere={"labels": "'companies'"},
+)
+_PRICE: Table = {
+    "cost_per_unit": Field(_MONEY, REQUIRED),
+    "discount_percent": Field(_PERCENT, REQUIRED),
+    "manual_cost": Field(_MONEY, REQUIRED),
+    "is_trial": Field(_FLAG),
+}
+_CHANGE: Table = {
+    "attendance_service_item": Field(_PART, REQUIRED),
+    "comment": Field(_COMMENT),
+    "label_ids": Field(_TAGS, written=list),
+    "color": Field(_PLAIN_COLOR, written=_as_color),
+    "clients_count": Field(_SEATS),
+    "attendance_good_items": Field(_GOODS, written=_as_objects),
+}
+_MOVE: Table = {
+    "reschedule_activity_id": Field(_ID, REQUIRED),
+    "with_comer": Field(_FLAG, REQUIRED),
+    "clients_count": Field(_SEATS),
+}
+
+
+def checked_appointment(appointment: Mapping[str, Any], *, is_strict: bool) -> dict[str, Any]:
+    """Return the body to send for a booking.
+
+    ``None`` and empty text are nothing given. What the family wants nevertheless is filled in: null under
+    ``locations``, empty text and gender 0 under ``companies``.
+
+    :param appointment: the canonical mapping: ``client`` (``name``, ``phone`` with ``+``, ``email``, ``surname``,
+        ``gender`` 0 to 2, ``id``, ``patronymic``, ``birthday`` as a date or text, ``agreements`` as one mapping or a
+        list of one, ``custom_field_values``; ``comment`` and ``national_id`` under ``locations``),
+        ``clients_count``, ``client_id``, ``comer_id``, ``comer``; ``labels`` under ``companies``,
+        ``is_trial_service`` under ``locations``. The phone is required under ``companies``.
+    :param is_strict: the wire form of the ``locations`` family: digits alone in phones, every key there.
+    :raises AltegioValidationError: one or more fields cannot be right or sent; ``errors`` names each, as in
+        ``client.phone``, and holds no value.
+    """
+    booking = _LOCATIONS if is_strict else _COMPANIES
+    errors: Errors = {}
+    given = _mapping_or_error("appointment", appointment, "an appointment", errors)
+    client = given.get("client")
+    body = wire_form(given, booking.fields, errors)
+    if is_mapping(client):
+        body["client"] = wire_form(_with_one_consent(client), booking.client, errors, where="client.")
+    if is_mapping(comer := given.get("comer")):
+        body["comer"] = wire_form(comer, _COMER, errors, where="comer.")
+    for name in errors.keys() & booking.elsewhere.keys():
+        family = booking.elsewhere[name]
+        errors[name] = [f"can be sent under route_family={family} alone; leave it out, or use that family"]
+    return _sound(body, errors, "the booking")
+
+
+def checked_change(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body that changes an appointment. ``None`` is nothing given.
+
+    :param changes: ``attendance_service_item`` (``cost_per_unit``, ``discount_percent`` 0 to 100, ``manual_cost``,
+        optional ``is_trial``), which the API demands, and as wanted ``comment``, ``label_ids``, ``color``,
+        ``clients_count``, ``attendance_good_items``.
+    :raises AltegioValidationError: one or more fields cannot be right; ``errors`` names each.
+    """
+    errors: Errors = {}
+    given = _mapping_or_error("changes", changes, "a change", errors)
+    body = wire_form(given, _CHANGE, errors, is_blank=is_none)
+    price = given.get("attendance_service_item")
+    if is_mapping(price):
+        body["attendance_service_item"] = wire_form(
+            price, _PRICE, errors, where="attendance_service_item.", is_blank=is_none
+        )
+    return _sound(body, errors, "the change")
+
+
+def checked_move(to_event_id: int, *, with_comer: bool, clients_count: int | None) -> dict[str, Any]:
+    """Return the body that moves an appointment to another event.
+
+    :param to_event_id: the event to move it to.
+    :param with_comer: whether the visitor who comes in the client's place moves along.
+    :param clients_count: seats there; ``None`` for as many as before.
+    :raises AltegioValidationError: one or more of them cannot be right; ``errors`` names each.
+    """
+    errors: Errors = {}
+    given = {"reschedule_activity_id": to_event_id, "with_comer": with_comer, "clients_count": clients_count}
+    body = wire_form(given, _MOVE, errors, is_blank=is_none)
+    if "reschedule_activity_id" in errors:
+        errors["to_event_id"] = errors.pop("reschedule_activity_id")
+    return _sound(body, errors, "the move")
+
+
+def _with_one_consent(client: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A list of one set of agreements, as ``companies`` writes it, is that one; an empty list is none."""
+    agreements = client.get("agreements")
+    if isinstance(agreements, list | tuple) and len(agreements) <= 1:
+        return {**client, "agreements": agreements[0] if agreements else None}
+    return client
+
+
+def _mapping_or_error(argument: str, given: Any, what: str, errors: Errors) -> Mapping[str, Any]:
+    if is_mapping(given):
+        return given
+    errors[argument] = [f"must be a mapping: the fields of {what}"]
+    return {}
+
+
+def _sound(body: dict[str, Any], errors: Errors, what: str) -> dict[str, Any]:
+    if errors:
+        raise AltegioValidationError(f"{what} cannot be sent.", errors=errors, hint="Nothing was sent.")
+    return body

@@ -1,0 +1,172 @@
+"""The body of a new or replaced event: the API's rules checked before anything is sent, all faults at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.api.bodies.fields import is_ids, is_mapping, is_text, is_whole, matches
+from altegio_provider.common.location_time import LocationClock, as_instant, parse_datetime
+
+__all__ = ["checked_event", "replacement_of"]
+
+_LONGEST = 86_400
+_STEP = 300
+_LONGEST_BREAK = 3_600
+
+
+_whole = is_whole(1)
+
+
+def _ids(value: Any) -> bool:
+    return isinstance(value, list) and is_ids(value)
+
+
+def _text(most: int | None) -> Callable[[Any], bool]:
+    return lambda value: is_text(value) and (most is None or len(value) <= most)
+
+
+def _technical_break(value: Any) -> bool:
+    return (
+        isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LONGEST_BREAK and value % _STEP == 0
+    )
+
+
+class _Field(NamedTuple):
+    rule: str
+    fits: Callable[[Any], bool]
+    is_required: bool = False
+    may_be_null: bool = True
+
+
+_FIELDS: dict[str, _Field] = {
+    "staff_id": _Field("a team member's id: a whole number of 1 or more", _whole, True, False),
+    "service_id": _Field("a service's id: a whole number of 1 or more", _whole, True, False),
+    "resource_instance_ids": _Field("a list of ids, which may be empty", _ids, True, False),
+    "label_ids": _Field("a list of ids, which may be empty", _ids, True, False),
+    "date": _Field("a datetime, or text such as '2026-11-20 18:00:00'", lambda value: bool(value), True, False),
+    "length": _Field("seconds, above 0", _whole, True, False),
+    "capacity": _Field("a whole number of 1 or more", _whole, True, False),
+    "technical_break_duration": _Field("null, or a multiple of 300 seconds up to 3600", _technical_break),
+    "comment": _Field("text of 255 characters at the most", _text(255)),
+    "instructions": _Field("text of 500 characters at the most", _text(500)),
+    "stream_link": _Field("text", _text(None)),
+    "color": _Field("a colour such as '#9c27b0'", matches(re.compile(r"#[0-9a-fA-F]{6}"))),
+    "force": _Field("true or false", lambda value: isinstance(value, bool), False, False),
+}
+
+
+def checked_event(event: Mapping[str, Any], zone: ZoneInfo, *, is_strict: bool, is_replacement: bool) -> dict[str, Any]:
+    """Return the body to send for an event.
+
+    :param event: the API's field names. ``date`` is a ``datetime`` or ISO text: an aware one is put on the location's
+        wall clock, a naive one is taken as that. ``resource_instance_ids`` and ``label_ids`` default to none.
+    :param zone: the location's time zone.
+    :param is_strict: the rules of the ``locations`` family: lengths of whole five minutes up to a day, lower-case
+        colours.
+    :param is_replacement: the body replaces an event, so texts may be null.
+    :raises AltegioValidationError: one or more fields cannot be right; ``errors`` names each.
+    """
+    if not is_mapping(event):
+        text = "must be a mapping: the fields of an event"
+        raise AltegioValidationError(f"event {text}.", errors={"event": [text]}, hint="Nothing was sent.")
+    body = {"resource_instance_ids": [], "label_ids": [], **event}
+    errors: dict[str, list[str]] = {}
+    for name in body.keys() - _FIELDS.keys():
+        errors[name] = [f"is no field of an event; there are {', '.join(_FIELDS)}"]
+    for name, field in _FIELDS.items():
+        value = body.get(name)
+        if name not in body or (value is None and field.is_required):
+            if field.is_required:
+                errors[name] = [f"is required: {field.rule}"]
+        elif value is None:
+            if not field.may_be_null:
+                errors[name] = [f"must be {field.rule}"]
+            elif not is_replacement:
+                del body[name]
+        elif not field.fits(value):
+            errors[name] = [f"must be {field.rule}"]
+    _check_date(body, zone, errors)
+    _check_length(body, is_strict, errors)
+    if is_strict and isinstance(body.get("color"), str):
+        body["color"] = body["color"].lower()
+    if errors:
+        raise AltegioValidationError("the event cannot be sent.", errors=errors, hint="Nothing was sent.")
+    return body
+
+
+def _check_date(body: dict[str, Any], zone: ZoneInfo, errors: dict[str, list[str]]) -> None:
+    value = body.get("date")
+    if not value or "date" in errors:
+        return
+    try:
+        moment = parse_datetime(value) if isinstance(value, str) else value
+        if not isinstance(moment, datetime):
+            raise ValueError
+        as_instant(moment, zone)
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(zone)
+    except (ValueError, OverflowError):
+        errors["date"] = [f"must be {_FIELDS['date'].rule}"]
+        return
+    body["date"] = moment.replace(tzinfo=None).isoformat(" ", "seconds")
+
+
+def _check_length(body: Mapping[str, Any], is_strict: bool, errors: dict[str, list[str]]) -> None:
+    length, pause = body.get("length"), body.get("technical_break_duration")
+    if not _whole(length) or length is None:
+        return
+    if is_strict and (length % _STEP or length > _LONGEST):
+        errors["length"] = [f"must be a multiple of {_STEP} seconds, and {_LONGEST} at the most"]
+    if pause and "technical_break_duration" not in errors and pause >= length:
+        errors["technical_break_duration"] = ["is part of `length`, so it must be shorter"]
+
+
+def replacement_of(current: Mapping[str, Any], changes: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+    """Return the body that puts an event back as it is, but for some fields.
+
+    A PUT replaces everything, and an event is read with other fields than it is written with; what a PUT does not
+    take is left out, and the technical break is null, which keeps the present one.
+
+    :param current: the event, in the flat row shape.
+    :param changes: fields to change, in the names of a body.
+    :param zone: the location's time zone.
+    :raises AltegioValidationError: the answer does not show the labels or resources, and ``changes`` does not name
+        them: putting the event back would drop them.
+    """
+    body: dict[str, Any] = {
+        name: current.get(name)
+        for name in ("staff_id", "service_id", "length", "capacity", "comment", "instructions", "stream_link", "color")
+    }
+    if start := LocationClock(zone).start_of(current):
+        body["date"] = start.wall
+    body["color"] = body["color"] or None
+    body["technical_break_duration"] = None
+    missing = []
+    for name, source in (("resource_instance_ids", "resource_instances"), ("label_ids", "labels")):
+        linked = current.get(source)
+        if name in changes:
+            continue
+        ids = [_id_of(one) for one in linked] if isinstance(linked, list) else [None]
+        if None in ids:
+            missing.append(name)
+        else:
+            body[name] = ids
+    if missing:
+        raise AltegioValidationError(
+            "the event's answer does not show all that a replacement must put back.",
+            errors={name: ["name them in `changes`, else they would be dropped"] for name in missing},
+            hint="Nothing was sent.",
+        )
+    return {**body, **changes}
+
+
+def _id_of(linked: Any) -> int | None:
+    number = linked.get("id") if isinstance(linked, dict) else None
+    if isinstance(number, str) and number.isascii() and number.isdigit() and len(number) < 20:
+        number = int(number)
+    return number if _whole(number) else None

@@ -1,0 +1,339 @@
+"""The only door to the network: one session, two headers, one request at a time through the limiter."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+import requests
+from requests.utils import select_proxy
+from urllib3.exceptions import ReadTimeoutError
+
+from altegio_provider.api.http.answers import bad_answer, no_answer, read_answer
+from altegio_provider.api.errors import AltegioError, AltegioNotSentError, AltegioRateLimitError
+from altegio_provider.api.http.pacing import PacedAdapter
+from altegio_provider.api.secrets import Secret, forgetful
+from altegio_provider.api.ratelimit.limiter import Limiter
+from altegio_provider.api.http.redaction import personal_texts, without
+from altegio_provider.api.http.retry import RetryPolicy
+from altegio_provider.api.http.settings import checked_flag, checked_timeout, checked_token, checked_url, checked_verify
+from altegio_provider.api.urls import is_loopback, origin_of, origin_or_none, redirect_target
+from altegio_provider.api.http.wire import LONGEST_ANSWER, AnswerTooLongError
+
+__all__ = ["Query", "Transport", "TransportStats"]
+
+log = logging.getLogger(__name__)
+
+Query = Sequence[tuple[str, str]]
+
+_ACCEPT = "application/vnd.api.v2+json"
+_CONNECT_SECONDS = 10.0
+_REDIRECTS = 5
+#: What an answer may be packed with: one of these, once, so that a small part of it unpacks to a bounded size.
+_ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
+#: Bytes that are unpacked at once: some versions of urllib3 unpack all of them, a thousandfold at the most.
+_CHUNK = 16_384
+_TOO_LONG = f"it is longer than {LONGEST_ANSWER // 2**20} MiB"
+
+
+@dataclass
+class TransportStats:
+    """What a client has done so far; read it at any time."""
+
+    requests: int = 0
+    retries: int = 0
+    rate_limited: int = 0
+    bytes_received: int = 0
+
+
+class _Tokens(requests.auth.AuthBase):
+    """Both tokens in the one header that the API reads.
+
+    As ``auth`` and not as a session header, so that a ``.netrc`` file cannot replace it.
+    """
+
+    def __init__(self, partner_token: Secret, user_token: Secret) -> None:
+        self._header = Secret(f"Bearer {partner_token.reveal()}, User {user_token.reveal()}")
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._header.reveal()
+        return request
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Leave redirects alone: even unfollowed ones are parsed, and what is no URL would end in a ValueError."""
+
+
+class _Answer(NamedTuple):
+    """An answer as it came.
+
+    :param fault: why its body is not whole; empty where it is.
+    """
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    fault: str
+    is_redirect: bool
+
+
+class Transport:
+    """Sends requests and returns documents; retries what may be repeated.
+
+    :param base_url: scheme, host and the path up to and with ``/api/v2``.
+    :param partner_token: the partner's token.
+    :param user_token: the user's token.
+    :param limiter: lets each request go.
+    :param retry: the bounds of trying again.
+    :param timeout: seconds to wait for a connection (ten at the most), and then for the whole answer.
+    :param verify: check the server's certificate: ``True``, or the path of a CA bundle.
+    :param allow_http: let the base URL be ``http://`` to another machine than this one.
+    :raises AltegioValidationError: the base URL is not usable, or would send tokens unencrypted; a token is missing or
+        cannot be sent; or ``verify`` does not name a readable bundle.
+    """
+
+    @forgetful
+    def __init__(
+        self,
+        base_url: str,
+        partner_token: Secret | str,
+        user_token: Secret | str,
+        *,
+        limiter: Limiter,
+        retry: RetryPolicy,
+        timeout: float,
+        verify: bool | str,
+        allow_http: bool = False,
+    ) -> None:
+        partner_token, user_token = Secret(partner_token), Secret(user_token)
+        self._base_url = checked_url(base_url, allow_http=checked_flag("allow_http", allow_http))
+        self._origin = origin_of(self._base_url)
+        self._tokens = checked_token("partner_token", partner_token), checked_token("user_token", user_token)
+        self._timeout = (min(checked_timeout(timeout), _CONNECT_SECONDS), timeout)
+        self._limiter = limiter
+        self._retry = retry
+        self._lock = threading.Lock()
+        self.stats = TransportStats()
+        self._session = _Session()
+        # Looked up once: it takes as long as all the rest of a request where the environment is large.
+        self._environment = self._session.merge_environment_settings(
+            self._base_url, {}, True, checked_verify(verify), None
+        )
+        if is_loopback(self._origin.host):
+            # A proxy has another loopback than this machine, and would see the tokens of http:// in clear.
+            self._environment["proxies"] = {}
+        self._session.headers["Accept"] = _ACCEPT
+        self._session.headers["Accept-Encoding"] = "gzip, deflate"
+        self._session.auth = _Tokens(*self._tokens)
+        self._adapter = PacedAdapter(limiter)
+        self._session.mount("https://", self._adapter)
+        self._session.mount("http://", self._adapter)
+
+    @forgetful
+    def request(self, method: str, path: str, *, query: Query = (), body: Mapping[str, Any] | None = None) -> Any:
+        """Send one request, try it again where that is safe, and return the answer's JSON document.
+
+        :param path: below the base URL, beginning with ``/``.
+        :raises AltegioError: the leaf says what to do.
+        """
+
+        def on_wait(error: AltegioError, seconds: float) -> None:
+            with self._lock:
+                self.stats.retries += 1
+                self.stats.rate_limited += isinstance(error, AltegioRateLimitError)
+            if isinstance(error, AltegioRateLimitError):
+                self._limiter.pause(seconds)
+            else:
+                log.warning("%s Trying again in %.1f s.", error.summary, seconds)
+
+        try:
+            return self._retry.call(lambda: self._send(method, path, query, body), on_wait)
+        except AltegioRateLimitError as error:
+            # This request gives up; the others who share the limit must wait all the same.
+            self._limiter.pause(self._retry.asked_seconds(error) or self._retry.longest_wait)
+            raise
+
+    def close(self) -> None:
+        """Close the connections and the limiter."""
+        self._session.close()
+        self._limiter.close()
+
+    def _send(self, method: str, path: str, query: Query, body: Mapping[str, Any] | None) -> Any:
+        url = self._base_url + path
+        data = None if body is None else orjson.dumps(body)
+        headers = None if body is None else {"Content-Type": "application/json"}
+        secrets = tuple(token.reveal() for token in self._tokens) + personal_texts(body)
+        for _ in range(_REDIRECTS):
+            answer = self._exchange(method, path, requests.Request(method, url, headers, params=list(query), data=data))
+            if not answer.is_redirect:
+                # What was refused was refused, whatever the text that says why looks like.
+                if answer.fault and 200 <= answer.status < 300:
+                    raise _unreadable(method, path, answer.status, answer.fault)
+                return read_answer(method, path, answer.status, answer.headers, answer.body, secrets)
+            url, query = self._redirected(method, path, answer, secrets), ()
+        raise _astray(method, path, answer.status, f"more than {_REDIRECTS} redirects")
+
+    def _exchange(self, method: str, path: str, request: requests.Request) -> _Answer:
+        """Send a request once and return its answer.
+
+        :raises AltegioNotSentError: it failed before its first byte was written.
+        :raises AltegioError: it failed afterwards.
+        """
+        with self._lock:
+            self.stats.requests += 1
+        self._adapter.wire.has_begun = False
+        failed: AltegioError
+        try:
+            prepared = self._session.prepare_request(request)
+            self._check_goes_home(method, path, prepared)
+            response = self._session.send(prepared, timeout=self._timeout, allow_redirects=False, **self._environment)
+        except AltegioNotSentError as error:
+            error.method, error.path = method, path
+            raise
+        except Exception as error:
+            if self._adapter.wire.has_begun:
+                failed = _broken(method, path, error)
+            else:
+                proxy = select_proxy(self._base_url, self._environment["proxies"])
+                failed = _not_sent(method, path, error, is_proxied=proxy is not None)
+        else:
+            with closing(response):
+                body, fault = _body_of(response)
+                with self._lock:
+                    self.stats.bytes_received += len(body)
+                return _Answer(response.url, response.status_code, response.headers, body, fault, response.is_redirect)
+        # Not in the block above: what was caught holds the request, and with it the tokens and the body.
+        raise failed
+
+    def _check_goes_home(self, method: str, path: str, request: requests.PreparedRequest) -> None:
+        """Make sure that a request, as it is about to be sent, goes to the server of the base URL."""
+        if origin_or_none(request.url or "") != self._origin:
+            error = AltegioNotSentError("the request would go to another server.", method=method, path=path)
+            error.transient = False
+            raise error
+
+    def _redirected(self, method: str, path: str, answer: _Answer, secrets: tuple[str, ...]) -> str:
+        """Return where a GET may follow to: on this server, for no other may see the tokens."""
+        target = _target_or_none(answer)
+        origin = None if target is None else origin_or_none(target)
+        if target is None or origin is None:
+            raise _astray(method, path, answer.status, "it redirects to an address that cannot be followed")
+        if origin != self._origin:
+            where = without(str(origin), secrets)
+            reason = f"it redirects to another server, {where}, which must not see the tokens"
+            raise _astray(method, path, answer.status, reason)
+        if method != "GET":
+            raise _astray(method, path, answer.status, "it redirects, and a write is not sent twice")
+        return target
+
+
+def _target_or_none(answer: _Answer) -> str | None:
+    try:
+        return redirect_target(answer.url, answer.headers["Location"])
+    except ValueError:
+        return None
+
+
+def _astray(method: str, path: str, status: int, reason: str) -> AltegioError:
+    """Return the error for a redirect that is not followed; the next one would be the same."""
+    error = bad_answer(method, path, status, reason)
+    error.hint = f"{error.hint if method != 'GET' else ''} Check the `host` of the connection.".strip()
+    error.transient = False
+    return error
+
+
+def _body_of(response: requests.Response) -> tuple[bytes, str]:
+    """Return the body of an answer as far as it came, and why that is not all of it (empty where it is)."""
+    if response.headers.get("Content-Encoding", "").strip().lower() not in _ENCODINGS:
+        return b"", "its body is packed in a way that was not asked for"
+    parts: list[bytes] = []
+    fault, size = "", 0
+    try:
+        while size <= LONGEST_ANSWER and (part := response.raw.read(_CHUNK, decode_content=True)):
+            parts.append(part)
+            size += len(part)
+    except AnswerTooLongError:
+        return b"", _TOO_LONG
+    except ReadTimeoutError:
+        fault = "its body is cut off: the rest did not come in time"
+    except Exception as error:
+        fault = f"its body is cut off or damaged ({type(error).__name__})"
+    return (b"", _TOO_LONG) if size > LONGEST_ANSWER else (b"".join(parts), fault)
+
+
+def _unreadable(method: str, path: str, status: int | None, fault: str) -> AltegioError:
+    failed = bad_answer(method, path, status, fault)
+    if fault == _TOO_LONG and method == "GET":
+        failed.transient = False
+        failed.hint = "Ask for less at once: a smaller `page_size`."
+    return failed
+
+
+def _broken(method: str, path: str, error: Exception) -> AltegioError:
+    """Return the error for a request that was sent, at least in part, and whose answer's head did not come."""
+    if isinstance(error, AnswerTooLongError):
+        return _unreadable(method, path, None, _TOO_LONG)
+    if isinstance(error, requests.exceptions.Timeout):
+        return no_answer(method, path, "it did not come in time")
+    return no_answer(method, path, f"the connection broke ({type(error).__name__})")
+
+
+def _not_sent(method: str, path: str, error: Exception, *, is_proxied: bool) -> AltegioNotSentError:
+    """Return the error for a request of which no byte was written."""
+    causes = list(_causes(error))
+    texts = " ".join(map(str, causes))
+    kinds = [kind.__name__ for cause in causes for kind in type(cause).__mro__]
+    reason = next((_MEANINGS[kind] for kind in kinds if kind in _MEANINGS), type(causes[-1]).__name__)
+    tunnel = re.search(r"Tunnel connection failed: ([0-9]{3})", texts)
+    hint = "Check the network and the `host` of the connection."
+    may_pass = False
+    if "CERTIFICATE_VERIFY_FAILED" in texts:
+        summary = "the server's certificate is not trusted."
+        hint = "Check the `host` and `verify` (the path of a CA bundle) of the connection."
+    elif tunnel is not None:
+        summary, may_pass = f"the proxy refuses to connect to the server (HTTP {tunnel[1]}).", tunnel[1] >= "500"
+        hint = "Its user and password go into its URL."
+    elif isinstance(error, requests.exceptions.ConnectionError):
+        summary, may_pass = f"no connection to the server could be made: {reason}.", True
+    elif "SOCKS" in texts:
+        summary = "the proxy is a SOCKS proxy, and the library for it is not installed."
+        hint = "Run pip install 'requests[socks]'."
+    elif "CA certificate bundle" in texts:
+        summary = "the bundle of CA certificates cannot be read."
+        hint = "Check `verify` of the connection, and REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE of the environment."
+    else:
+        summary = f"the request could not be made ({reason})."
+    if is_proxied:
+        hint += " Check the proxy of the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY)."
+    failed = AltegioNotSentError(summary, method=method, path=path, hint=hint)
+    failed.transient = may_pass
+    return failed
+
+
+#: What the exceptions of libraries mean, by their names, the outermost first.
+_MEANINGS = {
+    "NameResolutionError": "its name cannot be looked up",
+    "gaierror": "its name cannot be looked up",
+    "ConnectionRefusedError": "it was refused",
+    "ConnectTimeoutError": "it did not come about in time",
+    "TimeoutError": "it did not come about in time",
+    "ConnectionResetError": "it was reset",
+    "SSLError": "the TLS handshake failed",
+}
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what led to it, the first cause last: libraries wrap it in several ways."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        wrapped = (getattr(seen, "reason", None), getattr(seen, "original_error", None), *seen.args, seen.__cause__)
+        seen = next((one for one in wrapped if isinstance(one, BaseException)), None)

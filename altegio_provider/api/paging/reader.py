@@ -1,0 +1,306 @@
+"""Reads all rows of a list whose pages promise nothing, each row once.
+
+**The trouble.** The API pages by row number, while rows are created and deleted: one deletion in front of the page
+boundary moves a row to a page that was read already. The server may also cap ``limit`` silently, return short pages,
+leave out or misstate ``total``, and sort as it likes. So nothing is believed here but the rows that came.
+
+**The idea.** One answer is a picture of one moment: a stretch of the server's order without holes. Two stretches that
+share a row join without a hole between them. So each page begins a little *before* the end of the one before
+(``overlap``), and is accepted only when it holds an *anchor*: a row of that page, unchanged. Deletions in front make
+the anchor go missing; then the page is asked for again from further back, and from there on pages overlap more.
+The end is a page that holds the last row known and nothing behind it, and is shorter than pages can be.
+
+**What is guaranteed**, for a server that keeps unchanged rows in one order among themselves, whichever that is, and
+returns at least two rows a page: every row that existed, unchanged, from the first request to the last is delivered
+exactly once. No id is ever delivered twice. A row that was created, changed or deleted meanwhile is delivered once
+or not at all. Reading ends, or fails with an error that says why.
+
+Where the order turns out not to be stable, or rows go faster than overlapping can follow, the range is cut by time
+until each slice comes in one answer, which needs no order at all. An answer that is no full page is taken for all of a
+slice only where no row has the number behind its rows (two requests more for such a slice).
+Pages of a single row cannot overlap: then the whole is read again until a reading brings nothing new. So is a list
+that has no range of time to cut, unless its pages join when that is begun anew.
+
+**What it costs**, for n rows and pages of p: ``(n - 1) / (p - 1)`` requests and one for the end, where plain paging
+takes ``n / p`` (1 % more at p = 100). Pages that have numbers and no offset can overlap only where they get smaller:
+three requests more in twenty full pages, and more where the rows do not come by their start, for then the end cannot
+be guessed. Under churn, one more for each anchor that is missed. Pages are asked for ahead only as far as rows are to
+be expected (the total that the server claims, or how far through the range the rows have come); a wrong guess costs
+at most ``concurrency`` requests, and never a row.
+
+**Memory**: the page before, the pages under way, and a compressed bitmap of ids (about two bytes for each).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from altegio_provider.api.paging.chain import Chain, OutOfStep, RowIds, Step
+from altegio_provider.api.errors import AltegioNotFoundError, AltegioResponseError, AltegioValidationError
+from altegio_provider.api.paging.prefetch import Prefetcher
+from altegio_provider.api.routes import Page, PageSpan, Row, SpanOf
+
+__all__ = ["PageReader", "Window"]
+
+log = logging.getLogger(__name__)
+
+#: Whole readings that may each still bring something new, where only agreement proves completeness.
+_READINGS = 6
+#: How often joining the pages of a list that cannot be cut is begun anew.
+_RESTARTS = 3
+#: A row number that no list has.
+_FAR = 10_000_000
+#: How often a page may bring the rows of the page before, where none should.
+_REPEATS = 8
+#: The asked range is wider than the window where the clock is turned back, never by as much as this.
+_FARTHEST_US = 4 * 3600 * 1_000_000
+#: Where the end of the list cannot be guessed, one page in so many may be asked for in vain.
+_PAGES_PER_GUESS = 16
+
+
+class Window(NamedTuple):
+    """A half-open range of instants ``[start, end)``."""
+
+    start: datetime
+    end: datetime
+
+
+class PageReader:
+    """Reads one window of a list, page by page.
+
+    :param fetch: brings a page of a window, or of the whole list for ``None``; called in threads.
+    :param span: the page that a server of this family can be asked for, which covers a row number.
+    :param page_size: rows to ask for in one request.
+    :param concurrency: requests that may be under way at once.
+    :param start_us: when a row's event starts, in microseconds since the epoch, or ``None``.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[Window | None, PageSpan], Page],
+        *,
+        span: SpanOf,
+        page_size: int,
+        concurrency: int,
+        start_us: Callable[[Row], int | None],
+    ) -> None:
+        self._fetch = fetch
+        self._span = span
+        self._page_size = page_size
+        self._concurrency = concurrency
+        self._start_us = start_us
+        self._delivered = RowIds()
+        self._longest = 0
+        self._short_pages_lie = False
+
+    def read(self, window: Window | None) -> Iterator[list[Row]]:
+        """Yield the rows of the window in lists of about a page, each row once.
+
+        :param window: the range of time; ``None`` for a list without one.
+        :raises AltegioError: what a request ended in.
+        :raises AltegioResponseError: the rows change faster than they can be read.
+        """
+        try:
+            yield from self._until_agreed(window)
+        except OutOfStep as reason:
+            log.warning("Reading the %s: %s", "list again" if window is None else "range in slices of time", reason)
+            yield from (self._over_again() if window is None else self._in_slices(window))
+
+    def _until_agreed(self, window: Window | None) -> Iterator[list[Row]]:
+        for _ in range(_READINGS):
+            chain = Chain(self._delivered.has_all)
+            brought_something = False
+            try:
+                for rows in self._in_steps(window, chain):
+                    brought_something = True
+                    yield rows
+            finally:
+                self._short_pages_lie |= chain.short_pages_lie
+            if not (chain.joined_blindly and brought_something):
+                return
+        raise OutOfStep("pages hold one row each, and no two readings agree")
+
+    def _in_steps(self, window: Window | None, chain: Chain) -> Iterator[list[Row]]:
+        """Read the window once, each page overlapping the one before."""
+        horizon = _Horizon(window, self._start_us)
+        first: tuple[PageSpan, Page] | None = None
+        with Prefetcher(lambda span: self._fetch(window, span), self._concurrency) as ahead:
+            while True:
+                was_guessed = bool(ahead.spans)
+                self._look_ahead(ahead, chain, horizon)
+                span, page = ahead.take()
+                first = first or (span, page)
+                if span.start > 0 and page.rows == first[1].rows and self._has_no_pages(window, page.rows):
+                    if len(page.rows) != first[0].limit:
+                        return
+                    raise OutOfStep("the server answers every page with the same rows")
+                step = chain.join(span, page.rows, was_guessed)
+                self._longest = max(self._longest, chain.longest)
+                if step is Step.END:
+                    return
+                if step is not Step.NEW:
+                    ahead.drop()
+                if step is not Step.APART:
+                    fresh = self._fresh(page.rows)
+                    horizon.move(fresh, page.total)
+                    if fresh:
+                        yield fresh
+
+    def _look_ahead(self, ahead: Prefetcher, chain: Chain, horizon: _Horizon) -> None:
+        """Keep pages under way: the next one always, further ones as far as rows are expected."""
+        if not ahead.spans:
+            ahead.ask(chain.next_span(self._span, self._page_size))
+        if chain.may_end or not chain.pages:
+            return
+        guesses = 0
+        if horizon.was_passed:
+            guesses = chain.pages // _PAGES_PER_GUESS - sum(span.start >= horizon.rows for span in ahead.spans)
+        while len(ahead.spans) < self._concurrency:
+            last = ahead.spans[-1]
+            behind = last.start + min(last.limit, chain.longest)
+            span = self._span(behind - chain.overlap, chain.page_size(self._page_size), False)
+            if span.start + span.limit <= last.start + last.limit:
+                return
+            if span.start >= horizon.rows:
+                if guesses <= 0:
+                    return
+                guesses -= 1
+            ahead.ask(span)
+
+    def _fresh(self, rows: list[Row]) -> list[Row]:
+        return [row for row in rows if self._delivered.add(row)]
+
+    def _has_no_pages(self, window: Window | None, rows: list[Row]) -> bool:
+        """Whether the server answers with these rows wherever a page begins: then one answer is all there is."""
+        if not rows:
+            return False
+        try:
+            return self._fetch(window, self._span(_FAR, self._page_size, False)).rows == rows
+        except (AltegioValidationError, AltegioNotFoundError):
+            return False
+
+    def _in_slices(self, window: Window, of: list[Row] | None = None) -> Iterator[list[Row]]:
+        """Halve the window until each slice comes in one answer.
+
+        :param of: the rows of the window that this is a half of.
+        """
+        rows = self._fetch(window, self._span(0, self._page_size, False)).rows
+        if rows and rows == of and self._are_far_from(window, rows):
+            raise AltegioResponseError(
+                "the server answers every range of time with the same rows.",
+                hint="It does not filter as the API does: check the `host` of the connection.",
+            )
+        self._longest = max(self._longest, len(rows))
+        if fresh := self._fresh(rows):
+            yield fresh
+        if len(rows) < self._longest:
+            is_whole = yield from self._is_whole(window, rows)
+            if is_whole:
+                return
+        seconds = int((window.end - window.start).total_seconds())
+        if seconds <= 1:
+            agreed = yield from self._again_and_again(window)
+            if agreed:
+                return
+            raise _too_fast(f"the list of {window.start:%Y-%m-%d %H:%M:%S} UTC")
+        middle = window.start + timedelta(seconds=seconds // 2)
+        yield from self._in_slices(Window(window.start, middle), rows)
+        yield from self._in_slices(Window(middle, window.end), rows)
+
+    def _is_whole(self, window: Window, rows: list[Row]) -> Generator[list[Row], None, bool]:
+        """Whether a short answer is all of the window, whichever order the rows come in, and not a page that lies.
+
+        It is where no row has the number behind them, and all of them are there before and after that was asked.
+        """
+        if not rows:
+            return True
+        behind = self._fetch(window, PageSpan(len(rows), 1)).rows
+        if behind:
+            self._short_pages_lie |= behind != rows
+            return behind == rows  # it has no pages, and answers with all rows whatever is asked for
+        again = self._fetch(window, self._span(0, self._page_size, False)).rows
+        if fresh := self._fresh(again):
+            yield fresh
+        return len(again) == len(rows) and all(row in rows for row in again)
+
+    def _are_far_from(self, window: Window, rows: list[Row]) -> bool:
+        from_us, behind_us = _microseconds(window)
+        starts = [start for row in rows if (start := self._start_us(row)) is not None]
+        return len(starts) == len(rows) and not any(
+            from_us - _FARTHEST_US <= start < behind_us + _FARTHEST_US for start in starts
+        )
+
+    def _over_again(self) -> Iterator[list[Row]]:
+        """A list that cannot be cut: join its pages once more, or read it until a reading brings nothing new."""
+        for _ in range(_RESTARTS):
+            with suppress(OutOfStep):
+                yield from self._until_agreed(None)
+                return
+        if not (yield from self._again_and_again(None)):
+            raise _too_fast("the list")
+
+    def _again_and_again(self, window: Window | None) -> Generator[list[Row], None, bool]:
+        """One answer cannot show all of this: read it until a whole reading brings nothing new."""
+        size = 1 if self._short_pages_lie else self._longest
+        for _ in range(_READINGS):
+            brought_something = False
+            position = repeats = 0
+            before: list[Row] = []
+            while rows := self._fetch(window, PageSpan(position, size)).rows:
+                repeats = repeats + 1 if rows == before else 0
+                if repeats > _REPEATS:
+                    raise AltegioResponseError(
+                        "the server answers every page with the same rows.",
+                        hint="It has no pages as the API has: ask for larger ones, or check the connection's `host`.",
+                    )
+                before = rows
+                if fresh := self._fresh(rows):
+                    brought_something = True
+                    yield fresh
+                position += size
+            if not brought_something:
+                return True
+        return False
+
+
+def _microseconds(window: Window) -> tuple[int, int]:
+    return round(window.start.timestamp() * 1e6), round(window.end.timestamp() * 1e6)
+
+
+def _too_fast(what: str) -> AltegioResponseError:
+    return AltegioResponseError(
+        f"{what} changes faster than it can be read.", hint="Try again when fewer rows are created or deleted."
+    )
+
+
+class _Horizon:
+    """How many rows the window seems to hold: a guess that steers prefetching and nothing else."""
+
+    def __init__(self, window: Window | None, start_us: Callable[[Row], int | None]) -> None:
+        self._window = window
+        self._start_us = start_us
+        self._rows_read = 0
+        #: The guess.
+        self.rows = 0.0
+
+    @property
+    def was_passed(self) -> bool:
+        """Whether more rows came than were expected."""
+        return self._rows_read >= self.rows
+
+    def move(self, fresh: list[Row], total: int | None) -> None:
+        """Take in the new rows of a page, and the total that came with it."""
+        self._rows_read += len(fresh)
+        if total is not None and total >= self._rows_read:
+            self.rows = total
+            return
+        last_us = self._start_us(fresh[-1]) if fresh else None
+        if self._window is None or last_us is None:
+            return
+        from_us, behind_us = _microseconds(self._window)
+        if last_us > from_us:
+            self.rows = self._rows_read * (behind_us - from_us) / (last_us - from_us)

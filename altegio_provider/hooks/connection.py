@@ -1,0 +1,214 @@
+"""Reads an Airflow connection of type ``altegio``: every field checked, with its name in the error."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.api.secrets import Secret, forgetful
+from altegio_provider.api.urls import is_loopback, origin_or_none
+from altegio_provider.common.location_time import zone_or_none
+
+if TYPE_CHECKING:
+    from altegio_provider.api.client import AltegioClient
+    from altegio_provider.api.http.retry import RetryPolicy
+    from altegio_provider.compat import Connection
+
+__all__ = ["ConnectionSettings"]
+
+_FLAGS = {"true": True, "false": False}
+_DEFAULT_BASE_URL = "https://api.alteg.io/api/v2"
+
+
+@dataclass(frozen=True, repr=False)
+class ConnectionSettings:
+    """What a connection says, with the defaults for what it does not say."""
+
+    base_url: str
+    partner_token: Secret
+    user_token: Secret
+    location_id: int | None
+    route_family: str
+    timezone: str
+    requests_per_second: int | None
+    requests_per_minute: int | None
+    rate_limit_url: Secret | None
+    timeout: float
+    verify: bool | str
+    allow_http: bool = False
+
+    @classmethod
+    @forgetful
+    def of(cls, connection: Connection) -> ConnectionSettings:
+        """Read a connection.
+
+        :raises AltegioValidationError: a field cannot be right; the text names the field and the connection.
+        """
+        extra = connection.extra_dejson
+        fields = _Fields(connection.conn_id, extra if isinstance(extra, Mapping) else {})
+        if not isinstance(extra, Mapping):
+            raise fields._wrong("extra", "must be a JSON object")
+        return cls(
+            base_url=fields.base_url(connection),
+            partner_token=fields.token("password", connection.password),
+            user_token=fields.token("user_token", extra.get("user_token")),
+            location_id=fields.whole_number("location_id", None),
+            route_family=fields.text("route_family", "companies"),
+            timezone=fields.zone("timezone", "UTC"),
+            requests_per_second=fields.whole_number("requests_per_second", 5),
+            requests_per_minute=fields.whole_number("requests_per_minute", 200),
+            rate_limit_url=fields.secret("rate_limit_url"),
+            timeout=fields.seconds("timeout", 30.0),
+            verify=fields.verify(),
+            allow_http=fields.flag("allow_http", False),
+        )
+
+    def client(self, *, retry: RetryPolicy | None = None) -> AltegioClient:
+        """Return a client with these settings.
+
+        :param retry: the bounds of trying again, where they are not the client's own.
+        """
+        from altegio_provider.api.client import AltegioClient
+
+        return AltegioClient(
+            self.base_url,
+            self.partner_token,
+            self.user_token,
+            route_family=self.route_family,
+            timezone=self.timezone,
+            requests_per_second=self.requests_per_second,
+            requests_per_minute=self.requests_per_minute,
+            rate_limit_url=self.rate_limit_url,
+            timeout=self.timeout,
+            verify=self.verify,
+            allow_http=self.allow_http,
+            retry=retry,
+        )
+
+    @property
+    def secrets(self) -> list[str]:
+        """What no log may show: both tokens, and the password of Redis where there is one."""
+        tokens = [self.partner_token.reveal(), self.user_token.reveal()]
+        if self.rate_limit_url is not None:
+            with suppress(ValueError):
+                tokens.append(unquote(urlsplit(self.rate_limit_url.reveal()).password or ""))
+        return [token for token in tokens if token]
+
+    def keyed(self, text: str) -> str:
+        """Return a hash of a text, keyed by the tokens: who lacks them learns nothing from it."""
+        key = f"{self.partner_token.reveal()} {self.user_token.reveal()}".encode()
+        return hmac.new(key, text.encode(), "sha256").hexdigest()
+
+    @property
+    def sends_in_clear(self) -> bool:
+        """Whether tokens and clients' data cross a network unencrypted, because ``allow_http`` says so."""
+        origin = origin_or_none(self.base_url)
+        return origin is not None and origin.scheme == "http" and not is_loopback(origin.host)
+
+    def with_family(self, route_family: str) -> ConnectionSettings:
+        """Return the same settings for the other family of routes."""
+        return replace(self, route_family=route_family)
+
+
+class _Fields:
+    def __init__(self, conn_id: str, extra: Mapping[str, Any]) -> None:
+        self._conn_id = conn_id
+        self._extra = extra
+
+    def _wrong(self, field: str, text: str) -> AltegioValidationError:
+        return AltegioValidationError(
+            f"the connection {self._conn_id!r} cannot be used: its {field} {text}.", errors={field: [text]}, hint=""
+        )
+
+    def token(self, field: str, value: Any) -> Secret:
+        if not isinstance(value, str) or not value.strip():
+            raise self._wrong(field, "(the partner token) is missing" if field == "password" else "is missing")
+        return Secret(value.strip())
+
+    def secret(self, field: str) -> Secret | None:
+        text = self.text(field, "")
+        return Secret(text) if text else None
+
+    def text(self, field: str, default: str) -> str:
+        value = self._extra.get(field)
+        if value is None or value == "":
+            return default
+        if not isinstance(value, str):
+            raise self._wrong(field, f"must be text, not {type(value).__name__}")
+        return value.strip()
+
+    def zone(self, field: str, default: str) -> str:
+        name = self.text(field, default)
+        if zone_or_none(name) is None:
+            raise self._wrong(field, "must be an IANA time zone name such as 'Europe/Riga'")
+        return name
+
+    def whole_number(self, field: str, default: int | None) -> int | None:
+        """``null`` and 0 mean what they say; a missing or empty field means the default."""
+        value = self._extra.get(field, default)
+        if value is None:
+            return None
+        if value == "":
+            return default
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = -1.0
+        # Above it, floats are not exact any more.
+        if isinstance(value, bool) or not 0 <= number < 2**53 or number != int(number):
+            raise self._wrong(field, "must be a whole number of 0 or more")
+        return int(number)
+
+    def seconds(self, field: str, default: float) -> float:
+        value = self._extra.get(field)
+        if value is None or value == "":
+            return default
+        try:
+            seconds = float(value)
+        except (TypeError, ValueError, OverflowError):
+            seconds = 0.0
+        if isinstance(value, bool) or not 0 < seconds < 86_400:
+            raise self._wrong(field, "must be seconds above 0")
+        return seconds
+
+    def flag(self, field: str, default: bool) -> bool:
+        value = self._extra.get(field)
+        if value is None or value == "":
+            return default
+        if isinstance(value, bool):
+            return value
+        word = value.strip().lower() if isinstance(value, str) else ""
+        if word not in _FLAGS:
+            raise self._wrong(field, "must be true or false")
+        return _FLAGS[word]
+
+    def verify(self) -> bool | str:
+        value = self._extra.get("verify", True)
+        if isinstance(value, bool):
+            return value
+        if value is None or value == "":
+            return True
+        if isinstance(value, str):
+            return _FLAGS.get(value.strip().lower(), value)
+        raise self._wrong("verify", "must be true, false or the path of a CA bundle")
+
+    def base_url(self, connection: Connection) -> str:
+        host, schema = (self._part(connection, name).strip() for name in ("host", "schema"))
+        if not host or "://" in host:
+            return host or _DEFAULT_BASE_URL
+        port = connection.port
+        if port is not None and not (type(port) is int and 0 < port < 65_536):
+            raise self._wrong("port", "must be a number of 1 to 65535")
+        path = schema.strip("/")
+        return f"https://{host}" + (f":{port}" if port else "") + (f"/{path}" if path else "")
+
+    def _part(self, connection: Connection, name: str) -> str:
+        value = getattr(connection, name)
+        if value is not None and not isinstance(value, str):
+            raise self._wrong(name, f"must be text, not {type(value).__name__}")
+        return value or ""

@@ -1,0 +1,118 @@
+"""Books one client once, without a ledger: where the answer is lost, the booking is looked for.
+
+What a process that dies in the middle has sent, nobody remembers; :mod:`~altegio_provider.imports.engine.bookings` does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from altegio_provider.api import AltegioClient
+from altegio_provider.api.arguments import checked_zone
+from altegio_provider.api.errors import AltegioAuthError, AltegioError, AltegioNotFoundError, AltegioOutcomeUnknownError, AltegioResponseOutcomeUnknownError, AltegioValidationError
+from altegio_provider.api.secrets import forgetful
+from altegio_provider.api.http.retry import wait
+from altegio_provider.api.types import Appointment
+from altegio_provider.imports.matching.lookup import EventFinder
+from altegio_provider.imports.matching.match import Absent, Found, Undecided, Verdict
+from altegio_provider.imports.matching.search import look_for, sought_in
+
+__all__ = ["SETTLE_SECONDS", "book_once"]
+
+log = logging.getLogger(__name__)
+
+#: A booking may come late, and the number of a new client up to 15 seconds after it.
+SETTLE_SECONDS = 20.0
+_ATTEMPTS = 3
+_LOOKS = 3
+_KEY = "the booking"
+
+
+@forgetful
+def book_once(
+    client: AltegioClient,
+    location_id: int,
+    event_id: int,
+    appointment: Mapping[str, Any],
+    *,
+    settle_seconds: float = SETTLE_SECONDS,
+    sleep: Callable[[float], None] = wait,
+) -> Appointment:
+    """Book a client into an event and return the record; when the answer is lost, look for it before it is sent again.
+
+    The appointments that the event has are read first, so that an older one of the same client is not taken for this
+    one. Where the user may not read them, the booking is sent all the same, and a lost answer stays lost.
+
+    :param appointment: as :meth:`AltegioClient.create_event_appointment` takes it.
+    :param settle_seconds: how long to wait before looking for what a lost answer left behind.
+    :returns: the record, with its ``id``; where it was looked for, ``id`` and ``clients_count`` alone, and
+        ``activity_id`` 0 where it was made without its event.
+    :raises AltegioOutcomeUnknownError: the answer was lost, and what became of it cannot be found out.
+    :raises AltegioError: what else the request ended in; nothing is booked.
+    """
+    client.appointment_body(appointment)
+    search = _Search(client, location_id, event_id, appointment)
+    lost: AltegioOutcomeUnknownError | None = None
+    for _ in range(_ATTEMPTS):
+        refusal: AltegioError | None = None
+        try:
+            return _named(client.create_event_appointment(location_id, event_id, appointment))
+        except AltegioOutcomeUnknownError as error:
+            lost = error
+        except AltegioValidationError as error:
+            if lost is None:
+                raise
+            refusal = error  # the lost one may have come after all, and have taken the last seat
+        verdict = search.verdict(lambda: sleep(settle_seconds))
+        if isinstance(verdict, Found):
+            log.info("The answer was lost; appointment %s is the booking.", verdict.record_id)
+            activity_id = 0 if verdict.remark else event_id
+            seats = appointment["clients_count"]
+            return {"id": verdict.record_id, "activity_id": activity_id, "clients_count": seats}
+        if isinstance(verdict, Undecided):
+            lost.hint = f"What became of it cannot be found out: {verdict.reason}. Look in Altegio."
+            raise lost
+        if refusal is not None:
+            raise refusal
+    assert lost is not None  # noqa: S101 - the loop ends only when an answer was lost
+    raise lost
+
+
+def _named(record: Appointment) -> Appointment:
+    if not isinstance(record.get("id"), int):
+        raise AltegioResponseOutcomeUnknownError("the answer names no appointment.", method="POST")
+    return record
+
+
+class _Search:
+    """Knows the event's appointments from before the booking, and looks for new ones."""
+
+    def __init__(self, client: AltegioClient, location_id: int, event_id: int, appointment: Mapping[str, Any]) -> None:
+        self._client = client
+        self._place = location_id, event_id
+        self._events = EventFinder(client, location_id, checked_zone(client.timezone))
+        self._sought = [sought_in(_KEY, appointment)]
+        self._before: set[int] | None = None
+        try:
+            self._before = {row["id"] for row in client.event_appointments(location_id, event_id, include=())}
+        except (AltegioAuthError, AltegioNotFoundError) as error:
+            self._refusal = error
+
+    def verdict(self, settle: Callable[[], None]) -> Verdict:
+        """Say what became of the booking, as soon as that can be said."""
+        if self._before is None:
+            return Undecided(f"appointments cannot be listed here ({self._refusal.summary})", may_clear_up=False)
+        before = self._before
+        verdict: Verdict = Absent()
+        for _ in range(_LOOKS):
+            settle()
+            try:
+                found = look_for(self._client, *self._place, self._sought, before.intersection, self._events)
+            except AltegioError as error:
+                return Undecided(f"it cannot be looked for ({error.summary})", may_clear_up=False)
+            verdict = found[_KEY]
+            if not (isinstance(verdict, Undecided) and verdict.may_clear_up):
+                return verdict
+        return verdict

@@ -1,0 +1,169 @@
+"""A file of clients becomes appointments: how rows become bookings, and how a lost one is found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Any
+
+from altegio_provider.api.errors import AltegioResponseOutcomeUnknownError
+from altegio_provider.imports.rows.columns import Columns
+from altegio_provider.imports.engine.file_import import FileImport
+from altegio_provider.imports.ledger.ledger import Session, key_of
+from altegio_provider.imports.matching.identity import are_named_alike
+from altegio_provider.imports.matching.lookup import EventFinder, Seats
+from altegio_provider.imports.matching.match import Verdict
+from altegio_provider.imports.model import BookingRequest, SourceRow
+from altegio_provider.imports.engine.runner import Sent
+from altegio_provider.imports.matching.search import about_event, look_for, sought_in
+from altegio_provider.imports.files.source import RowSource
+from altegio_provider.imports.engine.spool import Pending, Status
+from altegio_provider.imports.rows.validation import Validator
+
+__all__ = ["BookingImport"]
+
+
+class BookingImport(FileImport):
+    """Books the clients of a file into events. A lane is an event."""
+
+    kind = "booking"
+    lane = "event_id"
+
+    @cached_property
+    def _meant(self) -> dict[str, int]:
+        """The events that rows name by their start, by the hash of that name."""
+        return {}
+
+    @cached_property
+    def _events(self) -> EventFinder:
+        return EventFinder(self.client, self.location_id, self.timezone)
+
+    def _planner(self, source: RowSource) -> Callable[[SourceRow], None]:
+        options = self.options
+        columns = Columns.of(
+            source.columns,
+            column_mapping=options.column_mapping,
+            defaults=options.defaults,
+            event_id=options.event_id,
+        )
+        validator = Validator(
+            columns,
+            timezone=self.timezone,
+            default_region=options.default_region,
+            route_family=self.client.route_family,
+        )
+
+        def plan(row: SourceRow) -> None:
+            checked = validator.check(row)
+            if isinstance(checked, BookingRequest):
+                self._plan(row, checked)
+            else:
+                reasons = [f"{fault.column}: {fault.message} (found: {fault.shape})" for fault in checked]
+                self.spool.reject(row.line, reasons, row.values)
+
+        return plan
+
+    def _plan(self, row: SourceRow, request: BookingRequest) -> None:
+        found = self._event_of(request)
+        if isinstance(found, str):
+            self.spool.reject(row.line, [found], row.values)
+            return
+        key, content = self._keys(request, found)
+        self._accept(
+            row,
+            key,
+            found,
+            request.appointment(),
+            seats=request.seats,
+            content=content if request.external_id is not None else None,
+        )
+
+    def _keys(self, request: BookingRequest, event_id: int) -> tuple[str, str]:
+        """Return the row's key in the ledger, and the one that it would have without an ``external_id``."""
+        content = key_of(self.location_id, event_id, request.identity(), request.seats)
+        if request.external_id is None:
+            return content, content
+        return key_of(self.location_id, "external_id", request.external_id), content
+
+    def _event_of(self, request: BookingRequest) -> int | str:
+        """Return the event that a row means, or why there is none.
+
+        What cannot be looked up (under ``locations`` nothing past can be; a class may be moved or deleted) is known
+        from the ledger, for the clients who are in it: that they are booked does not change. Nobody else is booked
+        into what is not there any more.
+        """
+        if request.event_id is not None:
+            return request.event_id
+        if request.event is None:
+            raise AssertionError("validation lets no row through without an event")
+        reference = key_of(self.location_id, *request.event.name())
+        found = self._events.find(request.event)
+        if not isinstance(found, str):
+            self._meant[reference] = found
+            return found
+
+        def booked_into(session: Session) -> int | None:
+            for event_id in session.references.meant_by(reference):
+                key, content = self._keys(request, event_id)
+                known = session.known({key: content}).get(key)
+                if known is not None and known.content == content:
+                    return event_id
+            return None
+
+        event_id = self.ledger.transact(booked_into)
+        return found if event_id is None else event_id
+
+    def _recall(self) -> None:
+        self.ledger.transact(lambda session: session.references.remember(self._meant))
+        super()._recall()
+
+    def _why_duplicate(self, first: Pending, body: Mapping[str, Any]) -> str:
+        reason = super()._why_duplicate(first, body)
+        if are_named_alike(first.body["client"], body["client"]):
+            return reason
+        return (
+            f"{reason}, under another name: where two people share what tells a client (phone, else e-mail), "
+            "give each row an external_id, or comer_name to say who comes"
+        )
+
+    def _weigh(self) -> None:
+        """Reject the rows for which their event has no seat left, in input order."""
+        if not self.options.check_seats:
+            return
+        lanes = [lane for lane, _ in self.spool.lanes()]
+        with ThreadPoolExecutor(self.options.concurrency) as pool:
+            seats = dict(zip(lanes, pool.map(self._events.seats, lanes), strict=True))
+        wanted: Counter[int] = Counter()
+        for chunk in self.spool.with_status(Status.NOT_SENT):
+            may_have_seats = self.ledger.known([row.key for row in chunk])
+            for row in chunk:
+                found = seats[row.lane]
+                if isinstance(found, str):
+                    self.spool.settle(row.seq, Status.REJECTED, reasons=[found])
+                elif found is not None and row.key not in may_have_seats:
+                    if wanted[row.lane] + row.seats > found.free:
+                        self.spool.settle(row.seq, Status.REJECTED, reasons=[_no_seat(row, found)])
+                    else:
+                        wanted[row.lane] += row.seats
+
+    def _post(self, row: Pending) -> Sent:
+        record = self.client.create_event_appointment(self.location_id, row.lane, row.body)
+        record_id = record.get("id")
+        if not isinstance(record_id, int) or record_id < 1:
+            raise AltegioResponseOutcomeUnknownError("the answer names no appointment.", method="POST")
+        return Sent(record_id, about_event(record, row.lane))
+
+    def _search(
+        self, event_id: int, rows: Sequence[Pending], taken: Callable[[Sequence[int]], set[int]]
+    ) -> dict[str, Verdict]:
+        sought = [sought_in(row.key, row.body) for row in rows]
+        return look_for(self.client, self.location_id, event_id, sought, taken, self._events)
+
+
+def _no_seat(row: Pending, seats: Seats) -> str:
+    return (
+        f"event {row.lane} has {seats.free} of {seats.capacity} seats free at the most, "
+        f"and with the rows before this one more than that are asked for"
+    )

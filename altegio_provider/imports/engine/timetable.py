@@ -1,0 +1,218 @@
+"""A timetable becomes events: how rows become classes, repeated weekly where they say so, and how a lost one is found.
+
+A row that repeats is at the same time on the wall clock of the location each week, whatever the clock did in between.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo
+
+from altegio_provider.api.errors import AltegioResponseOutcomeUnknownError, AltegioValidationError
+from altegio_provider.imports.rows import cells, dates
+from altegio_provider.imports.rows.cells import TOO_LONG, WrongCellError, shape_of, too_long
+from altegio_provider.imports.rows.columns import Columns, Vocabulary
+from altegio_provider.imports.engine.file_import import FileImport
+from altegio_provider.imports.ledger.ledger import key_of
+from altegio_provider.imports.matching.match import Absent, Found, Undecided, Verdict
+from altegio_provider.imports.model import ImportFileError, SourceRow, folded
+from altegio_provider.imports.engine.runner import Sent
+from altegio_provider.imports.files.source import RowSource
+from altegio_provider.imports.engine.spool import Pending
+from altegio_provider.common.location_time import as_instant
+
+__all__ = ["TimetableImport", "occurrences"]
+
+_LONGEST_TERM = timedelta(days=2 * 366)
+_DAYS = (
+    "1 mon monday пн понедельник mo montag",
+    "2 tue tuesday вт вторник di dienstag",
+    "3 wed wednesday ср среда mi mittwoch",
+    "4 thu thursday чт четверг do donnerstag",
+    "5 fri friday пт пятница fr freitag",
+    "6 sat saturday сб суббота sa samstag",
+    "7 sun sunday вс воскресенье so sonntag",
+)
+_DAY_OF_WORD = {word: number for number, words in enumerate(_DAYS) for word in words.split()}
+#: What says when and how often, and what names the row; the other fields go into the event as they are.
+_ABOUT_THE_ROW = {"repeat_until", "weekdays", "external_id"}
+_REQUIRED = ("staff_id", "service_id", "date", "length", "capacity")
+
+
+def _start(value: Any, info: ValidationInfo[ZoneInfo]) -> datetime:
+    return dates.event_start(value, info.context)
+
+
+def _last_day(value: Any, info: ValidationInfo[ZoneInfo]) -> date:
+    text = f"{value:%Y-%m-%d}" if isinstance(value, date) else str(value).strip()
+    try:
+        return dates.event_start(f"{text} 12:00", info.context).date()
+    except WrongCellError:
+        raise WrongCellError("must be a day such as 2026-12-20 or 20.12.2026") from None
+
+
+def _weekdays(value: Any) -> frozenset[int]:
+    words = [folded(word) for word in re.split(r"[,;/\s]+", str(value).strip("[]")) if word]
+    if not words or any(word not in _DAY_OF_WORD for word in words):
+        raise WrongCellError("must be days of the week such as mon,wed or 1,3 (1 is Monday)")
+    return frozenset(_DAY_OF_WORD[word] for word in words)
+
+
+_Day = date  # the model has a field of that name
+_Id = Annotated[int, BeforeValidator(cells.whole_number)]
+_Ids = Annotated[list[int], BeforeValidator(cells.label_ids)]
+_Text = Annotated[str | None, BeforeValidator(cells.long_text)]
+
+
+class _Row(BaseModel):
+    """One row of a timetable, in the API's names; what is not given is left out."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    staff_id: _Id
+    service_id: _Id
+    date: Annotated[datetime, BeforeValidator(_start)]
+    length: _Id
+    capacity: _Id
+    resource_instance_ids: _Ids = []
+    label_ids: _Ids = []
+    technical_break_duration: Annotated[int | None, BeforeValidator(cells.whole_number)] = None
+    comment: _Text = None
+    instructions: _Text = None
+    stream_link: _Text = None
+    color: _Text = None
+    force: Annotated[bool | None, BeforeValidator(cells.flag)] = None
+    repeat_until: Annotated[_Day | None, BeforeValidator(_last_day)] = None
+    weekdays: Annotated[frozenset[int] | None, BeforeValidator(_weekdays)] = None
+    external_id: _Text = None
+
+
+_VOCABULARY = Vocabulary(_Row.model_fields)
+
+
+def occurrences(start: datetime, repeat_until: date | None, weekdays: frozenset[int] | None) -> Iterator[datetime]:
+    """Yield when a class takes place: at its start, and weekly at that time until a day, that day included.
+
+    :param start: naive, on the wall clock.
+    :param weekdays: 0 is Monday; ``None`` for the start's own. The first class is on the first such day.
+    """
+    days = weekdays or {start.weekday()}
+    day = start
+    while day.date() <= (repeat_until or start.date()):
+        if day.weekday() in days:
+            yield day
+        day += timedelta(days=1)
+
+
+class TimetableImport(FileImport):
+    """Creates the events of a timetable. A lane is a team member."""
+
+    kind = "event"
+    lane = "staff_id"
+
+    def _planner(self, source: RowSource) -> Callable[[SourceRow], None]:
+        options = self.options
+        columns = Columns.found(source.columns, _VOCABULARY, options.column_mapping, options.defaults)
+        missing = [name for name in _REQUIRED if name not in columns]
+        if missing:
+            raise ImportFileError(f"no column gives {', '.join(missing)}, which every event needs.")
+
+        def plan(row: SourceRow) -> None:
+            given = columns.fields(row)
+            if long := too_long(given):
+                self.spool.reject(row.line, [f"{columns.heading_of(name)}: {TOO_LONG}" for name in long], row.values)
+                return
+            try:
+                typed = _Row.model_validate(given, context=self.timezone)
+            except ValidationError as error:
+                self.spool.reject(row.line, list(_faults(error, columns, row)), row.values)
+            else:
+                self._plan(row, typed)
+
+        return plan
+
+    def _plan(self, row: SourceRow, typed: _Row) -> None:
+        if typed.repeat_until is not None and not typed.date.date() <= typed.repeat_until:
+            self.spool.reject(row.line, ["repeat_until: must not be before the first class"], row.values)
+            return
+        if typed.repeat_until is not None and typed.repeat_until - typed.date.date() > _LONGEST_TERM:
+            self.spool.reject(row.line, ["repeat_until: must be within two years of the first class"], row.values)
+            return
+        starts = list(occurrences(typed.date, typed.repeat_until, typed.weekdays))
+        if not starts:
+            self.spool.reject(row.line, ["weekdays: no class falls on these days; give repeat_until"], row.values)
+        for number, start in enumerate(starts):
+            self._plan_one(row, typed, start, number)
+
+    def _plan_one(self, row: SourceRow, typed: _Row, start: datetime, number: int) -> None:
+        given = typed.model_dump(exclude=_ABOUT_THE_ROW, exclude_none=True) | {"date": start}
+        try:
+            body = self.client.event_body(given)
+        except AltegioValidationError as error:
+            reasons = [f"{name}: {'; '.join(texts)}" for name, texts in error.errors.items()]
+            self.spool.reject(row.line, reasons, row.values)
+            return
+        if _is_skipped(start, self.timezone):
+            reason = f"date: the clock skips {start:%Y-%m-%d %H:%M} in this time zone"
+            self.spool.reject(row.line, [reason], row.values)
+            return
+        content = key_of(self.location_id, typed.staff_id, typed.service_id, body["date"])
+        if not typed.external_id:
+            self._accept(row, content, typed.staff_id, body)
+            return
+        # By its number among the row's classes and not by its start: a class that was moved in the file shall be told
+        # of, and not be created a second time.
+        key = key_of(self.location_id, "external_id", typed.external_id, number)
+        self._accept(row, key, typed.staff_id, body, content=content)
+
+    def _weigh(self) -> None:
+        """The API itself weighs team members and resources, and answers 409 where they are busy."""
+
+    def _post(self, row: Pending) -> Sent:
+        event_id = self.client.create_event(self.location_id, row.body).get("id")
+        if not isinstance(event_id, int) or event_id < 1:
+            raise AltegioResponseOutcomeUnknownError("the answer names no event.", method="POST")
+        return Sent(event_id)
+
+    def _search(
+        self, lane: int, rows: Sequence[Pending], taken: Callable[[Sequence[int]], set[int]]
+    ) -> dict[str, Verdict]:
+        """Look for events of the same team member, service and start."""
+        return {row.key: self._verdict_on(row, lane, taken) for row in rows}
+
+    def _verdict_on(self, row: Pending, staff_id: int, taken: Callable[[Sequence[int]], set[int]]) -> Verdict:
+        start = as_instant(row.body["date"], self.timezone)
+        alike = [
+            event["id"]
+            for event in self.client.list_activities(
+                self.location_id,
+                start.astimezone(UTC),
+                start.astimezone(UTC) + timedelta(seconds=1),
+                staff_ids=[staff_id],
+                service_ids=[row.body["service_id"]],
+                timezone=self.timezone.key,
+            )
+        ]
+        free = [event_id for event_id in alike if event_id not in taken(alike)]
+        if len(free) > 1:
+            return Undecided(f"several events could be it: {', '.join(map(str, free))}", may_clear_up=False)
+        return Found(free[0]) if free else Absent()
+
+
+def _faults(error: ValidationError, columns: Columns, row: SourceRow) -> Iterator[str]:
+    given: Mapping[str, Any] = columns.fields(row)
+    for fault in error.errors(include_url=False, include_input=False):
+        name = str(fault["loc"][0])
+        message = "is required" if fault["type"] == "missing" else str(fault["msg"]).removeprefix("Value error, ")
+        yield f"{columns.heading_of(name)}: {message} (found: {shape_of(given.get(name))})"
+
+
+def _is_skipped(start: datetime, zone: ZoneInfo) -> bool:
+    """Whether no clock ever shows this time: it lies in the hour that summer time leaves out."""
+    there = start.replace(tzinfo=zone)
+    return there.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != start

@@ -1,0 +1,239 @@
+"""Which heading of a file means which field of a booking."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from altegio_provider.imports.files.formulas import REPORT_COLUMNS
+from altegio_provider.imports.model import ImportFileError, SourceRow
+from altegio_provider.imports.files.source import is_blank
+
+__all__ = ["CUSTOM_FIELD", "FIELDS", "Columns", "Vocabulary"]
+
+#: The fields that a column can hold; ``custom_field:<code>`` comes on top.
+FIELDS = (
+    "event_id",
+    "event_date",
+    "service_id",
+    "service_title",
+    "staff_id",
+    "staff_name",
+    "client_id",
+    "name",
+    "surname",
+    "patronymic",
+    "phone",
+    "email",
+    "gender",
+    "birthday",
+    "national_id",
+    "comment",
+    "newsletter_allowed",
+    "personal_data_allowed",
+    "clients_count",
+    "comer_id",
+    "comer_name",
+    "labels",
+    "is_trial_service",
+    "external_id",
+)
+CUSTOM_FIELD = "custom_field:"
+
+_SEPARATORS = re.compile(r"[\s_\-]+")
+_CUSTOM_FIELD = re.compile(r"custom[\s_\-]*field\s*:\s*(.*)", re.IGNORECASE | re.DOTALL)
+_SHOWN = 10
+
+
+def _squeezed(heading: str) -> str:
+    return _SEPARATORS.sub("", unicodedata.normalize("NFKC", heading).casefold())
+
+
+class Vocabulary:
+    """The fields that the columns of a kind of file can hold.
+
+    :param fields: their names.
+    :param has_custom_fields: whether ``custom_field:<code>`` comes on top.
+    """
+
+    def __init__(self, fields: Iterable[str], *, has_custom_fields: bool = False) -> None:
+        self._fields = {_squeezed(name): name for name in fields}
+        self._has_custom_fields = has_custom_fields
+
+    def __str__(self) -> str:
+        return ", ".join(self._fields.values()) + (f" and {CUSTOM_FIELD}<code>" if self._has_custom_fields else "")
+
+    def known(self, heading: str) -> str | None:
+        """Return the field that a heading means as it stands."""
+        custom = _CUSTOM_FIELD.fullmatch(heading.strip()) if self._has_custom_fields else None
+        if custom:
+            return CUSTOM_FIELD + custom[1].strip() if custom[1].strip() else None
+        return self._fields.get(_squeezed(heading))
+
+    def field(self, name: Any, argument: str) -> str:
+        """Return the field that an argument names.
+
+        :raises ImportFileError: there is none of that name.
+        """
+        known = self.known(name) if isinstance(name, str) else None
+        if known is None:
+            raise ImportFileError(f"{argument} names the field {name!r}, which there is not{self.nearest(str(name))}.")
+        return known
+
+    def nearest(self, name: str) -> str:
+        """Name the field that may have been meant."""
+        near = difflib.get_close_matches(_squeezed(name), self._fields, 1, 0.6)
+        return f" (did you mean {self._fields[near[0]]}?)" if near else ""
+
+
+BOOKING = Vocabulary(FIELDS, has_custom_fields=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The fields of a source, and where each comes from. Make it with :meth:`of`.
+
+    :param headings: field to heading.
+    :param dropped: headings that are left out.
+    :param constants: field to the value of rows that have none.
+    :param names: the headings of the source, in order.
+    """
+
+    headings: Mapping[str, str]
+    dropped: frozenset[str] = frozenset()
+    constants: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        source_columns: Iterable[str],
+        *,
+        column_mapping: Mapping[str, str | None] | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        event_id: int | None = None,
+    ) -> Self:
+        """Find the field of each heading. Case, spaces, hyphens and underscores make no difference.
+
+        :param source_columns: the headings.
+        :param column_mapping: heading to field, for headings that are no fields; to ``None`` to leave a column out.
+        :param defaults: field to constant, where a row has no value or the file no such column. An empty text says
+            that the field may be sent empty.
+        :param event_id: the event of all rows.
+        :raises ImportFileError: a heading is unknown, two mean one field, or a field that every booking needs has
+            no column.
+        """
+        columns = cls.found(source_columns, BOOKING, column_mapping, defaults)
+        constants = dict(columns.constants)
+        _check_event(columns.headings, constants, event_id)
+        if event_id is not None:
+            constants["event_id"] = event_id
+        _check_client({*columns.headings, *constants})
+        return cls(columns.headings, columns.dropped, constants, columns.names)
+
+    @classmethod
+    def found(
+        cls,
+        source_columns: Iterable[str],
+        vocabulary: Vocabulary,
+        column_mapping: Mapping[str, str | None] | None = None,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Find the field of each heading, whatever the fields are; see :meth:`of`."""
+        names = tuple(source_columns)
+        chosen = _resolved_mapping(column_mapping or {}, names, vocabulary)
+        constants = {vocabulary.field(name, "defaults"): value for name, value in (defaults or {}).items()}
+        constants = {name: value for name, value in constants.items() if value is not None}
+        found: dict[str, str] = {}
+        unknown: list[str] = []
+        dropped: set[str] = set()
+        for heading in names:
+            name = chosen[heading] if heading in chosen else vocabulary.known(heading)
+            if name is None and (heading in chosen or heading in REPORT_COLUMNS):
+                dropped.add(heading)
+            elif name is None:
+                unknown.append(heading)
+            elif name in found:
+                raise ImportFileError(
+                    f"the columns {found[name]!r} and {heading!r} both mean {name}. Leave one out by "
+                    f"column_mapping={{{heading!r}: None}}."
+                )
+            else:
+                found[name] = heading
+        if unknown:
+            raise ImportFileError(_about_unknown(unknown, vocabulary))
+        return cls(found, frozenset(dropped), constants, names)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether rows can have a value for a field."""
+        return name in self.headings or name in self.constants
+
+    def fields(self, row: SourceRow) -> dict[str, Any]:
+        """Return the raw values of a row by field; a field without a value is left out, or its constant is taken."""
+        given = dict(self.constants)
+        values = row.values
+        for name, heading in self.headings.items():
+            value = values.get(heading)
+            if value.__class__ is str:
+                if value and not value.isspace():
+                    given[name] = value
+            elif not is_blank(value):
+                given[name] = value
+        return given
+
+    def heading_of(self, name: str) -> str:
+        """Return the heading that holds a field, or the field's own name where no column does."""
+        return self.headings.get(name, name)
+
+
+def _resolved_mapping(
+    mapping: Mapping[str, str | None], names: tuple[str, ...], vocabulary: Vocabulary
+) -> dict[str, str | None]:
+    squeezed = {_squeezed(name): name for name in names}
+    chosen: dict[str, str | None] = {}
+    for heading, target in mapping.items():
+        name = heading if heading in names else squeezed.get(_squeezed(str(heading)))
+        if name is None:
+            near = difflib.get_close_matches(str(heading), names, 1, 0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else "."
+            raise ImportFileError(f"column_mapping names the heading {heading!r}, which the file has not{hint}")
+        chosen[name] = None if target is None else vocabulary.field(target, "column_mapping")
+    return chosen
+
+
+def _about_unknown(unknown: list[str], vocabulary: Vocabulary) -> str:
+    shown = "; ".join(f"{heading!r}{vocabulary.nearest(heading)}" for heading in unknown[:_SHOWN])
+    more = f"; and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+    return (
+        f"{len(unknown)} of the file's columns {'is' if len(unknown) == 1 else 'are'} not known: {shown}{more}. "
+        f"Say what each means by column_mapping={{{unknown[0]!r}: 'field'}}, or leave it out by None. "
+        f"The fields are {vocabulary}."
+    )
+
+
+def _check_event(found: Mapping[str, str], constants: Mapping[str, Any], event_id: int | None) -> None:
+    given = {*found, *constants}
+    if event_id is not None:
+        if isinstance(event_id, bool) or not isinstance(event_id, int) or event_id < 1:
+            raise ImportFileError("event_id must be a whole number of 1 or more.")
+        if twice := next((name for name in ("event_id", "event_date") if name in given), None):
+            raise ImportFileError(
+                f"the event is named twice: by event_id= and by {twice}. Leave the argument out, or the column by "
+                f"column_mapping={{{found.get(twice, twice)!r}: None}}."
+            )
+    elif "event_id" not in given and not ("event_date" in given and {"service_id", "service_title"} & given):
+        raise ImportFileError(
+            "no column names the event. Give event_id (the argument or a column), or event_date (when it starts, "
+            "location time) with service_id or service_title."
+        )
+
+
+def _check_client(given: set[str]) -> None:
+    if "name" not in given:
+        raise ImportFileError("no column holds the client's name. The API needs it; map one to 'name'.")
+    if not given & {"phone", "email", "client_id"}:
+        raise ImportFileError("no column tells who the client is. Map one to 'phone', 'email' or 'client_id'.")

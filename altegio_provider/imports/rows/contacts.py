@@ -1,0 +1,118 @@
+"""Reads phones and e-mails, by the tables and rules of their own libraries."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+from altegio_provider.imports.rows.cells import WrongCellError, is_scientific, line_of_text
+from altegio_provider.imports.model import ImportFileError
+from altegio_provider.imports.rows.phone_fast_path import E164, is_surely_valid, plain_e164
+
+__all__ = ["checked_region", "email", "phone"]
+
+_PHONE = re.compile(r"\+?[\d\s().\-/\u2010-\u2015]+")
+_SPREADSHEET_DECIMALS = re.compile(r"(\d{7,15})[.,]0")
+_PLAIN_LOCAL_PART = re.compile(r"[A-Za-z0-9_]+(?:[.+-][A-Za-z0-9_]+)*")
+_LONGEST_LOCAL_PART = 64
+
+
+def checked_region(region: str | None) -> str | None:
+    """Return the country whose numbers are written without ``+``, in capitals.
+
+    :param region: two letters, such as ``LV``.
+    :raises ImportFileError: there is no such country.
+    """
+    if region is None:
+        return None
+    if not isinstance(region, str) or region.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        raise ImportFileError(f"default_region {region!r} is no country; use two letters, such as 'LV' or 'DE'.")
+    return region.upper()
+
+
+def phone(value: Any, region: str | None) -> str:
+    """Read a phone and return it in E.164: ``+`` and 9 to 15 digits.
+
+    :param value: text, or a number where a spreadsheet made it one.
+    :param region: where a number without ``+`` belongs.
+    :raises WrongCellError: no telephone can have this number.
+    """
+    text = _digits_of(value)
+    if text.startswith("00"):
+        text = "+" + text[2:]
+    if region is None and not text.startswith("+"):
+        raise WrongCellError("must begin with + and the country's code, such as +13155550175; or set default_region")
+    plain = plain_e164(text, region)
+    if is_surely_valid(plain):
+        return plain
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        raise WrongCellError(_advice(region)) from None
+    if number.extension or not phonenumbers.is_valid_number(number):
+        raise WrongCellError(_advice(region))
+    written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if not E164.fullmatch(written):
+        raise WrongCellError("must have 9 to 15 digits with the country's code, as the API wants")
+    return written
+
+
+def email(value: Any) -> str:
+    """Read an e-mail address and return it normalised. Whether the domain exists is not looked up.
+
+    :raises WrongCellError: it cannot be one.
+    """
+    text = line_of_text(value).removeprefix("mailto:")
+    local, _, domain = text.rpartition("@")
+    # The library takes its time; what it thinks of a domain is kept, and plain names before the @ are always right.
+    if len(local) <= _LONGEST_LOCAL_PART and _PLAIN_LOCAL_PART.fullmatch(local) and len(text) < 200:
+        return f"{local}@{_checked_domain(domain)}"
+    return _checked_email(text)
+
+
+@lru_cache(maxsize=4096)
+def _checked_domain(domain: str) -> str:
+    return _checked_email(f"a@{domain}").partition("@")[2]
+
+
+def _checked_email(text: str) -> str:
+    try:
+        # ".test" may pass: it harms nobody, and is what examples are made of.
+        return validate_email(text, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError:
+        raise WrongCellError("must be one e-mail address, such as anna@example.com") from None
+
+
+def _digits_of(value: Any) -> str:
+    if isinstance(value, float | int | Decimal) and not isinstance(value, bool):
+        if value != value or value < 0 or value >= 10**15 or value != int(value):
+            raise WrongCellError("must be a phone; format the column as text in the spreadsheet")
+        return str(int(value))
+    text = line_of_text(value)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    # The apostrophe makes a number a text to spreadsheet programs, and some write it into their files.
+    text = text.removeprefix("'").removeprefix("tel:")
+    if E164.fullmatch(text):
+        return text
+    if is_scientific(text):
+        raise WrongCellError(
+            "is a phone that a spreadsheet shortened, its last digits are lost; format the column as text, and take "
+            "the numbers from where they came"
+        )
+    if decimals := _SPREADSHEET_DECIMALS.fullmatch(text):
+        return decimals[1]
+    if not _PHONE.fullmatch(text):
+        raise WrongCellError("must be one phone, of digits, spaces, hyphens, brackets and a leading +")
+    return text
+
+
+def _advice(region: str | None) -> str:
+    where = f", or a number of {region}" if region else ""
+    return f"is no telephone number that can exist; it must be such as +13155550175{where}"

@@ -1,0 +1,216 @@
+"""Decides of each row whether it is a booking, before anything is sent, and names all that is wrong with it.
+
+Faults describe what was in a cell (``11 digits``) and never repeat it, so that they can be logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+
+from altegio_provider.imports.rows.cells import TOO_LONG, WrongCellError, shape_of, too_long
+from altegio_provider.imports.rows.columns import CUSTOM_FIELD, Columns
+from altegio_provider.imports.rows.contacts import checked_region
+from altegio_provider.imports.model import BookingRequest, EventReference, Fault, ImportFileError, SourceRow
+from altegio_provider.imports.files.source import is_blank
+from altegio_provider.imports.rows.typed_row import Surroundings, TypedRow
+
+__all__ = ["Validator"]
+
+_CLIENT_FIELDS = (
+    "name",
+    "surname",
+    "patronymic",
+    "phone",
+    "email",
+    "gender",
+    "birthday",
+    "comment",
+    "national_id",
+)
+#: What the API wants of every client; the others may be missing, or null.
+_REQUIRED = {"companies": ("name", "phone", "email", "surname"), "locations": ("name",)}
+#: Where a client needs no phone, one of these must say who it is.
+_TELLS_WHO = ("phone", "email", "client_id")
+#: What the API requires, but takes as an empty text.
+_MAY_BE_EMPTY = ("email", "surname")
+#: What only the other family takes.
+_ELSEWHERE = {"companies": ("comment", "national_id", "is_trial_service"), "locations": ("labels",)}
+#: ``TypedRow.model_validate`` without its detour.
+_typed = TypedRow.__pydantic_validator__.validate_python
+
+
+class Validator:
+    """Checks rows by the rules of one family of routes.
+
+    :param columns: which heading is which field.
+    :param timezone: the location's.
+    :param default_region: the country whose phones are written without ``+``, such as ``LV``; ``None``: all have it.
+    :param route_family: ``companies`` or ``locations``.
+    :param now: the clock, for tests.
+    :raises ImportFileError: a field that each row must have has no column, a default is wrong, or the country is
+        not known.
+    """
+
+    def __init__(
+        self,
+        columns: Columns,
+        *,
+        timezone: ZoneInfo,
+        default_region: str | None,
+        route_family: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        if route_family not in _REQUIRED:
+            raise ImportFileError(f"route_family {route_family!r} is not known; use 'companies' or 'locations'.")
+        self._columns = columns
+        self._family = route_family
+        self._required = _REQUIRED[route_family]
+        self._surroundings = Surroundings(timezone, checked_region(default_region), now().astimezone(timezone).date())
+        #: Fields that the person wants sent empty where a row has none.
+        self._empty = tuple(name for name, value in columns.constants.items() if value == "")
+        self._check_columns()
+        self._check_constants()
+
+    def check(self, row: SourceRow) -> BookingRequest | list[Fault]:
+        """Return what the row asks for, or all that is wrong with it."""
+        given = self._columns.fields(row)
+        for name in self._empty:
+            if is_blank(given[name]):
+                del given[name]
+        typed: TypedRow | None = None
+        faults = [self._fault(name, given, TOO_LONG) for name in too_long(given)]
+        if not faults:
+            try:
+                typed = _typed(given, context=self._surroundings)
+            except ValidationError as error:
+                faults = self._faults_of(error, given)
+        if len(row.values) != len(self._columns.names) or None in row.values:
+            faults = self._faults_of_cells(row) + faults
+        faults += self._faults_of_event(given)
+        faults += self._faults_of_client(given)
+        if faults or typed is None:
+            return faults
+        return self._request(row.line, typed)
+
+    def _request(self, line: int, row: TypedRow) -> BookingRequest:
+        event = None
+        if row.event_date is not None:
+            event = EventReference(row.event_date, row.service_id, row.service_title, row.staff_id, row.staff_name)
+        return BookingRequest(
+            line=line,
+            event_id=row.event_id,
+            event=event,
+            client=self._client(row),
+            seats=row.clients_count,
+            comer=None if row.comer_name is None else {"name": row.comer_name},
+            comer_id=row.comer_id,
+            labels=row.labels or [],
+            external_id=row.external_id,
+            is_trial_service=row.is_trial_service,
+        )
+
+    def _client(self, row: TypedRow) -> dict[str, Any]:
+        client: dict[str, Any] = {} if row.client_id is None else {"id": row.client_id}
+        given = row.__dict__
+        client |= {name: given[name] for name in _CLIENT_FIELDS if given[name] is not None}
+        if custom := row.model_extra:
+            values = {name.removeprefix(CUSTOM_FIELD): value for name, value in custom.items()}
+            client["custom_field_values"] = [{"code": code, "value": value} for code, value in values.items()]
+        if row.newsletter_allowed is not None or row.personal_data_allowed is not None:
+            client["agreements"] = {
+                "is_newsletter_allowed": bool(row.newsletter_allowed),
+                "is_personal_data_processing_allowed": bool(row.personal_data_allowed),
+            }
+        if self._family == "companies":
+            client.setdefault("gender", 0)
+        for name in self._empty:
+            client.setdefault(name, "")
+        return client
+
+    def _faults_of(self, error: ValidationError, given: Mapping[str, Any]) -> list[Fault]:
+        faults = []
+        for one in error.errors(include_url=False, include_input=False):
+            name = str(one["loc"][0])
+            cause = one.get("ctx", {}).get("error")
+            message = str(cause) if isinstance(cause, WrongCellError) else "cannot be understood"
+            faults.append(Fault(self._columns.heading_of(name), shape_of(given.get(name)), message))
+        return faults
+
+    def _faults_of_cells(self, row: SourceRow) -> list[Fault]:
+        faults = []
+        if missing := [name for name in self._columns.names if name not in row.values]:
+            message = "every row must have as many cells as the heading; is a delimiter or a quotation mark missing?"
+            faults.append(Fault(missing[0], f"{_cells(len(missing))} too few", message))
+        if surplus := row.values.get(None):
+            message = "every row must have as many cells as the heading; put cells that hold the delimiter in quotes"
+            faults.append(Fault("(no heading)", f"{_cells(len(surplus))} too many", message))
+        return faults
+
+    def _faults_of_event(self, given: Mapping[str, Any]) -> list[Fault]:
+        if "event_id" in given:
+            if "event_date" in given:
+                return [self._fault("event_date", given, "must be empty where event_id names the event, or that must")]
+            return []
+        if "event_date" not in given:
+            name = "event_id" if "event_id" in self._columns or "event_date" not in self._columns else "event_date"
+            return [self._fault(name, given, "must name the event; or event_date must, with a service")]
+        if "service_id" not in given and "service_title" not in given:
+            name = "service_id" if "service_id" in self._columns else "service_title"
+            return [self._fault(name, given, "must name the service of the event that starts then")]
+        return []
+
+    def _faults_of_client(self, given: Mapping[str, Any]) -> list[Fault]:
+        faults = [
+            self._fault(name, given, self._why_required(name))
+            for name in self._required
+            if name not in given and name not in self._empty
+        ]
+        if self._family == "locations" and not any(name in given for name in _TELLS_WHO):
+            faults.append(self._fault("phone", given, "must be there, or the e-mail or client_id: who is it?"))
+        for name in _ELSEWHERE[self._family]:
+            if name in given:
+                other = "companies" if self._family == "locations" else "locations"
+                heading = self._columns.heading_of(name)
+                advice = f"leave the column out by column_mapping={{{heading!r}: None}}"
+                faults.append(self._fault(name, given, f"is taken under route_family={other!r} alone; {advice}"))
+        return faults
+
+    def _why_required(self, name: str) -> str:
+        text = f"must be there: the API requires it under route_family={self._family!r}"
+        return f"{text}; defaults={{{name!r}: ''}} sends it empty" if name in _MAY_BE_EMPTY else text
+
+    def _fault(self, name: str, given: Mapping[str, Any], message: str) -> Fault:
+        return Fault(self._columns.heading_of(name), shape_of(given.get(name)), message)
+
+    def _check_columns(self) -> None:
+        missing = [name for name in self._required if name not in self._columns]
+        if missing:
+            raise ImportFileError(
+                f"no column holds {' or '.join(missing)}, which the API requires of every client under "
+                f"route_family={self._family!r}. Map a column to each, or give a constant in defaults "
+                f"({' and '.join(_MAY_BE_EMPTY)} may be '')."
+            )
+
+    def _check_constants(self) -> None:
+        constants = {name: value for name, value in self._columns.constants.items() if not is_blank(value)}
+        if faults := self._faults_of_constants(constants):
+            told = "; ".join(f"{fault.column} {fault.message}" for fault in faults)
+            raise ImportFileError(f"defaults cannot be right: {told}.")
+        if wrong := [name for name in self._empty if name not in _MAY_BE_EMPTY]:
+            raise ImportFileError(f"defaults[{wrong[0]!r}] is empty; leave it out.")
+
+    def _faults_of_constants(self, constants: Mapping[str, Any]) -> list[Fault]:
+        try:
+            TypedRow.model_validate(constants, context=self._surroundings)
+        except ValidationError as error:
+            return self._faults_of(error, constants)
+        return []
+
+
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count} cells"

@@ -1,0 +1,276 @@
+"""What the bulk operators share: where rows come from, the ledger, the report, and how a run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from altegio_provider.api.secrets import Secret, forgetful
+from altegio_provider.compat import AirflowFailException, mask_secret
+from altegio_provider.hooks.altegio import AltegioHook
+from altegio_provider.operators.passwords import passwords_in, without_password
+from altegio_provider.operators.personal import OperatorWithPersonalFields, PersonalField, revealed
+
+if TYPE_CHECKING:
+    from altegio_provider.compat import Context
+    from altegio_provider.imports.engine.file_import import FileImport
+    from altegio_provider.imports.engine.stop import Stop
+
+__all__ = ["BulkOperator"]
+
+_STORED_BY_MAPPING = (
+    "ledger_url holds a password, and Airflow stores what partial() and expand() were given in its database. Make an "
+    "Airflow connection of it and give ledger_conn_id=, or set the environment variable ALTEGIO_LEDGER."
+)
+
+
+_FINGERPRINT_DIGITS = 64
+
+
+class BulkOperator(OperatorWithPersonalFields):
+    """Sends what the rows of a table say, each exactly once.
+
+    The arguments are explained by ``AltegioCreateAppointmentsOperator``.
+    """
+
+    template_fields: Sequence[str] = (
+        "altegio_conn_id",
+        "location_id",
+        "source",
+        "sql",
+        "report_path",
+        "ledger_url",
+        "ledger_conn_id",
+        "is_dry_run",
+        "max_rejected",
+        "resend_in_doubt",
+        "timezone",
+        "source_fingerprint",
+    )
+    ui_color = "#e8f3ec"
+    #: A path or URL is shown; rows and frames are people.
+    source = PersonalField(texts_are_personal=False)
+
+    def __init__(
+        self,
+        *,
+        source: Any = None,
+        location_id: int | str | None = None,
+        column_mapping: Mapping[str, str | None] | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        report_path: str | None = None,
+        ledger_url: str | None = None,
+        ledger_conn_id: str | None = None,
+        dry_run: bool | str = False,
+        max_rejected: int | float | str = 0,
+        on_duplicate: Literal["skip", "send", "reject"] = "skip",
+        resend_in_doubt: bool | str = False,
+        timezone: str | None = None,
+        sql: str | None = None,
+        sql_conn_id: str | None = None,
+        source_format: str | None = None,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        settle_seconds: float = 20.0,
+        concurrency: int = 4,
+        file_mode: int | str | None = None,
+        source_fingerprint: str | None = None,
+        altegio_conn_id: str = AltegioHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.location_id = location_id
+        self.column_mapping = column_mapping
+        self.defaults = defaults
+        self.report_path = report_path
+        # The field is stored and shown by Airflow, so no password stands in it.
+        self._ledger_url = Secret(ledger_url) if isinstance(ledger_url, str) else None
+        self.ledger_url = without_password(ledger_url)
+        self.ledger_conn_id = ledger_conn_id
+        # A task that is made by mapping was stored before it came here.
+        if getattr(self, "_BaseOperator__from_mapped", False) and self.ledger_url != ledger_url:
+            raise AirflowFailException(_STORED_BY_MAPPING)
+        # Airflow's operators have a method of the argument's name.
+        self.is_dry_run = dry_run
+        self.max_rejected = max_rejected
+        self.on_duplicate = on_duplicate
+        self.resend_in_doubt = resend_in_doubt
+        self.timezone = timezone
+        self.sql = sql
+        self.sql_conn_id = sql_conn_id
+        self.source_format = source_format
+        self.delimiter = delimiter
+        self.encoding = encoding
+        self.settle_seconds = settle_seconds
+        self.concurrency = concurrency
+        self.file_mode = file_mode
+        self.source_fingerprint = source_fingerprint
+        self.altegio_conn_id = altegio_conn_id
+        self._stop: Stop | None = None
+
+    @forgetful
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read, check, send and report; see the class."""
+        from altegio_provider.operators import bulk_run
+        from altegio_provider.api.errors import AltegioError
+        from altegio_provider.imports.ledger.ledger import LedgerError
+        from altegio_provider.imports.model import ImportFileError
+
+        hook = AltegioHook(self.altegio_conn_id)
+        try:
+            summary, halt, counts = self._import(hook, is_in_task=bool(context and "ti" in context))
+        except (ImportFileError, LedgerError, AltegioError) as error:
+            if getattr(error, "may_pass", False) or getattr(error, "transient", False):
+                raise
+            raise AirflowFailException(str(error)) from error
+        finally:
+            hook.close()
+        self.log.info("Import of %d rows: %s", summary["rows"], bulk_run.told(counts))
+        if context and "ti" in context:
+            context["ti"].xcom_push(key="return_value", value=summary)
+        bulk_run.ending(halt, counts, summary["report"])
+        return summary
+
+    def _do_render_template_fields(self, parent: Any, *arguments: Any, **named: Any) -> None:
+        """Render the fields, and leave nothing secret in them: Airflow stores and shows them afterwards."""
+        if parent is self and self._ledger_url is not None:
+            self.ledger_url = self._ledger_url.reveal()
+            # A template that cannot be rendered is logged.
+            for password in passwords_in(self.ledger_url):
+                mask_secret(password)
+        super()._do_render_template_fields(parent, *arguments, **named)
+        if parent is self:
+            self._ledger_url = Secret(self.ledger_url) if isinstance(self.ledger_url, str) else None
+            self.ledger_url = without_password(self.ledger_url)
+
+    def on_kill(self) -> None:
+        """Send nothing more; what is under way is finished and recorded."""
+        if self._stop is not None:
+            self._stop.set()
+
+    def _kind(self) -> type[FileImport]:
+        """What the rows are."""
+        raise NotImplementedError
+
+    def _own_options(self) -> dict[str, Any]:
+        """The options of this operator alone."""
+        return {}
+
+    def _import(self, hook: AltegioHook, *, is_in_task: bool) -> tuple[dict[str, Any], Any, Any]:
+        from contextlib import suppress
+
+        from altegio_provider.operators import bulk_run
+        from altegio_provider.transfers.extract import PRIVATE, mode_of, storage_path
+        from altegio_provider.imports.ledger.ledger import Ledger
+        from altegio_provider.imports.model import ImportFileError
+        from altegio_provider.imports.engine.report import check_report_path, write_report
+        from altegio_provider.imports.engine.spool import Spool
+        from altegio_provider.imports.engine.stop import Stop
+        from altegio_provider.operators.ledger_url import is_given, ledger_url_of
+        from altegio_provider.operators.ledger_witness import check_it_is_the_shared_one
+        from altegio_provider.common.location_time import load_zone
+
+        self._stop = Stop()
+        kind = self._kind()
+        location_id = hook.location_id(self.location_id)
+        try:
+            zone = load_zone(self.timezone or hook.settings.timezone)
+        except ValueError as error:
+            raise ImportFileError(str(error)) from None
+        options = self._options()
+        mode = mode_of(self.file_mode, PRIVATE) or PRIVATE
+        folder = storage_path(self.report_path, "report_path") if self.report_path else None
+        if folder is not None:
+            check_report_path(folder)
+        given_url = self._ledger_url.reveal() if self._ledger_url is not None else None
+        ledger_url = ledger_url_of(given_url, self.ledger_conn_id)
+        report: dict[str, str] = {}
+        with (
+            self._source() as source,
+            Ledger(ledger_url, location_id, kind.kind) as ledger,
+            Spool() as spool,
+        ):
+            if is_in_task and not is_given(given_url, self.ledger_conn_id):
+                check_it_is_the_shared_one(ledger, self.log)
+            self.log.info("Reading %s (%s)", source.name, source.how)
+            fingerprint = None if source.digest is None else hook.settings.keyed(source.digest)
+            self._check_fingerprint(source.name, fingerprint)
+            file_import = kind(
+                hook.get_conn(),
+                location_id,
+                zone,
+                spool,
+                ledger,
+                options,
+                stop=self._stop,
+                on_progress=bulk_run.Progress(self.log).report,
+            )
+            try:
+                halt = file_import.run(source)
+            except BaseException:
+                if folder is not None:
+                    # A spool that has failed says so again, and no report is better than a wrong one.
+                    with suppress(Exception):
+                        write_report(spool, source.columns, folder, kind.lane, mode=mode)
+                raise
+            if folder is not None:
+                # Where it cannot be written, the log still says what came of the rows.
+                self.log.info("Writing the report of %s", bulk_run.told(spool.counts()))
+                report = write_report(spool, source.columns, folder, kind.lane, mode=mode)
+            counts = spool.counts()
+        summary = {
+            "location_id": location_id,
+            "rows": sum(counts.values()),
+            **{str(status): count for status, count in counts.items()},
+            "dry_run": options.dry_run,
+            "requests": hook.get_conn().stats.requests,
+            "report": report,
+            "source_fingerprint": fingerprint,
+        }
+        return summary, halt, counts
+
+    def _check_fingerprint(self, name: str, fingerprint: str | None) -> None:
+        """Make sure that the file is the one that an earlier run checked, where that is asked for.
+
+        :raises ImportFileError: it is another one. Nothing was sent.
+        """
+        from altegio_provider.imports.model import ImportFileError
+
+        wanted = self.source_fingerprint
+        if wanted is None or wanted == fingerprint:
+            return
+        if not isinstance(wanted, str) or len(wanted) != _FINGERPRINT_DIGITS:
+            raise ImportFileError("source_fingerprint is not what a dry run returned as `source_fingerprint`.")
+        raise ImportFileError(
+            f"{name} is not the file that was checked: its content has changed since, or the connection's tokens have. "
+            "Nothing was sent. Check it again."
+        )
+
+    def _source(self) -> Any:
+        from altegio_provider.operators import bulk_run
+        from altegio_provider.imports.model import ImportFileError
+
+        if self.sql and self.sql_conn_id:
+            return bulk_run.sql_source(self.sql, self.sql_conn_id)
+        source = revealed(self.source)
+        if self.sql or source is None:
+            raise ImportFileError("there is no source: give `source`, or `sql` with `sql_conn_id`.")
+        return bulk_run.source_of(source, format=self.source_format, delimiter=self.delimiter, encoding=self.encoding)
+
+    def _options(self) -> Any:
+        from altegio_provider.api.arguments import checked_concurrency, checked_mapping, checked_seconds
+        from altegio_provider.operators.bulk_run import checked_choice, checked_flag, checked_share
+        from altegio_provider.imports.engine.file_import import ImportOptions
+
+        return ImportOptions(
+            column_mapping=checked_mapping("column_mapping", self.column_mapping),
+            defaults=checked_mapping("defaults", self.defaults),
+            dry_run=checked_flag("dry_run", self.is_dry_run),
+            max_rejected=checked_share("max_rejected", self.max_rejected),
+            on_duplicate=checked_choice("on_duplicate", self.on_duplicate, ("skip", "send", "reject")),
+            resend_in_doubt=checked_flag("resend_in_doubt", self.resend_in_doubt),
+            concurrency=checked_concurrency(self.concurrency),
+            settle_seconds=checked_seconds("settle_seconds", self.settle_seconds),
+            **self._own_options(),
+        )

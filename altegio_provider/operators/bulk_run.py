@@ -1,0 +1,179 @@
+"""What the operators of bulk imports share: where rows and ledger are, progress told, and how a run ends.
+
+Imported when a task runs, never when a DAG is parsed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from datetime import timedelta
+from typing import Any
+
+from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.compat import AirflowException, AirflowFailException, BaseHook, ObjectStoragePath
+from altegio_provider.transfers.extract import has_password
+from altegio_provider.imports.model import ImportFileError
+from altegio_provider.imports.engine.runner import Halt
+from altegio_provider.imports.files.source import RowSource, open_source, rows_source
+from altegio_provider.imports.engine.spool import Status
+from altegio_provider.operators.ledger_url import ledger_url_of
+
+__all__ = [
+    "Progress",
+    "checked_choice",
+    "checked_flag",
+    "checked_share",
+    "ending",
+    "forget",
+    "source_of",
+    "sql_source",
+    "told",
+]
+
+_PROGRESS_SECONDS = 5.0
+_FETCH_ROWS = 2_000
+_YES = ("true", "yes", "on", "1")
+_NO = ("false", "no", "off", "0", "none", "")
+
+
+def source_of(source: Any, *, format: str | None, delimiter: str | None, encoding: str | None) -> RowSource:
+    """Open what the operator was given: a path or URL, rows, or a DataFrame.
+
+    :raises ImportFileError: it cannot be taken.
+    """
+    if isinstance(source, str) and "://" in source:
+        if has_password(source):
+            raise ImportFileError(
+                "source has a password in its URL, which Airflow would keep and show. Put it into a connection, and "
+                "name that: s3://my_connection@bucket/clients.csv."
+            )
+        source = ObjectStoragePath(source)
+    return open_source(source, format=format, delimiter=delimiter, encoding=encoding)
+
+
+def sql_source(sql: str, conn_id: str) -> RowSource:
+    """Read the rows of a query, through the hook of any database connection."""
+    hook = BaseHook.get_hook(conn_id)
+    connection = hook.get_conn()
+    cursor = connection.cursor()
+    cursor.execute(sql)
+    columns = [str(column[0]) for column in cursor.description or ()]
+
+    def rows() -> Iterator[Mapping[str, Any]]:
+        with closing(connection), closing(cursor):
+            while chunk := cursor.fetchmany(_FETCH_ROWS):
+                for row in chunk:
+                    yield dict(zip(columns, row, strict=True))
+
+    return rows_source(columns, rows(), name=f"the query on {conn_id}")
+
+
+def forget(
+    ledger_url: str | None,
+    location_id: int,
+    kind: str,
+    record_ids: Sequence[int],
+    *,
+    ledger_conn_id: str | None = None,
+) -> int:
+    """Tell the ledger that what was created has been taken back, so that the same file may create it again.
+
+    :param ledger_url: as for the operators; ``None`` takes the ledger that they take by default.
+    :param kind: ``booking`` or ``event``.
+    :param record_ids: the appointments or events.
+    :param ledger_conn_id: as for the operators.
+    :returns: how many of them the ledger knew.
+    """
+    from altegio_provider.imports.ledger.ledger import Ledger, Session
+
+    most = 0
+
+    def turn(session: Session) -> None:
+        nonlocal most
+        # A try whose answer was lost may have forgotten them already, and the next one finds none.
+        most = max(most, session.forget(record_ids))
+
+    with Ledger(ledger_url_of(ledger_url, ledger_conn_id), location_id, kind) as ledger:
+        ledger.transact(turn)
+    return most
+
+
+def checked_share(argument: str, value: Any) -> int | float:
+    """Return a number of rows, or a share of them, which a template may have turned into text.
+
+    :raises AltegioValidationError: it is neither.
+    """
+    if isinstance(value, str):
+        try:
+            value = float(value) if "." in value else int(value)
+        except ValueError:
+            value = None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise _wrong(argument, "must be a number of rows such as 5, or a share of them such as 0.05")
+    if isinstance(value, float) and value > 1:
+        raise _wrong(argument, f"{value} is no share: give a whole number for rows, or a share between 0.0 and 1.0")
+    return value
+
+
+def checked_flag(argument: str, value: Any) -> bool:
+    """Return a yes or no, which a template may have turned into text.
+
+    :raises AltegioValidationError: it is neither: what is no "yes" may not pass for a "no", least of all in a dry run.
+    """
+    word = str(value).strip().lower()
+    if word not in (*_YES, *_NO):
+        raise _wrong(argument, "must be True or False")
+    return word in _YES
+
+
+def checked_choice(argument: str, value: Any, choices: Sequence[str]) -> Any:
+    """Return one of some words.
+
+    :raises AltegioValidationError: it is none of them.
+    """
+    if value not in choices:
+        raise _wrong(argument, f"must be one of {', '.join(choices)}")
+    return value
+
+
+class Progress:
+    """Tells the log, every few seconds at the most, how far the sending is and how long it will take."""
+
+    def __init__(self, log: Any, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = log
+        self._clock = clock
+        self._began = self._told = clock()
+
+    def report(self, settled: int, rows: int) -> None:
+        """Tell, when it is time."""
+        now = self._clock()
+        if now - self._told < _PROGRESS_SECONDS or not settled:
+            return
+        self._told = now
+        pace = settled / (now - self._began)
+        left = timedelta(seconds=round(max(0, rows - settled) / pace))
+        self._log.info("%d of %d rows settled, %.1f rows/s, about %s left", settled, rows, pace, left)
+
+
+def told(counts: Mapping[Status, int]) -> str:
+    """Return how many rows have which status, for people."""
+    return ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no rows"
+
+
+def ending(halt: Halt | None, counts: Mapping[Status, int], report: Mapping[str, str]) -> None:
+    """Fail the task where not everything went well; the report is written by then.
+
+    :raises AirflowFailException: a retry cannot help.
+    :raises AirflowException: a retry may.
+    """
+    if halt is None:
+        return
+    where = f" The report: {next(iter(report.values()))}" if report else ""
+    kind = AirflowException if halt.may_pass else AirflowFailException
+    raise kind(f"{halt.reason}. ({told(counts)}.){where}")
+
+
+def _wrong(argument: str, text: str) -> AltegioValidationError:
+    return AltegioValidationError(f"{argument} {text}.", errors={argument: [text]}, hint="")

@@ -1,0 +1,113 @@
+"""Template fields that tell of people: templates in them work, and Airflow's database keeps ``***`` in their place.
+
+Airflow stores each template field twice: as the DAG gives it (the serialized DAG), and as it was rendered for a run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, overload
+
+from altegio_provider.api.http.redaction import IMPERSONAL
+from altegio_provider.compat import BaseOperator, XComArg
+
+if TYPE_CHECKING:
+    import jinja2
+
+    from altegio_provider.compat import Context
+
+__all__ = ["OperatorWithPersonalFields", "Personal", "PersonalField", "revealed"]
+
+_SHOWN = "***"
+
+
+class Personal:
+    """A value that is not shown: neither its ``repr`` nor what Airflow serializes of it tells of people.
+
+    :param value: the value. Of a mapping, the fields that say nothing of a person stay visible.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def serialize(self) -> Any:
+        """Return what Airflow may keep."""
+        if not isinstance(self.value, Mapping):
+            return _SHOWN
+        return {str(name): one if name in IMPERSONAL else _SHOWN for name, one in self.value.items()}
+
+    def __repr__(self) -> str:
+        return _SHOWN
+
+    def __str__(self) -> str:
+        return str(self.serialize())
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.value == (other.value if isinstance(other, Personal) else other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class PersonalField:
+    """An operator's template field whose value is kept as :class:`Personal`, before and after it is rendered.
+
+    What another task returns (``upstream.output``) stays what it is until it is rendered, for Airflow looks for it.
+
+    :param texts_are_personal: whether a text is personal too, where it is not a template.
+    """
+
+    def __init__(self, *, texts_are_personal: bool) -> None:
+        self._texts_are_personal = texts_are_personal
+        self._attribute = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._attribute = f"_personal_{name}"
+
+    @overload
+    def __get__(self, operator: None, owner: type) -> PersonalField: ...
+
+    @overload
+    def __get__(self, operator: object, owner: type) -> Any: ...
+
+    def __get__(self, operator: object | None, owner: type) -> Any:
+        if operator is None:
+            return self
+        try:
+            return operator.__dict__[self._attribute]
+        except KeyError:
+            raise AttributeError(self._attribute.removeprefix("_personal_")) from None
+
+    def __set__(self, operator: object, value: Any) -> None:
+        operator.__dict__[self._attribute] = Personal(value) if self._is_personal(value) else value
+
+    def _is_personal(self, value: Any) -> bool:
+        if value is None or isinstance(value, Personal):
+            return False
+        if isinstance(value, str):
+            return self._texts_are_personal and "{{" not in value and "{%" not in value
+        if isinstance(value, os.PathLike) or hasattr(value, "open") or hasattr(value, "resolve"):
+            return False
+        return next(iter(XComArg.iter_xcom_references(value)), None) is None
+
+
+class OperatorWithPersonalFields(BaseOperator):
+    """Renders what is inside of the fields that are a :class:`PersonalField`."""
+
+    def render_template(
+        self,
+        content: Any,
+        context: Context,
+        jinja_env: jinja2.Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:
+        """Render a template. Where that fails, Airflow logs the :class:`Personal`, and not what is in it."""
+        value = content.value if isinstance(content, Personal) else content
+        return super().render_template(value, context, jinja_env, seen_oids)
+
+
+def revealed(value: Any) -> Any:
+    """Return the value of a field, personal or not."""
+    return value.value if isinstance(value, Personal) else value

@@ -1,0 +1,209 @@
+"""The rows of one batch while they are turned into columns: their nested objects, and what is left of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from altegio_provider.tables.convert.arrays import array_of
+from altegio_provider.tables.convert.characters import is_holdable, replaced
+from altegio_provider.tables.convert.extra_fields import Leftovers
+from altegio_provider.tables.convert.columns import Members
+from altegio_provider.tables.convert.timestamps import Read
+from altegio_provider.tables.schema import Column
+from altegio_provider.tables.convert.values import MISFIT, lossless
+
+__all__ = ["Page", "Path", "Row", "known_keys"]
+
+Row = Mapping[str, Any]
+Path = tuple[str, ...]
+
+_NONE = type(None)
+_EMPTY: Row = {}
+_UNKNOWN_REMEMBERED = 100
+
+
+def known_keys(columns: Iterable[Column]) -> dict[Path, set[str]]:
+    """For each object of a row, the keys that have a column or hold an object that has some.
+
+    :returns: the objects by their paths, each after the one that it is in.
+    """
+    known: dict[Path, set[str]] = {}
+    for column in columns:
+        for path in column.paths:
+            for depth in range(len(path)):
+                known.setdefault(path[:depth], set()).add(path[depth])
+    return dict(sorted(known.items(), key=lambda item: len(item[0])))
+
+
+class Page:
+    """Rows, turned column by column.
+
+    :param rows: flat rows with their nested objects.
+    :param known: what :func:`known_keys` returned for the columns to be made of them.
+    :param leftovers: takes what no column holds.
+    :param misfits: counts, for each column or object, the values that did not fit.
+    :param unknown_fields: counts the fields that no column knows; the first hundred names are kept.
+    :param replacements: counts, for each column, the values in which characters were replaced that a warehouse cannot
+        hold.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        known: Mapping[Path, set[str]],
+        leftovers: Leftovers,
+        misfits: Counter[str],
+        unknown_fields: Counter[str],
+        replacements: Counter[str],
+    ) -> None:
+        self.rows = rows
+        self.leftovers = leftovers
+        self._misfits = misfits
+        self._unknown_fields = unknown_fields
+        self._replacements = replacements
+        #: The rows themselves, and the objects that they have at each path.
+        self.members = Members(rows)
+        self._members: dict[Path, Members] = {(): self.members}
+        for path, keys in known.items():
+            if path:
+                self._members[path] = Members(self._objects(path))
+            members = self._members[path]
+            if not members.keys <= keys:
+                self._set_aside(path, members.objects, keys)
+
+    def values(self, path: Path) -> list[Any]:
+        """The value that each row has at a path; ``None`` where it has none."""
+        return self._members[path[:-1]].values(path[-1])
+
+    def column(self, column: Column, values: list[Any] | None = None) -> pa.Array:
+        """Read a column from its fields; ``values`` are ours, which the fields only echo."""
+        further: Sequence[Path] = column.paths
+        if values is None:
+            first, *further = column.paths
+            values = self._said(column, first)
+            array = array_of(column.type, values)
+            if array is None:
+                values = self._fitted(column, first, values)
+                array = array_of(column.type, values)
+        else:
+            array = array_of(column.type, values)
+        for path in further:
+            filled = self._filled(column, path, values)
+            if filled is not None:
+                values, array = filled, array_of(column.type, filled)
+        return array
+
+    def moments(self, column: Column, read: Callable[[list[Any]], Read]) -> pa.Array:
+        """Read a column of moments from its one field."""
+        (path,) = column.paths
+        values = self.values(path)
+        moments, untold, misfits = read(values)
+        for number in untold:
+            self.leftovers.put(number, path, values[number])
+        if misfits:
+            self._misfits[column.name] += len(misfits)
+        return array_of(column.type, moments)
+
+    def _said(self, column: Column, path: Path) -> list[Any]:
+        """The values of a column's field; where 0 says that there is none, it is none."""
+        values = self.values(path)
+        if not column.zero_is_none or not (0 in values or "0" in values):
+            return values
+        return [None if value == "0" or (type(value) is int and value == 0) else value for value in values]
+
+    def _objects(self, path: Path) -> Sequence[Row]:
+        """The objects that the rows have at a path; an empty one where there is none."""
+        found = self.values(path)
+        types = set(map(type, found))
+        if types == {dict}:
+            return found
+        if types == {_NONE}:
+            return [_EMPTY] * len(found)
+        objects = list(found)
+        for number, member in enumerate(found):
+            if type(member) is not dict:
+                objects[number] = _EMPTY
+                if member is not None and member != []:  # PHP writes an empty object as an empty list
+                    self.leftovers.put(number, path, member)
+                    self._misfits[".".join(path)] += 1
+        return objects
+
+    def _set_aside(self, path: Path, objects: Sequence[Row], known: set[str]) -> None:
+        for number, holder in enumerate(objects):
+            for key in holder.keys() - known:
+                self.leftovers.put(number, (*path, key), holder[key])
+                field = ".".join((*path, key))
+                if field in self._unknown_fields or len(self._unknown_fields) < _UNKNOWN_REMEMBERED:
+                    self._unknown_fields[field] += 1
+
+    def _fitted(self, column: Column, path: Path, values: Sequence[Any]) -> list[Any]:
+        """The values as the column's type has them; what cannot be so is null and left over."""
+        fitted: list[Any] = []
+        for number, value in enumerate(values):
+            made, is_replaced = _read(column, value)
+            if made is MISFIT:
+                self._misfits[column.name] += 1
+                self.leftovers.put(number, path, value)
+                made = None
+            elif pa.types.is_list(column.type) and made is not None:
+                self._set_items_aside(column.type.value_type, number, path, value)
+            elif is_replaced:
+                self.leftovers.put(number, path, value)
+            if is_replaced:
+                self._replacements[column.name] += 1
+            fitted.append(made)
+        return fitted
+
+    def _set_items_aside(self, kind: pa.StructType, number: int, path: Path, items: Sequence[Row]) -> None:
+        """Keep what the column does not tell of a list's items: a list of as many objects of the rest.
+
+        The rest of an item is what it has beyond its fields, and the originals of texts with replaced characters.
+        """
+        known = {kind.field(place).name for place in range(kind.num_fields)}
+        rest = [
+            {
+                key: part
+                for key, part in item.items()
+                if key not in known or (type(part) is str and not is_holdable(part))
+            }
+            for item in items
+        ]
+        if any(rest):
+            self.leftovers.put(number, path, rest)
+
+    def _filled(self, column: Column, path: Path, values: list[Any]) -> list[Any] | None:
+        """The values, with a further field where they are empty; where it says something else, it is left over.
+
+        :returns: ``None`` where nothing was filled.
+        """
+        said = self._said(column, path)
+        types = set(map(type, said))
+        if types == {_NONE} or (types == set(map(type, values)) and said == values):
+            return None
+        filled, has_filled = list(values), False
+        for number, value in enumerate(said):
+            made, is_replaced = _read(column, value)
+            if made is None or (made is not MISFIT and not is_replaced and made == filled[number]):
+                continue
+            if made is not MISFIT and filled[number] is None:
+                filled[number], has_filled = made, True
+                if not is_replaced:
+                    continue
+                self._replacements[column.name] += 1
+            self.leftovers.put(number, path, value)
+            if made is MISFIT:
+                self._misfits[column.name] += 1
+        return filled if has_filled else None
+
+
+def _read(column: Column, value: Any) -> tuple[Any, bool]:
+    """A value as the column's type has it, or :data:`MISFIT`; and whether characters had to be replaced for that."""
+    made = lossless(column.type, value)
+    if made is not MISFIT:
+        return made, False
+    made = lossless(column.type, replaced(value))
+    return made, made is not MISFIT

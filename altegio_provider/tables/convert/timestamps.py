@@ -1,0 +1,263 @@
+"""The moments in activity rows: starts, creation, the end of a repetition.
+
+Each is turned into whole microseconds since the epoch. Where the columns then do not tell all that the field told (an
+offset that is not the zone's, a notation that nobody can read), the field is *untold*: it must stand in ``extra`` too.
+
+The usual notations are parsed by Arrow, a page at a time; rows with anything else are looked at one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from operator import sub
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from altegio_provider.tables.convert.arrays import array_of
+from altegio_provider.tables.convert.columns import Members
+from altegio_provider.common.location_time import EventStart, LocationClock, parse_datetime
+
+__all__ = ["Moments", "Read", "Starts"]
+
+_MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_WALL = _EPOCH.replace(tzinfo=None)
+_SECOND_US = 1_000_000
+_DAY_US = 86_400 * _SECOND_US
+#: `2026-08-01T14:00:00.000000+03:00`: anything longer has digits that a datetime would drop.
+_LONGEST_TEXT = 32
+_WALL_TEXT = 19
+#: A page that spans more days than this is compared row by row.
+_SPAN_DAYS = 1_000
+_WALL, _INSTANT = pa.timestamp("us"), pa.timestamp("us", tz="UTC")
+_START_FIELDS = ("date", "datetime", "timestamp")
+
+
+class Starts(NamedTuple):
+    """When the rows of a page start (microseconds), and which fields of which rows are untold."""
+
+    instants: list[int | None]
+    walls: list[int | None]
+    untold: list[tuple[int, str]]
+
+
+class Read(NamedTuple):
+    """A column of moments (microseconds), the numbers of the untold values, and of those that none could be made of."""
+
+    moments: list[int | None]
+    untold: list[int]
+    misfits: list[int]
+
+
+class Moments:
+    """Reads the moments of one location's rows.
+
+    :param zone: the location's time zone.
+    """
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self.clock = LocationClock(zone)
+        self._zone = zone
+        self._steady_offset_of_day: dict[int, int | None] = {}
+
+    def starts(self, rows: Members) -> Starts:
+        """Return when the events of the rows start; see :class:`LocationClock` for what is believed."""
+        count = len(rows.objects)
+        quick = self._quick_starts(*map(rows.values, _START_FIELDS))
+        instants, walls, odd = quick or ([None] * count, [None] * count, range(count))
+        starts = Starts(instants, walls, [])
+        for number in odd:
+            row = rows.objects[number]
+            start = self._start_of(row)
+            starts.instants[number], starts.walls[number] = start or (None, None)
+            starts.untold.extend((number, field) for field in _untold(row, start))
+        return starts
+
+    def created(self, values: Sequence[Any]) -> Read:
+        """Read instants; one without offset is on the location's clock."""
+        moments: list[int | None] = [None] * len(values)
+        present = [number for number, value in enumerate(values) if value is not None]
+        texts = [values[number] for number in present]
+        array = _text_array(texts)
+        walls, instants = _walls(array), _instants(array)
+        if walls is not None and instants is not None:
+            for number, instant in zip(present, instants, strict=True):
+                moments[number] = instant
+            odd = [present[place] for place in self._strangers(walls, instants)]
+            return Read(moments, [number for number in odd if not self._created(values[number])[1]], [])
+        untold, misfits = [], []
+        for number in present:
+            moments[number], is_told = self._created(values[number])
+            if not is_told:
+                untold.append(number)
+            if moments[number] is None:
+                misfits.append(number)
+        return Read(moments, untold, misfits)
+
+    def schedule_till(self, values: Sequence[Any]) -> Read:
+        """Read wall clocks: texts, or the objects that PHP writes of a date."""
+        moments: list[int | None] = [None] * len(values)
+        untold, misfits = [], []
+        for number, value in enumerate(values):
+            if value is None:
+                continue
+            moment = _parsed(value.get("date") if type(value) is dict else value)
+            if moment is None:
+                misfits.append(number)
+                untold.append(number)
+                continue
+            moments[number] = _wall_us(moment)
+            usual = (
+                {"date": value["date"], "timezone_type": 3, "timezone": self._zone.key}
+                if type(value) is dict
+                else value
+            )
+            if moment.tzinfo is not None or value != usual:
+                untold.append(number)
+        return Read(moments, untold, misfits)
+
+    def _quick_starts(
+        self, dates: Sequence[Any], datetimes: Sequence[Any], timestamps: Sequence[Any]
+    ) -> tuple[list[int | None], list[int | None], Iterable[int]] | None:
+        """Starts of rows whose fields are of the usual forms, and the numbers of those that do not agree."""
+        if set(map(type, timestamps)) != {int}:
+            return None
+        written = _text_array(dates)
+        walls = _walls(written)
+        if walls is None:
+            return None
+        instants = [seconds * _SECOND_US for seconds in timestamps]
+        odd = set(self._strangers(walls, instants))
+        with_offset = [written] if len(dates[0]) > _WALL_TEXT else []
+        if set(map(type, datetimes)) != {type(None)}:
+            with_offset.append(_text_array(datetimes))
+        for texts in with_offset:
+            said = _instants(texts)
+            if said is None:
+                return None
+            if said != instants:
+                odd.update(n for n, pair in enumerate(zip(said, instants, strict=True)) if pair[0] != pair[1])
+        return [*instants], [*walls], sorted(odd)
+
+    def _strangers(self, walls: list[int], instants: list[int]) -> list[int]:
+        """The numbers of those whose wall clock is not what the zone shows at the instant, beyond doubt."""
+        if not walls:
+            return []
+        offsets = list(map(sub, walls, instants))
+        first, last = min(walls) // _DAY_US, max(walls) // _DAY_US
+        if last - first < _SPAN_DAYS:
+            distinct = {*offsets, *map(self._steady_offset, range(first, last + 1))}
+            if len(distinct) == 1:
+                return []
+        pairs = zip(walls, offsets, strict=True)
+        return [number for number, (wall, offset) in enumerate(pairs) if self._steady_offset(wall // _DAY_US) != offset]
+
+    def _steady_offset(self, day: int) -> int | None:
+        """The zone's offset in microseconds where it is the same all that day and around it, else ``None``."""
+        try:
+            return self._steady_offset_of_day[day]
+        except KeyError:
+            pass
+        try:
+            noon = (_EPOCH_WALL + timedelta(days=day, hours=12)).replace(tzinfo=self._zone)
+            around = {(noon + timedelta(hours=hours)).utcoffset() for hours in (-13, 0, 13)}
+        except OverflowError:
+            around = set()
+        offset = around.pop() if len(around) == 1 else None
+        steady = None if offset is None else offset // _MICROSECOND
+        self._steady_offset_of_day[day] = steady
+        return steady
+
+    def _start_of(self, row: Mapping[str, Any]) -> EventStart | None:
+        try:
+            return self.clock.start_of(row)
+        except (OverflowError, ValueError):  # the zone's offset leads out of the calendar, or a number has no end
+            self.clock.unknown += 1
+            return None
+
+    def _created(self, text: Any) -> tuple[int | None, bool]:
+        moment = _parsed(text)
+        if moment is None:
+            return None, False
+        try:
+            if moment.tzinfo is None:
+                # A wall clock that is skipped in spring would come back from the instant as another one.
+                instant = moment.replace(tzinfo=self._zone).astimezone(UTC)
+                return (instant - _EPOCH) // _MICROSECOND, _wall_us(instant.astimezone(self._zone)) == _wall_us(moment)
+            # The offset can be wrong, and then the wall clock would not follow from the instant.
+            is_told = moment.utcoffset() == moment.astimezone(self._zone).utcoffset()
+            return (moment - _EPOCH) // _MICROSECOND, is_told
+        except OverflowError:
+            return None, False
+
+
+def _text_array(texts: Sequence[Any]) -> pa.Array | None:
+    """The texts, or ``None`` where one is none."""
+    return array_of(pa.string(), texts) if set(map(type, texts)) == {str} else None
+
+
+def _walls(texts: pa.Array | None) -> list[int] | None:
+    """The wall clocks of texts of one usual form, with an offset or without; ``None`` where one is of another."""
+    if texts is not None and len(texts[0].as_py()) > _WALL_TEXT:
+        texts = pc.utf8_slice_codeunits(texts, 0, _WALL_TEXT)
+    return _cast(texts, _WALL)
+
+
+def _instants(texts: pa.Array | None) -> list[int] | None:
+    """The instants of texts with an offset; ``None`` where one has none or is of an unusual form."""
+    return _cast(texts, _INSTANT)
+
+
+def _cast(texts: pa.Array | None, kind: pa.DataType) -> list[int] | None:
+    if texts is None:
+        return None
+    try:
+        array = texts.cast(kind)
+    except pa.ArrowInvalid:
+        return None
+    numbers: list[int] = memoryview(array.buffers()[1]).cast("q").tolist()[: len(array)]
+    return numbers
+
+
+def _untold(row: Mapping[str, Any], start: EventStart | None) -> list[str]:
+    fields = [
+        field
+        for field in ("date", "datetime")
+        if row.get(field) is not None and not (start is not None and _tells(row[field], start))
+    ]
+    seconds = row.get("timestamp")
+    if seconds is not None and not (start is not None and _counts(seconds, start.instant_us)):
+        fields.append("timestamp")
+    return fields
+
+
+def _tells(text: Any, start: EventStart) -> bool:
+    moment = _parsed(text)
+    if moment is None:
+        return False
+    if moment.tzinfo is None:
+        return _wall_us(moment) == start.wall_us
+    return (moment - _EPOCH) // _MICROSECOND == start.instant_us
+
+
+def _counts(seconds: Any, instant_us: int) -> bool:
+    if type(seconds) is str and len(seconds) < 20 and seconds.isascii() and seconds.isdigit():
+        return int(seconds) * _SECOND_US == instant_us and str(int(seconds)) == seconds
+    return type(seconds) in (int, float) and seconds * _SECOND_US == instant_us
+
+
+def _wall_us(moment: datetime) -> int:
+    return (moment.replace(tzinfo=None) - _EPOCH_WALL) // _MICROSECOND
+
+
+def _parsed(text: Any) -> datetime | None:
+    if type(text) is not str or len(text) > _LONGEST_TEXT:
+        return None
+    try:
+        return parse_datetime(text)
+    except ValueError:
+        return None

@@ -1,0 +1,62 @@
+"""A value in another notation than its column's: is it the same value all the same?"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any, Final
+
+import pyarrow as pa
+
+from altegio_provider.tables.convert.arrays import array_of
+
+__all__ = ["MISFIT", "lossless"]
+
+#: What :func:`lossless` answers for a value that the type cannot hold without losing something.
+MISFIT: Final = object()
+
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
+_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{1,18})?", re.ASCII)
+_INT64 = range(-(2**63), 2**63)
+_FLAGS: dict[Any, bool] = {0: False, 1: True, "0": False, "1": True, "false": False, "true": True}
+
+
+def lossless(kind: pa.DataType, value: Any) -> Any:
+    """Return the value as the type has it, or :data:`MISFIT` where something would be lost.
+
+    Numbers may come as text (``"15"``, ``"12.50"``) or with an empty fraction (``15.0``), flags as 0 and 1. Text is
+    never made of anything else. A list stands or falls as a whole.
+    """
+    if value is None or array_of(kind, [value]) is not None:
+        return value
+    if pa.types.is_int64(kind):
+        return _whole(value)
+    if pa.types.is_float64(kind):
+        return _decimal(value)
+    if pa.types.is_boolean(kind):
+        return _FLAGS.get(value, MISFIT) if type(value) in (int, str) else MISFIT
+    if pa.types.is_list(kind):
+        return _list(kind.value_type, value)
+    return MISFIT
+
+
+def _whole(value: Any) -> Any:
+    if type(value) is float and value.is_integer() and int(value) in _INT64:
+        return int(value)
+    if type(value) is str and _WHOLE.fullmatch(value) and value != "-0" and int(value) in _INT64:
+        return int(value)
+    return MISFIT
+
+
+def _decimal(value: Any) -> Any:
+    if type(value) is str and _DECIMAL.fullmatch(value) and Decimal(repr(float(value))) == Decimal(value):
+        return float(value)
+    return MISFIT
+
+
+def _list(kind: pa.StructType, value: Any) -> Any:
+    if type(value) is not list or not all(type(item) is dict for item in value):
+        return MISFIT
+    fields = {kind.field(number).name: kind.field(number).type for number in range(kind.num_fields)}
+    items = [{name: lossless(fields[name], part) for name, part in item.items() if name in fields} for item in value]
+    return MISFIT if any(part is MISFIT for item in items for part in item.values()) else items

@@ -1,0 +1,139 @@
+"""Answers kept beside a dataset while a run gathers them, so that a run that dies can be gone on with.
+
+They lie in hidden files of JSON lines, which readers of data pass over. On a disk each attempt has one file, and an
+answer is in it as soon as it came; an object store, where nothing can be appended to, gets a hundred at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from altegio_provider.tables.dataset.storage import Folder, Listed
+from altegio_provider.tables.dataset.store_errors import local_errors
+
+__all__ = ["Spool"]
+
+_PREFIX = ".spool-"
+_SUFFIX = ".jsonl"
+#: On an object store a run that is killed has to ask for so many again, at the most.
+_LINES_PER_UPLOAD = 100
+
+
+class Spool:
+    """The answers to one job, by a number. Use it as a context manager; threads may share it.
+
+    :param folder: where it lies: the folder of the dataset.
+    :param job: names the job, in characters that a file's name may have.
+    :param fresh_for: answers of an attempt that began longer ago are not used.
+    """
+
+    def __init__(self, folder: Folder, job: str, fresh_for: timedelta) -> None:
+        self._folder = folder
+        self._prefix = f"{_PREFIX}{job}."
+        #: When the first attempt began whose answers are used.
+        self.began_at = datetime.now(UTC)
+        self._lock = threading.Lock()
+        self._held: list[bytes] = []
+        self._attempt = uuid.uuid4().hex
+        self._uploads = 0
+        self._discard_stale()
+        self._earlier: list[tuple[datetime, str]] = []
+        for listed in self._files(self._prefix):
+            began_at = self._beginning_of(listed.name)
+            if began_at is None or self.began_at - began_at > fresh_for:
+                folder.delete(listed.name)
+            else:
+                self._earlier.append((began_at, listed.name))
+        self.began_at = min([self.began_at, *(began_at for began_at, _ in self._earlier)])
+        self._head = json.dumps({"began_at": self.began_at.isoformat()}).encode() + b"\n"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._upload()
+
+    def answers(self) -> Iterator[tuple[int, Any]]:
+        """Yield what earlier attempts were answered; a number may come twice."""
+        for _, name in self._earlier:
+            # It is gone where an attempt that was given up for dead has done the job meanwhile.
+            with suppress(FileNotFoundError), self._folder.open(name) as file:
+                for line in file:
+                    answer = _read(line)
+                    if answer is not None:
+                        yield answer
+
+    def add(self, number: int, value: Any) -> None:
+        """Keep an answer, a JSON value.
+
+        :raises StoreError: the disk is full, or the store does not let us write.
+        """
+        line = json.dumps([number, value], separators=(",", ":")).encode() + b"\n"
+        with self._lock:
+            if not self._held:
+                line = self._head + line
+            name = f"{self._prefix}{self._attempt}{_SUFFIX}"
+            if (file := self._folder.appending(name)) is not None:
+                # Opened for each, for the answers to requests under way come even after the run has failed.
+                with local_errors("write", self._folder.location_of(name)), file:
+                    while line:  # a disk that gets full takes a part of it first
+                        line = line[file.write(line) :]
+                self._head = b""
+                return
+            self._held.append(line)
+            if len(self._held) >= _LINES_PER_UPLOAD:
+                self._upload()
+
+    def clear(self) -> None:
+        """Delete it: the job is done."""
+        with self._lock:
+            self._held.clear()
+        for listed in self._files(self._prefix):
+            self._folder.delete(listed.name)
+
+    def _upload(self) -> None:
+        if not self._held:
+            return
+        name = f"{self._prefix}{self._attempt}-{self._uploads}{_SUFFIX}"
+        with closing(self._folder.stage(name, 0o600)) as staged:
+            with local_errors("write into", staged.path.parent):
+                staged.path.write_bytes(b"".join(self._held))
+            self._folder.publish(staged, name)
+        self._uploads += 1
+        self._held.clear()
+
+    def _beginning_of(self, name: str) -> datetime | None:
+        try:
+            with self._folder.open(name) as file:
+                return datetime.fromisoformat(json.loads(file.readline())["began_at"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+    def _files(self, prefix: str) -> list[Listed]:
+        listing = self._folder.listing()
+        return [one for one in listing if one.name.startswith(prefix) and one.name.endswith(_SUFFIX)]
+
+    def _discard_stale(self) -> None:
+        """Delete what jobs that nobody took up again have left."""
+        for listed in self._files(_PREFIX):
+            if self._folder.is_old(listed.name):
+                self._folder.delete(listed.name)
+
+
+def _read(line: bytes) -> tuple[int, Any] | None:
+    """A line's answer; ``None`` for the first line, and for one that a killed writer left in the middle."""
+    try:
+        number, value = json.loads(line)
+    except (ValueError, TypeError):
+        return None
+    return (number, value) if isinstance(number, int) else None

@@ -1,0 +1,75 @@
+"""Which months of a location's past are still to be extracted.
+
+Imported when a task runs, never when a DAG is parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from altegio_provider.api.arguments import checked_id
+from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.transfers.extract import storage_path
+from altegio_provider.tables.dataset.dataset import ParquetDataset
+from altegio_provider.tables.dataset.windows import Window
+from altegio_provider.common.location_time import as_instant, load_zone
+
+__all__ = ["missing_months"]
+
+
+def missing_months(
+    output_path: str,
+    location_id: int | str,
+    timezone: str,
+    date_from: str,
+    date_to: str = "",
+    now: datetime | None = None,
+) -> list[dict[str, str]]:
+    """Return what is not there of each month, the latest first: ``date_from`` and ``date_to`` for the extract.
+
+    What the manifest names counts as there, where it was written after its window had ended: a forward snapshot of
+    classes to come does not tell what became of them. Months are those of the location's clock.
+
+    :param output_path: the dataset.
+    :param timezone: the location's IANA time zone.
+    :param date_from: ISO 8601 text; naive on the location's clock.
+    :param date_to: likewise, not included; default, and latest: the start of today there.
+    :param now: default: the clock's.
+    :raises AltegioValidationError: a date cannot be read, or the range is empty.
+    """
+    now = now or datetime.now(UTC)
+    try:
+        zone = load_zone(timezone)
+        today = as_instant(now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None), zone)
+        end = min(as_instant(date_to, zone, "date_to"), today) if date_to else today
+        start = as_instant(date_from, zone, "date_from")
+    except ValueError as error:
+        raise AltegioValidationError(str(error), hint="Trigger the DAG with date_from, such as 2021-01-01.") from None
+    if start >= end:
+        raise AltegioValidationError(
+            f"date_from {start.isoformat()} is not before {end.isoformat()}, where the past ends.",
+            errors={"date_from": ["must lie in the past"]},
+            hint="",
+        )
+    files = ParquetDataset(storage_path(output_path), checked_id("location_id", location_id)).files()
+    there = [Window(file.start, file.end) for file in files if file.written_at >= file.end]
+    windows = [part for month in _months(start, end, zone) for part in _without(month, there)]
+    return [{"date_from": one.start.isoformat(), "date_to": one.end.isoformat()} for one in reversed(windows)]
+
+
+def _months(start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[Window]:
+    while start < end:
+        local = start.astimezone(zone)
+        year, month = (local.year + 1, 1) if local.month == 12 else (local.year, local.month + 1)
+        following = as_instant(datetime(year, month, 1), zone)  # noqa: DTZ001 - on that clock
+        yield Window(start, min(following, end))
+        start = following
+
+
+def _without(window: Window, there: list[Window]) -> list[Window]:
+    left = [window]
+    for one in there:
+        left = [part for whole in left for part in whole.without(one)]
+    return left

@@ -1,0 +1,105 @@
+"""What the operators that write a range of time into a Parquet dataset share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from altegio_provider.api.secrets import forgetful
+from altegio_provider.compat import BaseOperator
+from altegio_provider.hooks.altegio import AltegioHook
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from altegio_provider.compat import Context
+    from altegio_provider.transfers.extract import Window
+    from altegio_provider.tables.convert.batches import RowBatches
+    from altegio_provider.tables.dataset.dataset import ParquetDataset
+    from altegio_provider.tables.dataset.earlier import EarlierRows
+
+__all__ = ["Reading", "ToParquetOperator"]
+
+
+class Reading(NamedTuple):
+    """What a run writes.
+
+    :param rows: read when the writing has begun, never before the task's arguments are known to be right.
+    :param conversion: what makes them batches; it tells the log what did not add up.
+    :param notes: small JSON values to keep beside the file in the manifest, as they are when all rows are read.
+    :param earlier: what is to be kept of earlier runs; ``None``: this one replaces all of its range.
+    :param done: called when the file is in its place.
+    :param is_personal: whether the rows tell of people, so that others than the owner are not to read the file.
+    """
+
+    rows: Iterable[Mapping[str, Any]]
+    conversion: RowBatches
+    notes: Mapping[str, Any] = {}
+    earlier: EarlierRows | None = None
+    done: Callable[[], None] | None = None
+    is_personal: bool = False
+
+
+class ToParquetOperator(BaseOperator):
+    """The range, the dataset and the connection; the operators' own pages describe them."""
+
+    template_fields: Sequence[str] = (
+        "altegio_conn_id",
+        "location_id",
+        "output_path",
+        "date_from",
+        "date_to",
+        "timezone",
+    )
+    ui_color = "#e8f3ec"
+
+    def __init__(
+        self,
+        *,
+        output_path: str,
+        location_id: int | str | None = None,
+        date_from: datetime | str = "{{ data_interval_start }}",
+        date_to: datetime | str = "{{ data_interval_end }}",
+        timezone: str | None = None,
+        lookback: timedelta = timedelta(0),
+        transform: Callable[[pd.DataFrame], pd.DataFrame] | str | None = None,
+        concurrency: int = 4,
+        page_size: int | None = None,
+        file_mode: int | str | None = None,
+        altegio_conn_id: str = AltegioHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.output_path = output_path
+        self.location_id = location_id
+        self.date_from = date_from
+        self.date_to = date_to
+        self.timezone = timezone
+        self.lookback = lookback
+        self.transform = transform
+        self.concurrency = concurrency
+        self.page_size = page_size
+        self.file_mode = file_mode
+        self.altegio_conn_id = altegio_conn_id
+
+    @forgetful
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read, convert and write; see the class."""
+        from altegio_provider.transfers.extract import extract, storage_path, window_of
+        from altegio_provider.tables.dataset.dataset import ParquetDataset
+
+        hook = AltegioHook(self.altegio_conn_id)
+        try:
+            location_id = hook.location_id(self.location_id)
+            timezone = self.timezone or hook.settings.timezone
+            window = window_of(self.date_from, self.date_to, self.lookback, timezone)
+            dataset = ParquetDataset(storage_path(self.output_path), location_id)
+            reading = self._reading(hook, dataset, window, timezone)
+            return extract(self, context, hook, dataset, window, reading)
+        finally:
+            hook.close()
+
+    def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: Window, timezone: str) -> Reading:
+        """Return what to write; nothing is asked of the API before the rows are read."""
+        raise NotImplementedError
