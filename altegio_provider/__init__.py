@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from altegio_provider.api.client import AltegioClient
     from altegio_provider.api.errors import AltegioError
     from altegio_provider.hooks.altegio import AltegioHook
-    from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToParquetOperator, AltegioAppointmentsToParquetOperator
+    from altegio_provider.transfers.altegio_to_parquet import (
+        AltegioActivitiesToParquetOperator,
+        AltegioAppointmentsToParquetOperator,
+    )
 
 __all__ = [
     "AltegioActivitiesToParquetOperator",

@@ -16,8 +16,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import wraps
 from typing import Any
 
-from altegio_provider.compat import AirflowPlugin
 from altegio_provider.common.location_time import as_instant, load_zone, parse_datetime
+from altegio_provider.compat import AirflowPlugin
 
 __all__ = ["AltegioPlugin", "day_end", "day_start", "macros_in", "month_end", "month_start"]
 

@@ -63,10 +63,10 @@ def work(url: str, source: str, *, limited: bool, check_seats: bool) -> None:
     from altegio_provider.api import AltegioClient
     from altegio_provider.imports.engine.bookings import BookingImport
     from altegio_provider.imports.engine.file_import import ImportOptions
-    from altegio_provider.imports.ledger.ledger import Ledger
     from altegio_provider.imports.engine.report import write_report
-    from altegio_provider.imports.files.source import open_source
     from altegio_provider.imports.engine.spool import Spool
+    from altegio_provider.imports.files.source import open_source
+    from altegio_provider.imports.ledger.ledger import Ledger
 
     limits = {} if limited else {"requests_per_second": 0, "requests_per_minute": 0}
     options = ImportOptions(concurrency=8, check_seats=check_seats)

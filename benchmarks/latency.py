@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 from altegio_provider.api import AltegioClient
 from altegio_provider.api.ratelimit.limiter import Rate
-from altegio_provider.plan import least_seconds
 from benchmarks.goals import Goal
 from benchmarks.job import FIRST_START, LOCATION_ID, PAGE, STEP
 from benchmarks.servers import pages, sandbox, stats_of
+from scripts.plan import least_seconds
 
 __all__ = ["main"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from altegio_provider.plan import Plan
 from benchmarks.virtual_time import Job, run
+from scripts.plan import Plan
 
 EVENTS_PER_DAY = 30
 YEARS = 5

@@ -24,8 +24,8 @@ import scale_bookings
 from topology import REPOSITORY, Topology, until
 
 from altegio_provider.api.ratelimit.limiter import Rate
-from altegio_provider.plan import least_seconds
 from altegio_provider.tables.dataset.dataset import read_manifest
+from scripts.plan import least_seconds
 
 SCALE = REPOSITORY / ".scale"
 DATA = SCALE / "airflow" / "data"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_BASE_URL", "AltegioClient", "AltegioError", "RetryPolicy"]
 
-_HOMES = {"AltegioError": "errors", "RetryPolicy": "retry"}
+_HOMES = {"AltegioError": "errors", "RetryPolicy": "http.retry"}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,15 +8,21 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
+from altegio_provider.api.arguments import (
+    checked_concurrency,
+    checked_id,
+    checked_page_size,
+    checked_range,
+    checked_zone,
+)
 from altegio_provider.api.bodies.appointment import checked_appointment, checked_change, checked_move
-from altegio_provider.api.arguments import checked_concurrency, checked_id, checked_page_size, checked_range, checked_zone
+from altegio_provider.api.bodies.fields import is_text
 from altegio_provider.api.calls import Calls
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.api.bodies.fields import is_text
 from altegio_provider.api.paging.reader import PageReader, Window
-from altegio_provider.api.secrets import forgetful
 from altegio_provider.api.routes import LOCATIONS, Page, PageSpan, Query, Row
 from altegio_provider.api.rows import page_of
+from altegio_provider.api.secrets import forgetful
 from altegio_provider.api.types import Appointment
 from altegio_provider.common.location_time import LocationClock, wall_window
 

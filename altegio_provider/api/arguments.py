@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.bodies.fields import is_text
+from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.common.location_time import as_instant, zone_or_none
 
 if TYPE_CHECKING:

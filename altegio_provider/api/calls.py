@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from altegio_provider.api.arguments import checked_id
+from altegio_provider.api.http.transport import Query, Transport
 from altegio_provider.api.routes import RouteFamily, Row
 from altegio_provider.api.rows import resource_of
-from altegio_provider.api.http.transport import Query, Transport
 
 __all__ = ["Calls"]
 

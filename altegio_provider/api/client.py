@@ -10,13 +10,13 @@ from typing import Self
 from altegio_provider.api.appointment_calls import AppointmentCalls
 from altegio_provider.api.arguments import checked_zone
 from altegio_provider.api.event_calls import EventCalls
-from altegio_provider.api.secrets import Secret, forgetful
-from altegio_provider.api.ratelimit.limiter import Limiter, windows_of
-from altegio_provider.api.ratelimit.stores import open_place_log
 from altegio_provider.api.http.retry import RetryPolicy
-from altegio_provider.api.routes import family_named
 from altegio_provider.api.http.settings import checked_flag, checked_url
 from altegio_provider.api.http.transport import Transport, TransportStats
+from altegio_provider.api.ratelimit.limiter import Limiter, windows_of
+from altegio_provider.api.ratelimit.stores import open_place_log
+from altegio_provider.api.routes import family_named
+from altegio_provider.api.secrets import Secret, forgetful
 
 __all__ = ["DEFAULT_BASE_URL", "AltegioClient"]
 

@@ -6,14 +6,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from altegio_provider.api.arguments import checked_concurrency, checked_count, checked_id, checked_ids, checked_page_size, checked_range, checked_text, checked_zone
+from altegio_provider.api.arguments import (
+    checked_concurrency,
+    checked_count,
+    checked_id,
+    checked_ids,
+    checked_page_size,
+    checked_range,
+    checked_text,
+    checked_zone,
+)
+from altegio_provider.api.bodies.event import checked_event
 from altegio_provider.api.calls import Calls
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.api.bodies.event import checked_event
 from altegio_provider.api.paging.reader import PageReader, Window
-from altegio_provider.api.secrets import forgetful
 from altegio_provider.api.routes import ActivityFilter, Page, PageSpan, Row
 from altegio_provider.api.rows import page_of
+from altegio_provider.api.secrets import forgetful
 from altegio_provider.api.types import Event
 from altegio_provider.common.location_time import LocationClock, wall_text, wall_window
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from altegio_provider.api.http.answers import bad_answer
 from altegio_provider.api.errors import AltegioResponseError
+from altegio_provider.api.http.answers import bad_answer
 from altegio_provider.api.routes import Page, Row
 
 __all__ = ["page_of", "resource_of"]

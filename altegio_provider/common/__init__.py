@@ -1,0 +1,1 @@
+"""Used by every ring: the location's clock, and garbage collection."""

@@ -1,129 +1,276 @@
-"""Bulk operations: what a table says, done once for each row."""
+"""What the bulk operators share: where rows come from, the ledger, the report, and how a run ends."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
-from altegio_provider.operators.bulk import BulkOperator
+from altegio_provider.api.secrets import Secret, forgetful
+from altegio_provider.compat import AirflowFailException, mask_secret
+from altegio_provider.hooks.altegio import AltegioHook
+from altegio_provider.operators.passwords import passwords_in, without_password
+from altegio_provider.operators.personal import OperatorWithPersonalFields, PersonalField, revealed
 
 if TYPE_CHECKING:
+    from altegio_provider.compat import Context
     from altegio_provider.imports.engine.file_import import FileImport
+    from altegio_provider.imports.engine.stop import Stop
 
-__all__ = ["AltegioCreateAppointmentsOperator", "AltegioCreateEventsOperator"]
+__all__ = ["BulkOperator"]
+
+_STORED_BY_MAPPING = (
+    "ledger_url holds a password, and Airflow stores what partial() and expand() were given in its database. Make an "
+    "Airflow connection of it and give ledger_conn_id=, or set the environment variable ALTEGIO_LEDGER."
+)
 
 
-class AltegioCreateAppointmentsOperator(BulkOperator):
-    """Book the clients of a table into events, each exactly once.
+_FINGERPRINT_DIGITS = 64
 
-    The API books one client per request, has no idempotency key, and loses an answer now and then. So each row has an
-    entry in a ledger, written before its request goes: a retry, a rerun, the same file next week, or two workers at
-    once on one file book nobody twice. A row whose answer was lost is looked for in Altegio before it is sent again,
-    and where that brings no certainty it stays in doubt, and the task fails and says so.
 
-    Everything is checked before anything is sent: see ``docs/howto/import-bookings.md`` for the columns, and
-    ``docs/reliability.md`` for what is promised.
+class BulkOperator(OperatorWithPersonalFields):
+    """Sends what the rows of a table say, each exactly once.
 
-    Operation: ``POST …/activities/{event_id}/records`` or ``POST …/events/{event_id}/appointments``, once a row.
-
-    :param source: a path or URL (any ``ObjectStoragePath``) of CSV, TSV, JSON Lines, Parquet or XLSX; or a list of
-        mappings or a DataFrame from an upstream task. Templated.
-    :param sql: instead of ``source``, a query whose rows are read. Templated.
-    :param sql_conn_id: the database connection of the query.
-    :param location_id: the location; default: the connection's. Templated.
-    :param event_id: the event of all rows that name none. Templated.
-    :param column_mapping: heading to field, for headings that are not called like the API's fields; ``None`` drops
-        a column.
-    :param defaults: field to a constant, for rows that have no value.
-    :param default_region: the country whose phones are written without ``+``, such as ``LV``. Templated.
-    :param check_seats: ask each event for its free seats before anything is sent, which costs one request an event;
-        without, the API rejects the rows that find no seat one by one.
-    :param report_path: the folder for ``report.parquet``, ``report.csv`` and ``rejected.csv``. Templated.
-    :param ledger_conn_id: the Airflow connection of the ledger's database, of type ``postgres``, ``mysql`` or
-        ``sqlite``. Templated.
-    :param ledger_url: instead of ``ledger_conn_id``, an SQLAlchemy URL. Airflow shows a password in it as ``***``.
-        Default for both: the environment variable ``ALTEGIO_LEDGER``, which holds a connection id or a URL; else the
-        file ``$AIRFLOW_HOME/altegio_ledger.db`` where the executor runs all tasks on one host, and an error where it
-        may run them on several. Templated.
-    :param dry_run: check everything, report, and send nothing. Templated.
-    :param max_rejected: so many rows (``int``) or such a share (``float`` of 0 to 1) may be faulty; with more,
-        nothing is sent. Templated.
-    :param on_duplicate: what to do with a row that says what an earlier row of the file says: ``skip``, ``send`` or
-        ``reject`` it.
-    :param resend_in_doubt: send rows again that an earlier run left in doubt and that cannot be found: your decision.
-        Templated.
-    :param timezone: the location's IANA time zone; default: the connection's. Templated.
-    :param source_format: ``csv``, ``tsv``, ``jsonl``, ``parquet`` or ``xlsx``, where the name does not tell.
-    :param delimiter: of CSV, where it is not to be found out.
-    :param encoding: of text, where it is not to be found out.
-    :param settle_seconds: how long to wait before looking for what a lost answer left behind. The number of a new
-        client can take 15 seconds to show.
-    :param concurrency: rows under way at once, at most; the rows of one event go one by one, in input order.
-    :param file_mode: the permissions of the report's files on a disk, such as ``0o640`` or ``"0640"``; default:
-        ``0o600``, so that only the user who runs the task reads them.
-    :param source_fingerprint: what a dry run returned as ``source_fingerprint``: the file is booked only if its
-        content is still what was checked then, whoever could write to it meanwhile. Templated.
-    :param altegio_conn_id: the connection. Templated.
-    :returns: the number of ``rows`` and of each status (``created``, ``already_created``, ``duplicate``,
-        ``rejected``, ``in_doubt``, ``not_sent``), the paths of the report, and of a file the ``source_fingerprint``,
-        a hash of its content that is keyed by the connection's tokens: no names, no phones.
-    :raises AirflowFailException: the file, too many of its rows, or the rights are not what they should be, or rows
-        stay in doubt: a retry cannot help.
-    :raises AirflowException: the import was stopped, or the server was ill: a retry goes on where it ended.
+    The arguments are explained by ``AltegioCreateAppointmentsOperator``.
     """
 
-    template_fields: Sequence[str] = (*BulkOperator.template_fields, "event_id", "default_region")
+    template_fields: Sequence[str] = (
+        "altegio_conn_id",
+        "location_id",
+        "source",
+        "sql",
+        "report_path",
+        "ledger_url",
+        "ledger_conn_id",
+        "is_dry_run",
+        "max_rejected",
+        "resend_in_doubt",
+        "timezone",
+        "source_fingerprint",
+    )
+    ui_color = "#e8f3ec"
+    #: A path or URL is shown; rows and frames are people.
+    source = PersonalField(texts_are_personal=False)
 
     def __init__(
         self,
         *,
-        event_id: int | str | None = None,
-        default_region: str | None = None,
-        check_seats: bool = True,
+        source: Any = None,
+        location_id: int | str | None = None,
+        column_mapping: Mapping[str, str | None] | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        report_path: str | None = None,
+        ledger_url: str | None = None,
+        ledger_conn_id: str | None = None,
+        dry_run: bool | str = False,
+        max_rejected: int | float | str = 0,
+        on_duplicate: Literal["skip", "send", "reject"] = "skip",
+        resend_in_doubt: bool | str = False,
+        timezone: str | None = None,
+        sql: str | None = None,
+        sql_conn_id: str | None = None,
+        source_format: str | None = None,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        settle_seconds: float = 20.0,
+        concurrency: int = 4,
+        file_mode: int | str | None = None,
+        source_fingerprint: str | None = None,
+        altegio_conn_id: str = AltegioHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.check_seats = check_seats
-        self.event_id = event_id
-        self.default_region = default_region
+        self.source = source
+        self.location_id = location_id
+        self.column_mapping = column_mapping
+        self.defaults = defaults
+        self.report_path = report_path
+        # The field is stored and shown by Airflow, so no password stands in it.
+        self._ledger_url = Secret(ledger_url) if isinstance(ledger_url, str) else None
+        self.ledger_url = without_password(ledger_url)
+        self.ledger_conn_id = ledger_conn_id
+        # A task that is made by mapping was stored before it came here.
+        if getattr(self, "_BaseOperator__from_mapped", False) and self.ledger_url != ledger_url:
+            raise AirflowFailException(_STORED_BY_MAPPING)
+        # Airflow's operators have a method of the argument's name.
+        self.is_dry_run = dry_run
+        self.max_rejected = max_rejected
+        self.on_duplicate = on_duplicate
+        self.resend_in_doubt = resend_in_doubt
+        self.timezone = timezone
+        self.sql = sql
+        self.sql_conn_id = sql_conn_id
+        self.source_format = source_format
+        self.delimiter = delimiter
+        self.encoding = encoding
+        self.settle_seconds = settle_seconds
+        self.concurrency = concurrency
+        self.file_mode = file_mode
+        self.source_fingerprint = source_fingerprint
+        self.altegio_conn_id = altegio_conn_id
+        self._stop: Stop | None = None
+
+    @forgetful
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read, check, send and report; see the class."""
+        from altegio_provider.api.errors import AltegioError
+        from altegio_provider.imports.ledger.ledger import LedgerError
+        from altegio_provider.imports.model import ImportFileError
+        from altegio_provider.operators import bulk_run
+
+        hook = AltegioHook(self.altegio_conn_id)
+        try:
+            summary, halt, counts = self._import(hook, is_in_task=bool(context and "ti" in context))
+        except (ImportFileError, LedgerError, AltegioError) as error:
+            if getattr(error, "may_pass", False) or getattr(error, "transient", False):
+                raise
+            raise AirflowFailException(str(error)) from error
+        finally:
+            hook.close()
+        self.log.info("Import of %d rows: %s", summary["rows"], bulk_run.told(counts))
+        if context and "ti" in context:
+            context["ti"].xcom_push(key="return_value", value=summary)
+        bulk_run.ending(halt, counts, summary["report"])
+        return summary
+
+    def _do_render_template_fields(self, parent: Any, *arguments: Any, **named: Any) -> None:
+        """Render the fields, and leave nothing secret in them: Airflow stores and shows them afterwards."""
+        if parent is self and self._ledger_url is not None:
+            self.ledger_url = self._ledger_url.reveal()
+            # A template that cannot be rendered is logged.
+            for password in passwords_in(self.ledger_url):
+                mask_secret(password)
+        super()._do_render_template_fields(parent, *arguments, **named)
+        if parent is self:
+            self._ledger_url = Secret(self.ledger_url) if isinstance(self.ledger_url, str) else None
+            self.ledger_url = without_password(self.ledger_url)
+
+    def on_kill(self) -> None:
+        """Send nothing more; what is under way is finished and recorded."""
+        if self._stop is not None:
+            self._stop.set()
 
     def _kind(self) -> type[FileImport]:
-        from altegio_provider.imports.engine.bookings import BookingImport
-
-        return BookingImport
+        """What the rows are."""
+        raise NotImplementedError
 
     def _own_options(self) -> dict[str, Any]:
-        from altegio_provider.transfers.extract import number_of
+        """The options of this operator alone."""
+        return {}
 
-        return {
-            "event_id": number_of("event_id", self.event_id),
-            "default_region": self.default_region or None,
-            "check_seats": self.check_seats,
+    def _import(self, hook: AltegioHook, *, is_in_task: bool) -> tuple[dict[str, Any], Any, Any]:
+        from contextlib import suppress
+
+        from altegio_provider.common.location_time import load_zone
+        from altegio_provider.imports.engine.report import check_report_path, write_report
+        from altegio_provider.imports.engine.spool import Spool
+        from altegio_provider.imports.engine.stop import Stop
+        from altegio_provider.imports.ledger.ledger import Ledger
+        from altegio_provider.imports.model import ImportFileError
+        from altegio_provider.operators import bulk_run
+        from altegio_provider.operators.arguments import PRIVATE, mode_of, storage_path
+        from altegio_provider.operators.ledger_url import is_given, ledger_url_of
+        from altegio_provider.operators.ledger_witness import check_it_is_the_shared_one
+
+        self._stop = Stop()
+        kind = self._kind()
+        location_id = hook.location_id(self.location_id)
+        try:
+            zone = load_zone(self.timezone or hook.settings.timezone)
+        except ValueError as error:
+            raise ImportFileError(str(error)) from None
+        options = self._options()
+        mode = mode_of(self.file_mode, PRIVATE) or PRIVATE
+        folder = storage_path(self.report_path, "report_path") if self.report_path else None
+        if folder is not None:
+            check_report_path(folder)
+        given_url = self._ledger_url.reveal() if self._ledger_url is not None else None
+        ledger_url = ledger_url_of(given_url, self.ledger_conn_id)
+        report: dict[str, str] = {}
+        with (
+            self._source() as source,
+            Ledger(ledger_url, location_id, kind.kind) as ledger,
+            Spool() as spool,
+        ):
+            if is_in_task and not is_given(given_url, self.ledger_conn_id):
+                check_it_is_the_shared_one(ledger, self.log)
+            self.log.info("Reading %s (%s)", source.name, source.how)
+            fingerprint = None if source.digest is None else hook.settings.keyed(source.digest)
+            self._check_fingerprint(source.name, fingerprint)
+            file_import = kind(
+                hook.get_conn(),
+                location_id,
+                zone,
+                spool,
+                ledger,
+                options,
+                stop=self._stop,
+                on_progress=bulk_run.Progress(self.log).report,
+            )
+            try:
+                halt = file_import.run(source)
+            except BaseException:
+                if folder is not None:
+                    # A spool that has failed says so again, and no report is better than a wrong one.
+                    with suppress(Exception):
+                        write_report(spool, source.columns, folder, kind.lane, mode=mode)
+                raise
+            if folder is not None:
+                # Where it cannot be written, the log still says what came of the rows.
+                self.log.info("Writing the report of %s", bulk_run.told(spool.counts()))
+                report = write_report(spool, source.columns, folder, kind.lane, mode=mode)
+            counts = spool.counts()
+        summary = {
+            "location_id": location_id,
+            "rows": sum(counts.values()),
+            **{str(status): count for status, count in counts.items()},
+            "dry_run": options.dry_run,
+            "requests": hook.get_conn().stats.requests,
+            "report": report,
+            "source_fingerprint": fingerprint,
         }
+        return summary, halt, counts
 
+    def _check_fingerprint(self, name: str, fingerprint: str | None) -> None:
+        """Make sure that the file is the one that an earlier run checked, where that is asked for.
 
-class AltegioCreateEventsOperator(BulkOperator):
-    """Create the events of a timetable, each exactly once.
+        :raises ImportFileError: it is another one. Nothing was sent.
+        """
+        from altegio_provider.imports.model import ImportFileError
 
-    Creating has no idempotency key either, so it goes through the same ledger as bookings: a retry, a rerun or the
-    same file next week creates nothing twice, and an event whose answer was lost is looked for (same team member,
-    service and start) before it is sent again.
+        wanted = self.source_fingerprint
+        if wanted is None or wanted == fingerprint:
+            return
+        if not isinstance(wanted, str) or len(wanted) != _FINGERPRINT_DIGITS:
+            raise ImportFileError("source_fingerprint is not what a dry run returned as `source_fingerprint`.")
+        raise ImportFileError(
+            f"{name} is not the file that was checked: its content has changed since, or the connection's tokens have. "
+            "Nothing was sent. Check it again."
+        )
 
-    The columns are the API's fields (``staff_id``, ``service_id``, ``date``, ``length`` in seconds, ``capacity``,
-    ``resource_instance_ids``, ``label_ids``, ``technical_break_duration``, ``comment``, ``instructions``,
-    ``stream_link``, ``color``, ``force``), and ``repeat_until`` (a day, included) with ``weekdays`` (``mon,wed`` or
-    ``1,3``; default: the day of ``date``) for classes that come every week, always at the same time on the
-    location's wall clock; each class then has a line of its own in the report. ``external_id`` is the row's
-    own key, where you have one: its classes, the first, the second ..., stand for the same team member, service and
-    start for good, and a row that says otherwise is rejected.
+    def _source(self) -> Any:
+        from altegio_provider.imports.model import ImportFileError
+        from altegio_provider.operators import bulk_run
 
-    Operation: ``POST …/activities`` or ``POST …/events``, once a class.
+        if self.sql and self.sql_conn_id:
+            return bulk_run.sql_source(self.sql, self.sql_conn_id)
+        source = revealed(self.source)
+        if self.sql or source is None:
+            raise ImportFileError("there is no source: give `source`, or `sql` with `sql_conn_id`.")
+        return bulk_run.source_of(source, format=self.source_format, delimiter=self.delimiter, encoding=self.encoding)
 
-    The arguments are those of :class:`AltegioCreateAppointmentsOperator`, but for ``event_id`` and
-    ``default_region``; so is what it returns and raises.
-    """
+    def _options(self) -> Any:
+        from altegio_provider.api.arguments import checked_concurrency, checked_mapping, checked_seconds
+        from altegio_provider.imports.engine.file_import import ImportOptions
+        from altegio_provider.operators.arguments import checked_choice, checked_flag, checked_share
 
-    def _kind(self) -> type[FileImport]:
-        from altegio_provider.imports.engine.timetable import TimetableImport
-
-        return TimetableImport
+        return ImportOptions(
+            column_mapping=checked_mapping("column_mapping", self.column_mapping),
+            defaults=checked_mapping("defaults", self.defaults),
+            dry_run=checked_flag("dry_run", self.is_dry_run),
+            max_rejected=checked_share("max_rejected", self.max_rejected),
+            on_duplicate=checked_choice("on_duplicate", self.on_duplicate, ("skip", "send", "reject")),
+            resend_in_doubt=checked_flag("resend_in_doubt", self.resend_in_doubt),
+            concurrency=checked_concurrency(self.concurrency),
+            settle_seconds=checked_seconds("settle_seconds", self.settle_seconds),
+            **self._own_options(),
+        )

@@ -13,18 +13,16 @@ from typing import Any
 
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.compat import AirflowException, AirflowFailException, BaseHook, ObjectStoragePath
-from altegio_provider.transfers.extract import has_password
-from altegio_provider.imports.model import ImportFileError
 from altegio_provider.imports.engine.runner import Halt
-from altegio_provider.imports.files.source import RowSource, open_source, rows_source
 from altegio_provider.imports.engine.spool import Status
+from altegio_provider.imports.files.row_source import RowSource
+from altegio_provider.imports.files.source import open_source, rows_source
+from altegio_provider.imports.model import ImportFileError
+from altegio_provider.operators.arguments import has_password
 from altegio_provider.operators.ledger_url import ledger_url_of
 
 __all__ = [
     "Progress",
-    "checked_choice",
-    "checked_flag",
-    "checked_share",
     "ending",
     "forget",
     "source_of",
@@ -34,8 +32,6 @@ __all__ = [
 
 _PROGRESS_SECONDS = 5.0
 _FETCH_ROWS = 2_000
-_YES = ("true", "yes", "on", "1")
-_NO = ("false", "no", "off", "0", "none", "")
 
 
 def source_of(source: Any, *, format: str | None, delimiter: str | None, encoding: str | None) -> RowSource:
@@ -98,44 +94,6 @@ def forget(
     with Ledger(ledger_url_of(ledger_url, ledger_conn_id), location_id, kind) as ledger:
         ledger.transact(turn)
     return most
-
-
-def checked_share(argument: str, value: Any) -> int | float:
-    """Return a number of rows, or a share of them, which a template may have turned into text.
-
-    :raises AltegioValidationError: it is neither.
-    """
-    if isinstance(value, str):
-        try:
-            value = float(value) if "." in value else int(value)
-        except ValueError:
-            value = None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise _wrong(argument, "must be a number of rows such as 5, or a share of them such as 0.05")
-    if isinstance(value, float) and value > 1:
-        raise _wrong(argument, f"{value} is no share: give a whole number for rows, or a share between 0.0 and 1.0")
-    return value
-
-
-def checked_flag(argument: str, value: Any) -> bool:
-    """Return a yes or no, which a template may have turned into text.
-
-    :raises AltegioValidationError: it is neither: what is no "yes" may not pass for a "no", least of all in a dry run.
-    """
-    word = str(value).strip().lower()
-    if word not in (*_YES, *_NO):
-        raise _wrong(argument, "must be True or False")
-    return word in _YES
-
-
-def checked_choice(argument: str, value: Any, choices: Sequence[str]) -> Any:
-    """Return one of some words.
-
-    :raises AltegioValidationError: it is none of them.
-    """
-    if value not in choices:
-        raise _wrong(argument, f"must be one of {', '.join(choices)}")
-    return value
 
 
 class Progress:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from altegio_provider.operators.bulk import BulkOperator
 from altegio_provider.operators.personal import PersonalField, revealed
 from altegio_provider.operators.single_call import SingleCallOperator, as_number, never_again_when_unknown, picked
-from altegio_provider.operators.bulk import AltegioCreateEventsOperator
+
+if TYPE_CHECKING:
+    from altegio_provider.imports.engine.file_import import FileImport
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -244,3 +247,30 @@ class AltegioCreateEventAppointmentOperator(SingleCallOperator):
         if carried != event_id:
             self.log.warning("Appointment %s does not carry event %s: put it there in Altegio", record["id"], event_id)
         return {"id": record["id"], "event_id": carried, "clients_count": record.get("clients_count")}
+
+
+class AltegioCreateEventsOperator(BulkOperator):
+    """Create the events of a timetable, each exactly once.
+
+    Creating has no idempotency key either, so it goes through the same ledger as bookings: a retry, a rerun or the
+    same file next week creates nothing twice, and an event whose answer was lost is looked for (same team member,
+    service and start) before it is sent again.
+
+    The columns are the API's fields (``staff_id``, ``service_id``, ``date``, ``length`` in seconds, ``capacity``,
+    ``resource_instance_ids``, ``label_ids``, ``technical_break_duration``, ``comment``, ``instructions``,
+    ``stream_link``, ``color``, ``force``), and ``repeat_until`` (a day, included) with ``weekdays`` (``mon,wed`` or
+    ``1,3``; default: the day of ``date``) for classes that come every week, always at the same time on the
+    location's wall clock; each class then has a line of its own in the report. ``external_id`` is the row's
+    own key, where you have one: its classes, the first, the second ..., stand for the same team member, service and
+    start for good, and a row that says otherwise is rejected.
+
+    Operation: ``POST …/activities`` or ``POST …/events``, once a class.
+
+    The arguments are those of :class:`AltegioCreateAppointmentsOperator`, but for ``event_id`` and
+    ``default_region``; so is what it returns and raises.
+    """
+
+    def _kind(self) -> type[FileImport]:
+        from altegio_provider.imports.engine.timetable import TimetableImport
+
+        return TimetableImport

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from altegio_provider.transfers.to_parquet import Reading, ToParquetOperator
+from altegio_provider.transfers.extract import Reading
+from altegio_provider.transfers.to_parquet import ToParquetOperator
 
 if TYPE_CHECKING:
-    from altegio_provider.transfers.extract import Window
     from altegio_provider.hooks.altegio import AltegioHook
-    from altegio_provider.tables.dataset.dataset import ParquetDataset
+    from altegio_provider.operators.arguments import Window
     from altegio_provider.tables.convert.pseudonyms import Pseudonyms
+    from altegio_provider.tables.dataset.dataset import ParquetDataset
 
 __all__ = ["AltegioActivitiesToParquetOperator", "AltegioAppointmentsToParquetOperator"]
 
@@ -99,7 +100,7 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
         self.mark_deleted = mark_deleted
 
     def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: Window, timezone: str) -> Reading:
-        from altegio_provider.transfers.extract import flag_of
+        from altegio_provider.operators.arguments import flag_of
         from altegio_provider.tables.convert.activities import ActivityBatches
 
         for argument in ("history", "mark_deleted"):
@@ -130,8 +131,8 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
         filters: dict[str, Any],
         options: dict[str, Any],
     ) -> Reading:
-        from altegio_provider.transfers.history import BookedEvents
         from altegio_provider.tables.convert.activities import ActivityBatches
+        from altegio_provider.transfers.history import BookedEvents
 
         client = hook.get_conn()
         _check_history(client.lists_the_past, filters)
@@ -150,7 +151,7 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
 
     def _filters(self) -> dict[str, Any]:
         """The filters that are set."""
-        from altegio_provider.transfers.extract import ids_of, number_of
+        from altegio_provider.operators.arguments import ids_of, number_of
 
         filters = {
             "staff_ids": ids_of("staff_ids", self.staff_ids),
@@ -232,7 +233,7 @@ class AltegioAppointmentsToParquetOperator(ToParquetOperator):
         self.hash_key_conn_id = hash_key_conn_id
 
     def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: Window, timezone: str) -> Reading:
-        from altegio_provider.transfers.extract import flag_of
+        from altegio_provider.operators.arguments import flag_of
         from altegio_provider.tables.convert.appointments import AppointmentBatches
 
         flag_of("include_personal_data", self.include_personal_data)

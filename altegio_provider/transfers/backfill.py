@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 from altegio_provider.api.arguments import checked_id
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.transfers.extract import storage_path
+from altegio_provider.common.location_time import as_instant, load_zone
+from altegio_provider.operators.arguments import storage_path
 from altegio_provider.tables.dataset.dataset import ParquetDataset
 from altegio_provider.tables.dataset.windows import Window
-from altegio_provider.common.location_time import as_instant, load_zone
 
 __all__ = ["missing_months"]
 

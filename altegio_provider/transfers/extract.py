@@ -1,4 +1,4 @@
-"""What the extracting operators share: their arguments checked, progress told, summaries handed on.
+"""Writes the rows of a range into a dataset, logs the progress, and gives the summary to the outlets.
 
 Imported when a task runs, never when a DAG is parsed.
 """
@@ -6,163 +6,36 @@ Imported when a task runs, never when a DAG is parsed.
 from __future__ import annotations
 
 import json
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from altegio_provider.api.arguments import checked_id, checked_ids, checked_instant, checked_zone
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.secrets import Secret
 from altegio_provider.common.garbage_collection import few_collections
-from altegio_provider.compat import Asset, BaseHook, ObjectStoragePath, mask_secret
-from altegio_provider.transfers.transform import frame_transform
-from altegio_provider.tables.dataset.dataset import DatasetError, ParquetDataset
+from altegio_provider.compat import Asset, BaseHook, mask_secret
+from altegio_provider.operators.arguments import PRIVATE, Window, mode_of, wrong_argument
 from altegio_provider.tables.convert.pseudonyms import Pseudonyms
+from altegio_provider.tables.dataset.dataset import DatasetError, ParquetDataset
+from altegio_provider.transfers.transform import frame_transform
 
 if TYPE_CHECKING:
     from altegio_provider.compat import Context
     from altegio_provider.hooks.altegio import AltegioHook
-    from altegio_provider.transfers.to_parquet import Reading
+    from altegio_provider.tables.convert.batches import RowBatches
+    from altegio_provider.tables.dataset.earlier import EarlierRows
 
 __all__ = [
-    "PRIVATE",
     "ExtractingTask",
     "Progress",
-    "Window",
+    "Reading",
     "extract",
-    "flag_of",
-    "has_password",
-    "ids_of",
-    "mode_of",
-    "number_of",
     "pseudonyms_of",
-    "storage_path",
     "tell_outlets",
-    "window_of",
 ]
 
 _PROGRESS_SECONDS = 5.0
-#: Of files with people in them: nobody but their owner reads them.
-PRIVATE = 0o600
-_OCTAL = re.compile(r"(0o)?[0-7]{3,4}")
-_LONGEST_LOOKBACK = timedelta(days=36_525)
-_PASSWORD = re.compile(r"://[^/@]*:[^@]*@")
-
-
-class Window(NamedTuple):
-    """A half-open range of UTC instants."""
-
-    start: datetime
-    end: datetime
-
-
-def _wrong(argument: str, text: str, hint: str = "") -> AltegioValidationError:
-    return AltegioValidationError(f"{argument} {text}.", errors={argument: [text]}, hint=hint)
-
-
-def window_of(date_from: datetime | str, date_to: datetime | str, lookback: timedelta, timezone: str) -> Window:
-    """Return the range to read, widened by ``lookback``.
-
-    :raises AltegioValidationError: it is empty or reversed, or an argument cannot be read.
-    """
-    if not isinstance(lookback, timedelta) or not timedelta(0) <= lookback <= _LONGEST_LOOKBACK:
-        raise _wrong("lookback", f"must be a timedelta of 0 to {_LONGEST_LOOKBACK.days} days")
-    for argument, value in (("date_from", date_from), ("date_to", date_to)):
-        if _is_absent(value):
-            raise _wrong(
-                argument,
-                "is empty",
-                "A run without a data interval (triggered by hand, or by an asset) has none to fill in: give a range.",
-            )
-    zone = checked_zone(timezone)
-    start, end = checked_instant("date_from", date_from, zone), checked_instant("date_to", date_to, zone)
-    if start >= end:
-        raise _wrong(
-            "date_from",
-            f"{start.isoformat()} is not before date_to {end.isoformat()}: the range is "
-            + ("empty" if start == end else "reversed"),
-            "On Airflow 3 a plain cron schedule such as '@daily' has a data interval of zero length; schedule the "
-            "DAG with CronDataIntervalTimetable('@daily', timezone='UTC'), or give date_from and date_to.",
-        )
-    return Window(checked_instant("date_from", start - lookback, zone), end)
-
-
-def storage_path(output_path: str, argument: str = "output_path") -> ObjectStoragePath:
-    """Return the place to write to.
-
-    :raises AltegioValidationError: it is empty, or of a kind that no installed filesystem knows.
-    """
-    if not isinstance(output_path, str) or not output_path.strip():
-        raise _wrong(argument, "is empty")
-    if not output_path.isprintable():
-        raise _wrong(argument, "has a control character, or half of a character")
-    if has_password(output_path):
-        raise _wrong(
-            argument,
-            "has a password in it, which Airflow would keep and show",
-            "Put it into a connection, and name that: s3://my_connection@bucket/folder.",
-        )
-    try:
-        path = ObjectStoragePath(output_path)
-        # Airflow 3.1 looks for the library only now. When 3.1 is dropped, this goes.
-        path.fs  # noqa: B018
-        return path
-    except (ValueError, ImportError) as error:
-        kind = type(error).__name__
-    raise _wrong(argument, f"cannot be opened ({kind}): no library for such a URL is installed, or there is none")
-
-
-def has_password(url: str) -> bool:
-    """Whether a URL carries a password, as ``scheme://user:password@host`` does."""
-    return _PASSWORD.search(url) is not None
-
-
-def _is_absent(value: Any) -> bool:
-    """Whether nothing is given; a template turns None into text."""
-    return value is None or (isinstance(value, str) and value in ("", "None"))
-
-
-def ids_of(argument: str, value: Any) -> list[int] | None:
-    """Read a list of ids, which a template may have turned into text: ``[5, 10]`` or ``5,10``."""
-    if _is_absent(value):
-        return None
-    if isinstance(value, str):
-        parts = value.strip().removeprefix("[").removesuffix("]").split(",")
-        value = [part for part in parts if part.strip()]
-    elif isinstance(value, int):
-        value = [value]
-    return checked_ids(argument, value)
-
-
-def number_of(argument: str, value: Any) -> int | None:
-    """Read a whole number of 1 or more, which a template may have turned into text."""
-    return None if _is_absent(value) else checked_id(argument, value)
-
-
-def flag_of(argument: str, value: Any) -> bool:
-    """Take true or false and nothing else: a text such as ``"False"`` would count as true."""
-    if not isinstance(value, bool):
-        raise _wrong(argument, "must be True or False")
-    return value
-
-
-def mode_of(file_mode: Any, default: int | None) -> int | None:
-    """Return permissions of files: a number such as ``0o640``, or its digits as text.
-
-    :raises AltegioValidationError: they are none, or do not let the owner read and write.
-    """
-    if file_mode in (None, "", "None"):
-        return default
-    if isinstance(file_mode, str):
-        file_mode = int(file_mode, 8) if _OCTAL.fullmatch(file_mode) else -1
-    if isinstance(file_mode, bool) or not isinstance(file_mode, int) or not 0 <= file_mode <= 0o777:
-        raise _wrong("file_mode", "must be permissions such as 0o640 or '0640'")
-    if file_mode & 0o600 != 0o600:
-        raise _wrong("file_mode", "must let the owner read and write")
-    return file_mode
 
 
 class Progress:
@@ -275,7 +148,7 @@ def _check_table(dataset: ParquetDataset, table: str) -> None:
     with suppress(DatasetError):  # one file, which somebody else wrote: it is replaced, as it always was
         others = {file.notes.get("table", table) for file in dataset.files()} - {table}
     if others:
-        raise _wrong("output_path", f"holds {others.pop()}, which {table} would replace", "Give each its own.")
+        raise wrong_argument("output_path", f"holds {others.pop()}, which {table} would replace", "Give each its own.")
 
 
 def tell_outlets(context: Context, outlets: Sequence[Any], summary: Mapping[str, Any]) -> None:
@@ -286,3 +159,22 @@ def tell_outlets(context: Context, outlets: Sequence[Any], summary: Mapping[str,
     for outlet in outlets:
         if isinstance(outlet, Asset):
             events[outlet].extra = json.loads(json.dumps(summary))
+
+
+class Reading(NamedTuple):
+    """What a run writes.
+
+    :param rows: read when the writing has begun, never before the task's arguments are known to be right.
+    :param conversion: what makes them batches; it tells the log what did not add up.
+    :param notes: small JSON values to keep beside the file in the manifest, as they are when all rows are read.
+    :param earlier: what is to be kept of earlier runs; ``None``: this one replaces all of its range.
+    :param done: called when the file is in its place.
+    :param is_personal: whether the rows tell of people, so that others than the owner are not to read the file.
+    """
+
+    rows: Iterable[Mapping[str, Any]]
+    conversion: RowBatches
+    notes: Mapping[str, Any] = {}
+    earlier: EarlierRows | None = None
+    done: Callable[[], None] | None = None
+    is_personal: bool = False

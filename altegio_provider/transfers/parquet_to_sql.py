@@ -69,8 +69,8 @@ class ParquetToSqlOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
         """Load the files; see the class."""
         from altegio_provider.api.errors import AltegioValidationError
-        from altegio_provider.warehouse.connections import open_warehouse, source_files
         from altegio_provider.warehouse import load
+        from altegio_provider.warehouse.connections import open_warehouse, source_files
 
         if self.mode not in ("upsert", "replace_range", "append"):
             raise AltegioValidationError(

@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from altegio_provider.api.secrets import forgetful
 from altegio_provider.compat import BaseOperator
 from altegio_provider.hooks.altegio import AltegioHook
+from altegio_provider.transfers.extract import Reading
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from altegio_provider.compat import Context
-    from altegio_provider.transfers.extract import Window
-    from altegio_provider.tables.convert.batches import RowBatches
+    from altegio_provider.operators.arguments import Window
     from altegio_provider.tables.dataset.dataset import ParquetDataset
-    from altegio_provider.tables.dataset.earlier import EarlierRows
 
-__all__ = ["Reading", "ToParquetOperator"]
-
-
-class Reading(NamedTuple):
-    """What a run writes.
-
-    :param rows: read when the writing has begun, never before the task's arguments are known to be right.
-    :param conversion: what makes them batches; it tells the log what did not add up.
-    :param notes: small JSON values to keep beside the file in the manifest, as they are when all rows are read.
-    :param earlier: what is to be kept of earlier runs; ``None``: this one replaces all of its range.
-    :param done: called when the file is in its place.
-    :param is_personal: whether the rows tell of people, so that others than the owner are not to read the file.
-    """
-
-    rows: Iterable[Mapping[str, Any]]
-    conversion: RowBatches
-    notes: Mapping[str, Any] = {}
-    earlier: EarlierRows | None = None
-    done: Callable[[], None] | None = None
-    is_personal: bool = False
+__all__ = ["ToParquetOperator"]
 
 
 class ToParquetOperator(BaseOperator):
@@ -86,8 +66,9 @@ class ToParquetOperator(BaseOperator):
     @forgetful
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, convert and write; see the class."""
-        from altegio_provider.transfers.extract import extract, storage_path, window_of
+        from altegio_provider.operators.arguments import storage_path, window_of
         from altegio_provider.tables.dataset.dataset import ParquetDataset
+        from altegio_provider.transfers.extract import extract
 
         hook = AltegioHook(self.altegio_conn_id)
         try:

@@ -17,7 +17,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from altegio_provider.api.errors import AltegioAuthError, AltegioNotFoundError, AltegioResponseError, AltegioValidationError
+from altegio_provider.api.errors import (
+    AltegioAuthError,
+    AltegioNotFoundError,
+    AltegioResponseError,
+    AltegioValidationError,
+)
 from altegio_provider.common.location_time import LocationClock
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from altegio_provider.hooks.altegio import AltegioHook
 from altegio_provider.triggers.changes import FIELDS, KINDS, checked_names
 
 if TYPE_CHECKING:
+    from altegio_provider.triggers.changes import Snapshot
+    from altegio_provider.triggers.conditions import ConditionResult
     from altegio_provider.triggers.cursors import CursorStore
     from altegio_provider.triggers.payloads import Message
     from altegio_provider.triggers.polling import PollingFailed
-    from altegio_provider.triggers.conditions import ConditionResult
-    from altegio_provider.triggers.changes import Snapshot
 
 __all__ = ["AltegioEventConditionTrigger", "AltegioEventTrigger"]
 
@@ -34,8 +34,8 @@ class AltegioEventConditionTrigger(BaseTrigger):
     """Wait for a condition of one event; used by ``AltegioEventSensor`` when it is deferrable.
 
     The trigger sends one event, :class:`~altegio_provider.triggers.payloads.ConditionMet` or
-    :class:`~altegio_provider.triggers.payloads.WaitFailed` as a JSON object, and ends. All arguments are JSON values; the
-    tokens stay in the connection.
+    :class:`~altegio_provider.triggers.payloads.WaitFailed` as a JSON object, and ends. All arguments are JSON values;
+    the tokens stay in the connection.
 
     :param location_id: the location.
     :param event_id: the event.
@@ -123,8 +123,8 @@ class AltegioEventTrigger(BaseEventTrigger):
     """Report new and changed events of a location to an ``AssetWatcher``, which starts DAGs.
 
     The trigger reads the list of events from now to a horizon at each check, and sends the differences from the
-    previous check as :class:`~altegio_provider.triggers.payloads.EventsChanged`. The first check only stores the cursor. From
-    Airflow 3.3 on
+    previous check as :class:`~altegio_provider.triggers.payloads.EventsChanged`. The first check only stores the
+    cursor. From Airflow 3.3 on
 
     * triggers that differ only in ``kinds``, ``service_ids`` or ``staff_ids`` share the requests;
     * the cursor is stored in the asset's state, so changes that happen while the triggerer is down are reported when
@@ -217,8 +217,8 @@ class AltegioEventTrigger(BaseEventTrigger):
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
         """Yield the differences of each snapshot from the previous one."""
-        from altegio_provider.triggers.payloads import EventsChanged
         from altegio_provider.triggers.changes import WatchFilter, differences
+        from altegio_provider.triggers.payloads import EventsChanged
 
         watched = WatchFilter(self.service_ids, self.staff_ids)
         cursors = self._cursors()

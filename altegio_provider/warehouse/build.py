@@ -13,11 +13,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from altegio_provider.transfers.extract import storage_path
-from altegio_provider.warehouse.connections import open_warehouse
+from altegio_provider.operators.arguments import storage_path
 from altegio_provider.tables.dataset.dataset import DataFile, read_manifest
 from altegio_provider.tables.dataset.windows import Window
 from altegio_provider.warehouse import TableName, Warehouse
+from altegio_provider.warehouse.connections import open_warehouse
 
 __all__ = ["DataCheckError", "build_tables", "files_loaded", "files_named", "files_told", "told_of"]
 
@@ -60,8 +60,8 @@ def files_named(
     name. Where two tasks end within a moment, Airflow starts one run and can forget the second event; what it named is
     in the manifest by then, so whatever the warehouse lacks of the same dataset counts too.
 
-    :param extras: what :func:`~altegio_provider.transfers.extract.tell_outlets` put on the events: ``path``, and where not
-        all of the dataset is meant, ``location_id`` or ``from`` and ``to``.
+    :param extras: what :func:`~altegio_provider.transfers.extract.tell_outlets` put on the events: ``path``, and where
+        not all of the dataset is meant, ``location_id`` or ``from`` and ``to``.
     :param default_root: the dataset whose files all count where there is no event, or one that does not say where.
     :param loaded: what :func:`files_loaded` returned; ``None``: only what the events name counts.
     """

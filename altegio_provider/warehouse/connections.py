@@ -18,13 +18,13 @@ import pyarrow.parquet as pq
 
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.compat import BaseHook, get_hook_lineage_collector
-from altegio_provider.transfers.extract import storage_path
+from altegio_provider.operators.arguments import storage_path
+from altegio_provider.tables.convert.unions import conformed, joined_schema
 from altegio_provider.tables.dataset.dataset import read_manifest
 from altegio_provider.tables.dataset.manifest import parquet_footer
 from altegio_provider.tables.dataset.parquet import FOOTER_KEY
 from altegio_provider.tables.dataset.storage import Folder
 from altegio_provider.tables.dataset.turns import taking_turns
-from altegio_provider.tables.convert.unions import conformed, joined_schema
 from altegio_provider.warehouse import AdbcWarehouse, DuckDbWarehouse, LoadRange, Warehouse
 from altegio_provider.warehouse.base import WAIT_SECONDS, undo
 from altegio_provider.warehouse.duckdb_file import connected

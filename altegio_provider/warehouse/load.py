@@ -14,7 +14,13 @@ from typing import Literal, NamedTuple, get_args
 import pyarrow as pa
 
 from altegio_provider.tables.convert.arrays import array_of
-from altegio_provider.tables.convert.unions import ColumnConflictError, conformed, joined_schema, joined_type, plain_type
+from altegio_provider.tables.convert.unions import (
+    ColumnConflictError,
+    conformed,
+    joined_schema,
+    joined_type,
+    plain_type,
+)
 from altegio_provider.warehouse.base import Warehouse, WarehouseError
 from altegio_provider.warehouse.names import Identifier, TableName, listed
 

@@ -9,7 +9,7 @@ import os
 from datetime import datetime, timedelta
 
 from altegio_provider.compat import dag, retry_policy
-from altegio_provider.operators.bulk import AltegioCreateAppointmentsOperator
+from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator
 
 
 @dag(

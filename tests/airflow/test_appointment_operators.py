@@ -9,7 +9,12 @@ import pytest
 
 from altegio_provider import compat
 from altegio_provider.api.errors import AltegioNotFoundError, AltegioValidationError
-from altegio_provider.operators.appointments import AltegioDeleteAppointmentOperator, AltegioListAppointmentsOperator, AltegioRescheduleAppointmentOperator, AltegioUpdateAppointmentOperator
+from altegio_provider.operators.appointments import (
+    AltegioDeleteAppointmentOperator,
+    AltegioListAppointmentsOperator,
+    AltegioRescheduleAppointmentOperator,
+    AltegioUpdateAppointmentOperator,
+)
 from altegio_provider.operators.events import AltegioCreateEventAppointmentOperator
 
 LOCATION = 77

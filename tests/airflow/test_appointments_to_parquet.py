@@ -14,10 +14,13 @@ import pytest
 from altegio_provider.api.errors import AltegioAuthError, AltegioError, AltegioNotFoundError, AltegioValidationError
 from altegio_provider.compat import AirflowNotFoundException
 from altegio_provider.hooks.altegio import AltegioHook
-from altegio_provider.tables.dataset.dataset import read_manifest
 from altegio_provider.tables.convert.pseudonyms import Pseudonyms
+from altegio_provider.tables.dataset.dataset import read_manifest
 from altegio_provider.tables.schema import APPOINTMENT_COLUMNS, APPOINTMENT_SCHEMA
-from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToParquetOperator, AltegioAppointmentsToParquetOperator
+from altegio_provider.transfers.altegio_to_parquet import (
+    AltegioActivitiesToParquetOperator,
+    AltegioAppointmentsToParquetOperator,
+)
 from tests.services import connection_of
 
 DAY = ("2026-11-10T00:00:00+02:00", "2026-11-11T00:00:00+02:00")

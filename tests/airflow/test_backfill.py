@@ -9,9 +9,9 @@ from itertools import pairwise
 import pytest
 
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.transfers.backfill import missing_months
 from altegio_provider.tables.convert.activities import ActivityBatches
 from altegio_provider.tables.dataset.dataset import ParquetDataset, read_manifest
+from altegio_provider.transfers.backfill import missing_months
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ import pytest
 
 from altegio_provider.compat import AirflowFailException
 from altegio_provider.imports.ledger.ledger import Ledger, LedgerError
-from altegio_provider.operators.bulk import AltegioCreateAppointmentsOperator
+from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator
 
 LOCATION = 77
 START = (datetime.now(UTC) + timedelta(days=20)).replace(hour=15, minute=0, second=0, microsecond=0, tzinfo=None)

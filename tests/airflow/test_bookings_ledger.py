@@ -13,10 +13,11 @@ import sqlalchemy as sa
 
 from altegio_provider.compat import AirflowFailException
 from altegio_provider.imports.ledger.ledger import Ledger, LedgerError
+from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator
+from altegio_provider.operators.events import AltegioCreateEventsOperator
 from altegio_provider.operators.ledger_url import ledger_url_of
 from altegio_provider.operators.ledger_witness import check_it_is_the_shared_one
 from altegio_provider.operators.passwords import without_password
-from altegio_provider.operators.bulk import AltegioCreateAppointmentsOperator, AltegioCreateEventsOperator
 from tests.integration.old_ledger import everything_in, old_key, write_old_ledger
 from tests.services import LEDGERS, empty_database
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from altegio_provider.compat import AirflowFailException
-from altegio_provider.operators.bulk import AltegioCreateAppointmentsOperator
+from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator
 
 LOCATION = 77
 START = (datetime.now(UTC) + timedelta(days=20)).replace(hour=15, minute=0, second=0, microsecond=0, tzinfo=None)

@@ -19,7 +19,7 @@ from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
 from altegio_provider.compat import AirflowException, AirflowFailException
-from altegio_provider.operators.bulk import AltegioCreateAppointmentsOperator
+from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator
 from altegio_provider.tables.dataset.store_errors import StoreError
 from tests.small_disk import small_disk
 

@@ -8,9 +8,20 @@ import pytest
 
 from altegio_provider import compat
 from altegio_provider.api import AltegioClient, RetryPolicy
+from altegio_provider.api.errors import (
+    AltegioConflictError,
+    AltegioNotFoundError,
+    AltegioOutcomeUnknownError,
+    AltegioValidationError,
+)
 from altegio_provider.api.writes.create_once import create_event_once
-from altegio_provider.api.errors import AltegioConflictError, AltegioNotFoundError, AltegioOutcomeUnknownError, AltegioValidationError
-from altegio_provider.operators.events import AltegioCreateEventAppointmentOperator, AltegioCreateEventOperator, AltegioDeleteEventOperator, AltegioGetEventOperator, AltegioUpdateEventOperator
+from altegio_provider.operators.events import (
+    AltegioCreateEventAppointmentOperator,
+    AltegioCreateEventOperator,
+    AltegioDeleteEventOperator,
+    AltegioGetEventOperator,
+    AltegioUpdateEventOperator,
+)
 
 LOCATION = 77
 START = (datetime.now(UTC) + timedelta(days=20)).replace(hour=15, minute=0, second=0, microsecond=0)

@@ -10,7 +10,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from altegio_provider.api import AltegioClient, RetryPolicy
-from altegio_provider.api.errors import AltegioAuthError, AltegioNotFoundError, AltegioResponseError, AltegioServerError, AltegioValidationError
+from altegio_provider.api.errors import (
+    AltegioAuthError,
+    AltegioNotFoundError,
+    AltegioResponseError,
+    AltegioServerError,
+    AltegioValidationError,
+)
 from altegio_provider.compat import AirflowSkipException, TaskDeferred
 from altegio_provider.sensors.events import AltegioEventSensor
 from altegio_provider.triggers.conditions import ConditionRequest, check_event

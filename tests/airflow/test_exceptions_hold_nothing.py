@@ -10,10 +10,22 @@ from typing import Any
 import pytest
 
 from altegio_provider.hooks.altegio import AltegioHook
-from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator, AltegioListAppointmentsOperator, AltegioUpdateAppointmentOperator
-from altegio_provider.operators.events import AltegioCreateEventAppointmentOperator, AltegioCreateEventOperator, AltegioCreateEventsOperator, AltegioUpdateEventOperator
+from altegio_provider.operators.appointments import (
+    AltegioCreateAppointmentsOperator,
+    AltegioListAppointmentsOperator,
+    AltegioUpdateAppointmentOperator,
+)
+from altegio_provider.operators.events import (
+    AltegioCreateEventAppointmentOperator,
+    AltegioCreateEventOperator,
+    AltegioCreateEventsOperator,
+    AltegioUpdateEventOperator,
+)
 from altegio_provider.sensors.events import AltegioEventSensor
-from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToParquetOperator, AltegioAppointmentsToParquetOperator
+from altegio_provider.transfers.altegio_to_parquet import (
+    AltegioActivitiesToParquetOperator,
+    AltegioAppointmentsToParquetOperator,
+)
 from tests.exception_graph import assert_holds_none
 from tests.unit.api.scripted import Action, Conversation, ScriptedServer, answer, hang_up, ok
 

@@ -14,13 +14,29 @@ import pytest
 from altegio_provider import plugin
 from altegio_provider.api.errors import AltegioNotSentError, AltegioValidationError
 from altegio_provider.compat import AirflowFailException
-from altegio_provider.hooks.connection import ConnectionSettings
 from altegio_provider.hooks.altegio import AltegioHook
-from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator, AltegioDeleteAppointmentOperator, AltegioListAppointmentsOperator, AltegioRescheduleAppointmentOperator, AltegioUpdateAppointmentOperator
-from altegio_provider.operators.events import AltegioCreateEventAppointmentOperator, AltegioCreateEventOperator, AltegioCreateEventsOperator, AltegioDeleteEventOperator, AltegioGetEventOperator, AltegioUpdateEventOperator
+from altegio_provider.hooks.connection import ConnectionSettings
+from altegio_provider.operators.appointments import (
+    AltegioCreateAppointmentsOperator,
+    AltegioDeleteAppointmentOperator,
+    AltegioListAppointmentsOperator,
+    AltegioRescheduleAppointmentOperator,
+    AltegioUpdateAppointmentOperator,
+)
+from altegio_provider.operators.events import (
+    AltegioCreateEventAppointmentOperator,
+    AltegioCreateEventOperator,
+    AltegioCreateEventsOperator,
+    AltegioDeleteEventOperator,
+    AltegioGetEventOperator,
+    AltegioUpdateEventOperator,
+)
 from altegio_provider.sensors.events import AltegioEventSensor
 from altegio_provider.sensors.inbox import AltegioInboxSensor
-from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToParquetOperator, AltegioAppointmentsToParquetOperator
+from altegio_provider.transfers.altegio_to_parquet import (
+    AltegioActivitiesToParquetOperator,
+    AltegioAppointmentsToParquetOperator,
+)
 from altegio_provider.triggers.events import AltegioEventConditionTrigger, AltegioEventTrigger
 from tests.unit.api.test_hostile_arguments import BOOKING, CHANGE, EVENT, HOSTILE
 

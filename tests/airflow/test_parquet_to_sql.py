@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.warehouse.connections import open_warehouse
 from altegio_provider.tables.convert.activities import ActivityBatches
 from altegio_provider.tables.dataset.dataset import ParquetDataset
 from altegio_provider.transfers.parquet_to_sql import ParquetToSqlOperator
+from altegio_provider.warehouse.connections import open_warehouse
 from tests.services import connection_of, postgres_uri
 
 pytest.importorskip("duckdb")

@@ -11,16 +11,19 @@ from typing import Any
 
 import pytest
 
-from altegio_provider.imports.files import inbox
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.compat import AirflowFailException, Connection
 from altegio_provider.hooks.connection import ConnectionSettings
-from altegio_provider.imports.model import ImportFileError
+from altegio_provider.imports.files import inbox
 from altegio_provider.imports.files.source import open_source
-from altegio_provider.operators.bulk import AltegioCreateAppointmentsOperator
+from altegio_provider.imports.model import ImportFileError
+from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator
 from altegio_provider.tables.dataset.saved_answers import Spool
 from altegio_provider.tables.dataset.storage import Folder
-from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToParquetOperator, AltegioAppointmentsToParquetOperator
+from altegio_provider.transfers.altegio_to_parquet import (
+    AltegioActivitiesToParquetOperator,
+    AltegioAppointmentsToParquetOperator,
+)
 
 LOCATION = 79
 START = (datetime.now(UTC) + timedelta(days=20)).replace(hour=15, minute=0, second=0, microsecond=0, tzinfo=None)

@@ -12,9 +12,9 @@ import pytest
 
 from altegio_provider.api import AltegioClient
 from altegio_provider.compat import ObjectStoragePath
-from altegio_provider.operators.personal import Personal
 from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator, AltegioUpdateAppointmentOperator
 from altegio_provider.operators.events import AltegioCreateEventAppointmentOperator, AltegioCreateEventOperator
+from altegio_provider.operators.personal import Personal
 
 LOCATION = 87
 START = (datetime.now(UTC) + timedelta(days=20)).replace(hour=15, minute=0, second=0, microsecond=0, tzinfo=None)

@@ -10,14 +10,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from altegio_provider.warehouse.build import DataCheckError, build_tables, files_loaded, files_named, told_of
 from altegio_provider.compat import AirflowNotFoundException
-from altegio_provider.warehouse.connections import open_warehouse
 from altegio_provider.tables.convert.activities import ActivityBatches
 from altegio_provider.tables.convert.appointments import AppointmentBatches
 from altegio_provider.tables.dataset.dataset import ParquetDataset
 from altegio_provider.transfers.parquet_to_sql import ParquetToSqlOperator
 from altegio_provider.warehouse import TableName
+from altegio_provider.warehouse.build import DataCheckError, build_tables, files_loaded, files_named, told_of
+from altegio_provider.warehouse.connections import open_warehouse
 from tests.services import connection_of, postgres_uri
 
 SQL = Path(__file__).resolve().parents[2] / "dags" / "sql" / "warehouse"

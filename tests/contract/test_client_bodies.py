@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from altegio_provider.api.bodies.appointment import checked_appointment, checked_change, checked_move
-from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.bodies.event import checked_event
+from altegio_provider.api.errors import AltegioValidationError
 
 SCHEMAS = {"companies": "Companies", "locations": "Locations"}
 many = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])

@@ -15,9 +15,9 @@ import pytest
 from altegio_provider.api import AltegioClient
 from altegio_provider.imports.engine.bookings import BookingImport
 from altegio_provider.imports.engine.file_import import ImportOptions
-from altegio_provider.imports.ledger.ledger import Intent, Ledger, LedgerError
-from altegio_provider.imports.files.source import open_source
 from altegio_provider.imports.engine.spool import Spool, Status
+from altegio_provider.imports.files.source import open_source
+from altegio_provider.imports.ledger.ledger import Intent, Ledger, LedgerError
 from tests.services import LEDGERS, empty_database
 
 LOCATION = 77

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from altegio_provider.imports.ledger.ledger import Intent, Ledger, LedgerError
 from altegio_provider.imports.ledger.engine import open_engine
+from altegio_provider.imports.ledger.ledger import Intent, Ledger, LedgerError
 from altegio_provider.imports.ledger.turns import Turns
 from tests.integration.lossy_proxy import LossyProxy
 from tests.services import LEDGERS, empty_database

@@ -15,17 +15,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from altegio_provider.operators import bulk_run
 from altegio_provider.api import AltegioClient, RetryPolicy
-from altegio_provider.api.writes.create_once import create_event_once
 from altegio_provider.api.errors import AltegioNotSentError
+from altegio_provider.api.writes.create_once import create_event_once
 from altegio_provider.compat import AirflowException, AirflowFailException
 from altegio_provider.imports.engine.booking_once import book_once
 from altegio_provider.imports.engine.bookings import BookingImport
 from altegio_provider.imports.engine.file_import import ImportOptions
-from altegio_provider.imports.ledger.ledger import Ledger
-from altegio_provider.imports.files.source import rows_source
 from altegio_provider.imports.engine.spool import Spool, Status
+from altegio_provider.imports.files.source import rows_source
+from altegio_provider.imports.ledger.ledger import Ledger
+from altegio_provider.operators import bulk_run
 from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator
 from altegio_provider.operators.events import AltegioCreateEventAppointmentOperator
 from tests.services import PrivateRedis, private_redis

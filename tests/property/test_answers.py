@@ -9,9 +9,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from altegio_provider.api.errors import (
+    AltegioAuthError,
+    AltegioConflictError,
+    AltegioNotFoundError,
+    AltegioOutcomeUnknownError,
+    AltegioRateLimitError,
+    AltegioResponseError,
+    AltegioServerError,
+    AltegioValidationError,
+)
 from altegio_provider.api.http.answers import read_answer, retry_after_seconds
 from altegio_provider.api.paging.chain import RowIds
-from altegio_provider.api.errors import AltegioAuthError, AltegioConflictError, AltegioNotFoundError, AltegioOutcomeUnknownError, AltegioRateLimitError, AltegioResponseError, AltegioServerError, AltegioValidationError
 from altegio_provider.api.rows import page_of, resource_of
 from altegio_provider.common.location_time import LocationClock, load_zone
 

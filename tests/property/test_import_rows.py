@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from altegio_provider.api.bodies.appointment import checked_appointment
+from altegio_provider.imports.files.source import open_source
+from altegio_provider.imports.model import BookingRequest, SourceRow
 from altegio_provider.imports.rows.cells import WrongCellError
 from altegio_provider.imports.rows.columns import FIELDS, Columns
 from altegio_provider.imports.rows.contacts import phone
-from altegio_provider.imports.model import BookingRequest, SourceRow
-from altegio_provider.imports.files.source import open_source
 from altegio_provider.imports.rows.validation import Validator
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)

@@ -12,11 +12,11 @@ import duckdb
 import pytest
 
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.warehouse.connections import source_files
 from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator
 from altegio_provider.tables.dataset.store_errors import StoreError
 from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToParquetOperator
 from altegio_provider.transfers.parquet_to_sql import ParquetToSqlOperator
+from altegio_provider.warehouse.connections import source_files
 from tests.services import connection_of
 from tests.stores.days import write
 from tests.stores.s3_server import ACCESS_DENIED, KEYS, Request, S3Server

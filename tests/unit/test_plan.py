@@ -9,11 +9,11 @@ import pytest
 from altegio_provider.api.ratelimit.limiter import Limiter, windows_of
 from altegio_provider.api.ratelimit.stores import MemoryPlaceLog
 from altegio_provider.api.routes import COMPANIES
-from altegio_provider.plan import Plan, least_seconds, main, requests_for_rows
 from altegio_provider.sandbox.render import activity
 from altegio_provider.sandbox.seed import seeded_state
 from altegio_provider.tables.convert.activities import ActivityBatches
 from altegio_provider.tables.dataset.dataset import ParquetDataset
+from scripts.plan import Plan, least_seconds, main, requests_for_rows
 from tests.property.churning_list import ChurningList, read_all
 
 

@@ -15,34 +15,33 @@ ROOT = Path(__file__).resolve().parents[2] / PACKAGE
 
 # What each inner part may import of this package, and what of the outside world it must not even need.
 MAY_IMPORT = {
-    "times": set(),
-    "collector": set(),
-    "api": {"api", "times"},
-    "tables": {"tables", "times"},
-    "imports": {"imports", "api", "tables", "times", "collector"},
-    "waiting": {"api", "times"},
-    "watching": {"api", "times"},
-    "polling": {"api"},
-    "history": {"api", "tables", "times"},
+    "common": {"common"},
+    "api": {"api", "common"},
+    "tables": {"tables", "common"},
+    "imports": {"imports", "api", "tables", "common"},
+    "triggers.conditions": {"api", "common"},
+    "triggers.changes": {"api", "common"},
+    "triggers.polling": {"api"},
+    "transfers.history": {"api", "tables", "common"},
     "sandbox": {"sandbox"},
 }
 DOES_WITHOUT = {
-    "times": {"airflow", "pandas", "pyarrow", "requests", "pydantic"},
-    "collector": {"airflow", "pandas", "pyarrow", "requests", "pydantic"},
+    "common": {"airflow", "pandas", "pyarrow", "requests", "pydantic"},
     "api": {"airflow", "pandas", "pyarrow", "fastapi"},
     "tables": {"airflow", "requests", "fastapi"},
     "imports": {"airflow", "fastapi"},
-    "waiting": {"airflow", "pandas", "pyarrow", "pydantic", "fastapi"},
-    "watching": {"airflow", "pandas", "pyarrow", "pydantic", "fastapi"},
-    "polling": {"airflow", "pandas", "pyarrow", "pydantic", "fastapi"},
-    "history": {"airflow", "pandas", "pyarrow", "pydantic", "fastapi"},
+    "triggers.conditions": {"airflow", "pandas", "pyarrow", "pydantic", "fastapi"},
+    "triggers.changes": {"airflow", "pandas", "pyarrow", "pydantic", "fastapi"},
+    "triggers.polling": {"airflow", "pandas", "pyarrow", "pydantic", "fastapi"},
+    "transfers.history": {"airflow", "pandas", "pyarrow", "pydantic", "fastapi"},
     "sandbox": {"airflow", "pandas", "pyarrow", "requests"},
 }
-PARTS = [part for part in MAY_IMPORT if (ROOT / part).is_dir() or (ROOT / f"{part}.py").is_file()]
+PARTS = list(MAY_IMPORT)
 
 
 def modules_of(part: str) -> list[Path]:
-    return sorted((ROOT / part).rglob("*.py")) or [ROOT / f"{part}.py"]
+    path = ROOT.joinpath(*part.split("."))
+    return sorted(path.rglob("*.py")) or [path.with_suffix(".py")]
 
 
 def dotted(path: Path) -> str:
@@ -81,8 +80,38 @@ def test_the_scan_sees_every_form_of_import(tmp_path, monkeypatch):
     ]
 
 
-def test_the_inner_parts_are_there():
-    assert {"times", "api", "tables", "sandbox"} <= set(PARTS)
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_is_there(part):
+    assert all(path.is_file() for path in modules_of(part))
+
+
+def test_the_root_holds_only_what_every_part_shares():
+    names = {path.name for path in ROOT.glob("*.py")}
+    assert names == {"__init__.py", "assets.py", "compat.py", "get_provider_info.py", "plugin.py"}
+
+
+def test_no_modules_import_each_other():
+    """Imports for types and imports inside functions count too."""
+    modules = {dotted(path): path for path in ROOT.rglob("*.py")}
+    edges = {name: imported_modules(path, modules) - {name} for name, path in modules.items()}
+    while free := [name for name, targets in edges.items() if not targets]:
+        for name in free:
+            del edges[name]
+        for targets in edges.values():
+            targets.difference_update(free)
+    # What is left imports modules of a circle, or lies in one.
+    assert sorted(edges) == []
+
+
+def imported_modules(path: Path, modules: dict[str, Path]) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in modules else node.module for name in full}
+    return found & modules.keys()
 
 
 @pytest.mark.parametrize("part", PARTS)

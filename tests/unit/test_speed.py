@@ -12,8 +12,8 @@ import pytest
 from altegio_provider.api import AltegioClient
 from altegio_provider.tables.convert.activities import ActivityBatches
 from altegio_provider.tables.convert.appointments import AppointmentBatches
-from altegio_provider.tables.dataset.parquet import FileWriter
 from altegio_provider.tables.convert.pseudonyms import Pseudonyms
+from altegio_provider.tables.dataset.parquet import FileWriter
 from benchmarks.contenders import floor
 from benchmarks.job import LOCATION_ID, TIMEZONE, Job
 from benchmarks.servers import pages

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altegio_provider.api.ratelimit.limiter import windows_of
-from altegio_provider.plan import least_seconds
 from benchmarks.scale_simulation import daily_beside_backfill
 from benchmarks.virtual_time import Job, run
+from scripts.plan import least_seconds
 
 
 def busiest(sent: list[float], seconds: float) -> int:

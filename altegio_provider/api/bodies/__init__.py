@@ -1,0 +1,1 @@
+"""Checks the bodies of requests before they are sent."""

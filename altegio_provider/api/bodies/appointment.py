@@ -11,8 +11,25 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, NamedTuple
 
+from altegio_provider.api.bodies.fields import (
+    REQUIRED,
+    Errors,
+    Field,
+    Rule,
+    Table,
+    is_day,
+    is_flag,
+    is_ids,
+    is_json,
+    is_mapping,
+    is_none,
+    is_number,
+    is_text,
+    is_whole,
+    matches,
+    wire_form,
+)
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.api.bodies.fields import REQUIRED, Errors, Field, Rule, Table, is_day, is_flag, is_ids, is_json, is_mapping, is_none, is_number, is_text, is_whole, matches, wire_form
 
 __all__ = ["checked_appointment", "checked_change", "checked_move"]
 

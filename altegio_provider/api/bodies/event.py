@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.bodies.fields import is_ids, is_mapping, is_text, is_whole, matches
+from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.common.location_time import LocationClock, as_instant, parse_datetime
 
 __all__ = ["checked_event", "replacement_of"]

@@ -1,0 +1,1 @@
+"""One request over HTTP: its pace, its retries, and what its answer says."""

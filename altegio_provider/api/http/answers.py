@@ -17,7 +17,20 @@ from typing import Any
 
 import orjson
 
-from altegio_provider.api.errors import AltegioAuthError, AltegioConflictError, AltegioConnectionError, AltegioConnectionOutcomeUnknownError, AltegioError, AltegioNotFoundError, AltegioRateLimitError, AltegioResponseError, AltegioResponseOutcomeUnknownError, AltegioServerError, AltegioServerOutcomeUnknownError, AltegioValidationError
+from altegio_provider.api.errors import (
+    AltegioAuthError,
+    AltegioConflictError,
+    AltegioConnectionError,
+    AltegioConnectionOutcomeUnknownError,
+    AltegioError,
+    AltegioNotFoundError,
+    AltegioRateLimitError,
+    AltegioResponseError,
+    AltegioResponseOutcomeUnknownError,
+    AltegioServerError,
+    AltegioServerOutcomeUnknownError,
+    AltegioValidationError,
+)
 from altegio_provider.api.http.redaction import redact
 
 __all__ = ["bad_answer", "no_answer", "read_answer", "retry_after_seconds"]

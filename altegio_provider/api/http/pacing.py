@@ -10,8 +10,8 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, PoolManager
 from urllib3.exceptions import NewConnectionError
 
-from altegio_provider.api.ratelimit.limiter import Limiter
 from altegio_provider.api.http.wire import BoundedAnswer, Wire
+from altegio_provider.api.ratelimit.limiter import Limiter
 
 __all__ = ["PacedAdapter"]
 

@@ -13,7 +13,12 @@ from typing import TypeVar
 
 import tenacity
 
-from altegio_provider.api.errors import AltegioError, AltegioNotSentError, AltegioOutcomeUnknownError, AltegioRateLimitError
+from altegio_provider.api.errors import (
+    AltegioError,
+    AltegioNotSentError,
+    AltegioOutcomeUnknownError,
+    AltegioRateLimitError,
+)
 
 __all__ = ["RetryPolicy", "may_repeat", "wait"]
 

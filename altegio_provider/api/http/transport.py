@@ -15,16 +15,16 @@ import requests
 from requests.utils import select_proxy
 from urllib3.exceptions import ReadTimeoutError
 
-from altegio_provider.api.http.answers import bad_answer, no_answer, read_answer
 from altegio_provider.api.errors import AltegioError, AltegioNotSentError, AltegioRateLimitError
+from altegio_provider.api.http.answers import bad_answer, no_answer, read_answer
 from altegio_provider.api.http.pacing import PacedAdapter
-from altegio_provider.api.secrets import Secret, forgetful
-from altegio_provider.api.ratelimit.limiter import Limiter
 from altegio_provider.api.http.redaction import personal_texts, without
 from altegio_provider.api.http.retry import RetryPolicy
 from altegio_provider.api.http.settings import checked_flag, checked_timeout, checked_token, checked_url, checked_verify
-from altegio_provider.api.urls import is_loopback, origin_of, origin_or_none, redirect_target
 from altegio_provider.api.http.wire import LONGEST_ANSWER, AnswerTooLongError
+from altegio_provider.api.ratelimit.limiter import Limiter
+from altegio_provider.api.secrets import Secret, forgetful
+from altegio_provider.api.urls import is_loopback, origin_of, origin_or_none, redirect_target
 
 __all__ = ["Query", "Transport", "TransportStats"]
 

@@ -39,8 +39,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from altegio_provider.api.paging.chain import Chain, OutOfStep, RowIds, Step
 from altegio_provider.api.errors import AltegioNotFoundError, AltegioResponseError, AltegioValidationError
+from altegio_provider.api.paging.chain import Chain, OutOfStep, RowIds, Step
 from altegio_provider.api.paging.prefetch import Prefetcher
 from altegio_provider.api.routes import Page, PageSpan, Row, SpanOf
 

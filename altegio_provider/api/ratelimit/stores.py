@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from altegio_provider.api.errors import AltegioNotSentError, AltegioValidationError
-from altegio_provider.api.secrets import Secret
 from altegio_provider.api.ratelimit.limiter import PlaceLog, Rate, seconds_to_wait
+from altegio_provider.api.secrets import Secret
 from altegio_provider.api.urls import origin_of
 
 __all__ = ["FilePlaceLog", "MemoryPlaceLog", "RedisPlaceLog", "open_place_log"]

@@ -6,9 +6,16 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from altegio_provider.api.errors import AltegioAuthError, AltegioConflictError, AltegioError, AltegioNotFoundError, AltegioOutcomeUnknownError, AltegioValidationError
-from altegio_provider.api.secrets import forgetful
+from altegio_provider.api.errors import (
+    AltegioAuthError,
+    AltegioConflictError,
+    AltegioError,
+    AltegioNotFoundError,
+    AltegioOutcomeUnknownError,
+    AltegioValidationError,
+)
 from altegio_provider.api.http.retry import wait
+from altegio_provider.api.secrets import forgetful
 from altegio_provider.common.location_time import as_instant, load_zone
 
 if TYPE_CHECKING:

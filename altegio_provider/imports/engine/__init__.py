@@ -1,0 +1,1 @@
+"""Sends the rows of a file, each exactly once, and writes the report."""

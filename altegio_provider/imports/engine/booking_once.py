@@ -1,6 +1,7 @@
 """Books one client once, without a ledger: where the answer is lost, the booking is looked for.
 
-What a process that dies in the middle has sent, nobody remembers; :mod:`~altegio_provider.imports.engine.bookings` does.
+Nothing remembers what a process that dies in the middle has sent;
+:mod:`~altegio_provider.imports.engine.bookings` does.
 """
 
 from __future__ import annotations
@@ -11,9 +12,16 @@ from typing import Any
 
 from altegio_provider.api import AltegioClient
 from altegio_provider.api.arguments import checked_zone
-from altegio_provider.api.errors import AltegioAuthError, AltegioError, AltegioNotFoundError, AltegioOutcomeUnknownError, AltegioResponseOutcomeUnknownError, AltegioValidationError
-from altegio_provider.api.secrets import forgetful
+from altegio_provider.api.errors import (
+    AltegioAuthError,
+    AltegioError,
+    AltegioNotFoundError,
+    AltegioOutcomeUnknownError,
+    AltegioResponseOutcomeUnknownError,
+    AltegioValidationError,
+)
 from altegio_provider.api.http.retry import wait
+from altegio_provider.api.secrets import forgetful
 from altegio_provider.api.types import Appointment
 from altegio_provider.imports.matching.lookup import EventFinder
 from altegio_provider.imports.matching.match import Absent, Found, Undecided, Verdict

@@ -9,17 +9,17 @@ from functools import cached_property
 from typing import Any
 
 from altegio_provider.api.errors import AltegioResponseOutcomeUnknownError
-from altegio_provider.imports.rows.columns import Columns
 from altegio_provider.imports.engine.file_import import FileImport
+from altegio_provider.imports.engine.runner import Sent
+from altegio_provider.imports.engine.spool import Pending, Status
+from altegio_provider.imports.files.row_source import RowSource
 from altegio_provider.imports.ledger.ledger import Session, key_of
 from altegio_provider.imports.matching.identity import are_named_alike
 from altegio_provider.imports.matching.lookup import EventFinder, Seats
 from altegio_provider.imports.matching.match import Verdict
-from altegio_provider.imports.model import BookingRequest, SourceRow
-from altegio_provider.imports.engine.runner import Sent
 from altegio_provider.imports.matching.search import about_event, look_for, sought_in
-from altegio_provider.imports.files.source import RowSource
-from altegio_provider.imports.engine.spool import Pending, Status
+from altegio_provider.imports.model import BookingRequest, SourceRow
+from altegio_provider.imports.rows.columns import Columns
 from altegio_provider.imports.rows.validation import Validator
 
 __all__ = ["BookingImport"]

@@ -23,14 +23,14 @@ from zoneinfo import ZoneInfo
 from altegio_provider.api import AltegioClient
 from altegio_provider.api.arguments import checked_concurrency, checked_seconds
 from altegio_provider.common.garbage_collection import few_collections
+from altegio_provider.imports.engine.reconcile import Reconciler
+from altegio_provider.imports.engine.runner import OTHER_CONTENT, Halt, Runner, Sent, standing
+from altegio_provider.imports.engine.spool import Pending, Spool, Status
+from altegio_provider.imports.engine.stop import Stop
+from altegio_provider.imports.files.row_source import RowSource
 from altegio_provider.imports.ledger.ledger import Known, Ledger, Session, key_of
 from altegio_provider.imports.matching.match import Verdict
 from altegio_provider.imports.model import SourceRow
-from altegio_provider.imports.engine.reconcile import Reconciler
-from altegio_provider.imports.engine.runner import OTHER_CONTENT, Halt, Runner, Sent, standing
-from altegio_provider.imports.files.source import RowSource
-from altegio_provider.imports.engine.spool import Pending, Spool, Status
-from altegio_provider.imports.engine.stop import Stop
 
 __all__ = ["FileImport", "ImportOptions", "OnDuplicate"]
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from altegio_provider.api.errors import AltegioError
+from altegio_provider.imports.engine.spool import Pending, Spool, Status
+from altegio_provider.imports.engine.stop import Stop
 from altegio_provider.imports.ledger.ledger import Known, Ledger, Session
 from altegio_provider.imports.ledger.liveness import Watch
 from altegio_provider.imports.matching.match import Absent, Found, Undecided, Verdict
-from altegio_provider.imports.engine.spool import Pending, Spool, Status
-from altegio_provider.imports.engine.stop import Stop
 
 __all__ = ["Reconciler", "Search"]
 

@@ -24,8 +24,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from altegio_provider.imports.files.formulas import REPORT_PREFIX, neutral_row
 from altegio_provider.imports.engine.spool import Outcome, Spool, Status
+from altegio_provider.imports.files.formulas import REPORT_PREFIX, neutral_row
 from altegio_provider.tables.dataset.storage import Folder
 from altegio_provider.tables.dataset.store_errors import local_errors
 

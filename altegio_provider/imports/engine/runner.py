@@ -16,11 +16,20 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
-from altegio_provider.api.errors import AltegioAuthError, AltegioConflictError, AltegioError, AltegioNotFoundError, AltegioNotSentError, AltegioOutcomeUnknownError, AltegioRateLimitError, AltegioValidationError
-from altegio_provider.imports.ledger.ledger import Intent, Known, Ledger, LedgerError, Session
-from altegio_provider.imports.ledger.liveness import Watch
+from altegio_provider.api.errors import (
+    AltegioAuthError,
+    AltegioConflictError,
+    AltegioError,
+    AltegioNotFoundError,
+    AltegioNotSentError,
+    AltegioOutcomeUnknownError,
+    AltegioRateLimitError,
+    AltegioValidationError,
+)
 from altegio_provider.imports.engine.spool import Pending, Spool, SpoolError, Status
 from altegio_provider.imports.engine.stop import Stop
+from altegio_provider.imports.ledger.ledger import Intent, Known, Ledger, LedgerError, Session
+from altegio_provider.imports.ledger.liveness import Watch
 
 __all__ = ["OTHER_CONTENT", "Halt", "Post", "Runner", "Sent", "standing"]
 

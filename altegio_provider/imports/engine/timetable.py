@@ -14,17 +14,17 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo
 
 from altegio_provider.api.errors import AltegioResponseOutcomeUnknownError, AltegioValidationError
-from altegio_provider.imports.rows import cells, dates
-from altegio_provider.imports.rows.cells import TOO_LONG, WrongCellError, shape_of, too_long
-from altegio_provider.imports.rows.columns import Columns, Vocabulary
+from altegio_provider.common.location_time import as_instant
 from altegio_provider.imports.engine.file_import import FileImport
+from altegio_provider.imports.engine.runner import Sent
+from altegio_provider.imports.engine.spool import Pending
+from altegio_provider.imports.files.row_source import RowSource
 from altegio_provider.imports.ledger.ledger import key_of
 from altegio_provider.imports.matching.match import Absent, Found, Undecided, Verdict
 from altegio_provider.imports.model import ImportFileError, SourceRow, folded
-from altegio_provider.imports.engine.runner import Sent
-from altegio_provider.imports.files.source import RowSource
-from altegio_provider.imports.engine.spool import Pending
-from altegio_provider.common.location_time import as_instant
+from altegio_provider.imports.rows import cells, dates
+from altegio_provider.imports.rows.cells import TOO_LONG, WrongCellError, shape_of, too_long
+from altegio_provider.imports.rows.columns import Columns, Vocabulary
 
 __all__ = ["TimetableImport", "occurrences"]
 

@@ -1,0 +1,1 @@
+"""Reads files: from bytes to rows under headings."""

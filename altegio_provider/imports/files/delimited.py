@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
-from altegio_provider.imports.model import ImportFileError, SourceRow
-from altegio_provider.imports.files.source import MAX_COLUMNS, RowSource, checked_columns, checked_count, is_blank
+from altegio_provider.imports.files.row_source import MAX_COLUMNS, RowSource, checked_columns, checked_count, is_blank
 from altegio_provider.imports.files.text import DELIMITERS, Lines, TextFile, separator_named_by
+from altegio_provider.imports.model import ImportFileError, SourceRow
 
 __all__ = ["Csv", "JsonLines"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
-from altegio_provider.imports.model import ImportFileError, SourceRow
-from altegio_provider.imports.files.source import OpenFile, RowSource, checked_columns, checked_count, is_blank
+from altegio_provider.imports.files.row_source import OpenFile, RowSource, checked_columns, checked_count, is_blank
 from altegio_provider.imports.files.text import MAX_RECORD_CHARACTERS
 from altegio_provider.imports.files.workbooks import sheet_rows
+from altegio_provider.imports.model import ImportFileError, SourceRow
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,8 +16,8 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import IO, cast
 
+from altegio_provider.imports.files.row_source import MAX_ROWS, OpenFile
 from altegio_provider.imports.model import ImportFileError
-from altegio_provider.imports.files.source import MAX_ROWS, OpenFile
 
 __all__ = ["DELIMITERS", "Lines", "TextFile", "delimiter_of", "separator_named_by"]
 

@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from typing import IO, Any
 from xml.parsers import expat
 
-from altegio_provider.imports.model import ImportFileError
-from altegio_provider.imports.files.source import MAX_ROWS, is_blank
+from altegio_provider.imports.files.row_source import MAX_ROWS, is_blank
 from altegio_provider.imports.files.text import MAX_RECORD_CHARACTERS
+from altegio_provider.imports.model import ImportFileError
 
 __all__ = ["MAX_SHEET_COLUMNS", "sheet_rows"]
 

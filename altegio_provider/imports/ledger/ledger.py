@@ -33,11 +33,11 @@ import sqlalchemy as sa
 
 from altegio_provider.imports.ledger.engine import open_engine
 from altegio_provider.imports.ledger.key import KEY_VARIABLE, Seal
+from altegio_provider.imports.ledger.liveness import Owner, Watch
+from altegio_provider.imports.ledger.references import References
 from altegio_provider.imports.ledger.schema import LedgerError, bookings, insert_new, runs
 from altegio_provider.imports.ledger.turns import Turns
 from altegio_provider.imports.ledger.upgrade import make_ready
-from altegio_provider.imports.ledger.liveness import Owner, Watch
-from altegio_provider.imports.ledger.references import References
 
 __all__ = ["Intent", "Known", "Ledger", "LedgerError", "Session", "key_of"]
 

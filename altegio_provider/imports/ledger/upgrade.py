@@ -12,9 +12,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from altegio_provider.imports.ledger.key import PREFIX, Seal, open_seal
+from altegio_provider.imports.ledger.liveness import Owner, Watch
 from altegio_provider.imports.ledger.schema import LedgerError, bookings, metadata, references, runs, version
 from altegio_provider.imports.ledger.turns import Turns
-from altegio_provider.imports.ledger.liveness import Owner, Watch
 
 __all__ = ["VERSION", "make_ready"]
 

@@ -1,0 +1,1 @@
+"""Finds in Altegio what a row names, and what a lost request left behind."""

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from altegio_provider.api import AltegioClient
 from altegio_provider.api.errors import AltegioNotFoundError, AltegioValidationError
-from altegio_provider.imports.model import EventReference, folded
 from altegio_provider.common.location_time import LocationClock
+from altegio_provider.imports.model import EventReference, folded
 
 __all__ = ["EventFinder", "Seats"]
 

@@ -12,8 +12,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from altegio_provider.imports.files.row_source import is_blank
 from altegio_provider.imports.model import folded
-from altegio_provider.imports.files.source import is_blank
 from altegio_provider.imports.rows.vocabularies import BOOLEANS, GENDERS
 
 __all__ = [

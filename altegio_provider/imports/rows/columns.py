@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from altegio_provider.imports.files.formulas import REPORT_COLUMNS
+from altegio_provider.imports.files.row_source import is_blank
 from altegio_provider.imports.model import ImportFileError, SourceRow
-from altegio_provider.imports.files.source import is_blank
 
 __all__ = ["CUSTOM_FIELD", "FIELDS", "Columns", "Vocabulary"]
 

@@ -11,8 +11,8 @@ from typing import Any
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
-from altegio_provider.imports.rows.cells import WrongCellError, is_scientific, line_of_text
 from altegio_provider.imports.model import ImportFileError
+from altegio_provider.imports.rows.cells import WrongCellError, is_scientific, line_of_text
 from altegio_provider.imports.rows.phone_fast_path import E164, is_surely_valid, plain_e164
 
 __all__ = ["checked_region", "email", "phone"]

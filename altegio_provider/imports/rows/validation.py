@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from altegio_provider.imports.files.row_source import is_blank
+from altegio_provider.imports.model import BookingRequest, EventReference, Fault, ImportFileError, SourceRow
 from altegio_provider.imports.rows.cells import TOO_LONG, WrongCellError, shape_of, too_long
 from altegio_provider.imports.rows.columns import CUSTOM_FIELD, Columns
 from altegio_provider.imports.rows.contacts import checked_region
-from altegio_provider.imports.model import BookingRequest, EventReference, Fault, ImportFileError, SourceRow
-from altegio_provider.imports.files.source import is_blank
 from altegio_provider.imports.rows.typed_row import Surroundings, TypedRow
 
 __all__ = ["Validator"]

@@ -1,0 +1,1 @@
+"""Converts rows of the API to Arrow."""

@@ -16,12 +16,12 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
+from altegio_provider.common.location_time import load_zone
 from altegio_provider.tables.convert.arrays import array_of, constant
 from altegio_provider.tables.convert.extra_fields import Leftovers
-from altegio_provider.tables.convert.timestamps import Moments
 from altegio_provider.tables.convert.page import Page, Row, known_keys
+from altegio_provider.tables.convert.timestamps import Moments
 from altegio_provider.tables.schema import Column
-from altegio_provider.common.location_time import load_zone
 
 __all__ = ["RowBatches"]
 

@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from altegio_provider.tables.convert.arrays import array_of
 from altegio_provider.tables.convert.characters import is_holdable, replaced
-from altegio_provider.tables.convert.extra_fields import Leftovers
 from altegio_provider.tables.convert.columns import Members
+from altegio_provider.tables.convert.extra_fields import Leftovers
 from altegio_provider.tables.convert.timestamps import Read
-from altegio_provider.tables.schema import Column
 from altegio_provider.tables.convert.values import MISFIT, lossless
+from altegio_provider.tables.schema import Column
 
 __all__ = ["Page", "Path", "Row", "known_keys"]
 

@@ -17,9 +17,9 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from altegio_provider.common.location_time import EventStart, LocationClock, parse_datetime
 from altegio_provider.tables.convert.arrays import array_of
 from altegio_provider.tables.convert.columns import Members
-from altegio_provider.common.location_time import EventStart, LocationClock, parse_datetime
 
 __all__ = ["Moments", "Read", "Starts"]
 

@@ -1,0 +1,1 @@
+"""The Parquet dataset: windows, manifest, commit, and the stores that hold it."""

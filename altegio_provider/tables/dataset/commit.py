@@ -29,7 +29,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from altegio_provider.tables.convert.arrays import constant
-from altegio_provider.tables.dataset.manifest import MANIFEST, DatasetError, Entry, as_manifest, entries_of, manifest_in, parquet_footer
+from altegio_provider.tables.dataset.manifest import (
+    MANIFEST,
+    DatasetError,
+    Entry,
+    as_manifest,
+    entries_of,
+    manifest_in,
+    parquet_footer,
+)
 from altegio_provider.tables.dataset.parquet import FileWriter
 from altegio_provider.tables.dataset.storage import Folder, Listed, Staged
 from altegio_provider.tables.dataset.store_errors import Conflict, local_errors

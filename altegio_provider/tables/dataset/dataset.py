@@ -7,8 +7,8 @@
 
 The files of a location have windows that do not overlap. A run writes one file for its window. Where that is the
 window of an earlier run, the file takes the earlier one's place in one step. Where it overlaps others (a ``lookback``,
-a backfill), the others are cut down to what is left of their windows; :mod:`~altegio_provider.tables.dataset.commit` says in
-which steps, and what a writer that is killed leaves.
+a backfill), the others are cut down to what is left of their windows;
+:mod:`~altegio_provider.tables.dataset.commit` says in which steps, and what a writer that is killed leaves.
 
 Who reads the manifest sees the state before a run or the one after it; a file that it names may be gone by the time
 it is opened, and then the manifest is to be read again. Who reads ``**/*.parquet`` sees each file whole. Where a run

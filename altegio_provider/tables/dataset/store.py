@@ -17,7 +17,17 @@ from typing import Any, TypeVar
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from altegio_provider.tables.dataset.conditional import ConditionalWrites, conditional_writes
-from altegio_provider.tables.dataset.store_errors import NO_BUCKET, Conflict, Place, StoreError, fault_of, is_conflict, may_pass, status_of, told
+from altegio_provider.tables.dataset.store_errors import (
+    NO_BUCKET,
+    Conflict,
+    Place,
+    StoreError,
+    fault_of,
+    is_conflict,
+    may_pass,
+    status_of,
+    told,
+)
 
 __all__ = ["STAMPS", "Store", "stamp_of"]
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from altegio_provider.api import AltegioClient, RetryPolicy
+from altegio_provider.api.http.transport import Transport
 from altegio_provider.api.ratelimit.limiter import Limiter, Rate
 from altegio_provider.api.ratelimit.stores import MemoryPlaceLog
-from altegio_provider.api.http.transport import Transport
 from tests.unit.api.scripted import ScriptedServer, self_signed
 
 PARTNER = "partner-Token.0/9"

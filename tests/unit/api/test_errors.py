@@ -10,7 +10,16 @@ import re
 import pytest
 
 from altegio_provider.api import errors
-from altegio_provider.api.errors import AltegioConnectionError, AltegioError, AltegioNotSentError, AltegioOutcomeUnknownError, AltegioRateLimitError, AltegioResponseError, AltegioServerError, AltegioValidationError
+from altegio_provider.api.errors import (
+    AltegioConnectionError,
+    AltegioError,
+    AltegioNotSentError,
+    AltegioOutcomeUnknownError,
+    AltegioRateLimitError,
+    AltegioResponseError,
+    AltegioServerError,
+    AltegioValidationError,
+)
 from tests.unit.api.scripted import answer, page, reset
 
 LEAVES = [getattr(errors, name) for name in errors.__all__]

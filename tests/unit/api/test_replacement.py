@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.bodies.event import replacement_of
+from altegio_provider.api.errors import AltegioValidationError
 from tests.unit.api.scripted import ok
 
 EVENT = {"staff_id": 5, "service_id": 7, "length": 3600, "capacity": 10, "timestamp": 1785582000}

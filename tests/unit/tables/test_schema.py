@@ -3,7 +3,13 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from altegio_provider.tables.schema import ACTIVITY_COLUMNS, ACTIVITY_SCHEMA, APPOINTMENT_COLUMNS, APPOINTMENT_SCHEMA, as_markdown
+from altegio_provider.tables.schema import (
+    ACTIVITY_COLUMNS,
+    ACTIVITY_SCHEMA,
+    APPOINTMENT_COLUMNS,
+    APPOINTMENT_SCHEMA,
+    as_markdown,
+)
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altegio_provider.assets import watched_events
-from altegio_provider.triggers.polling import PollingFailed, in_thread, poll
-from altegio_provider.triggers.events import AltegioEventConditionTrigger, AltegioEventTrigger
-from altegio_provider.triggers.conditions import CONDITIONS
 from altegio_provider.triggers.changes import KINDS
+from altegio_provider.triggers.conditions import CONDITIONS
+from altegio_provider.triggers.events import AltegioEventConditionTrigger, AltegioEventTrigger
+from altegio_provider.triggers.polling import PollingFailed, in_thread, poll
 
 ID = st.integers(1, 10**12)
 WAITING = st.fixed_dictionaries(

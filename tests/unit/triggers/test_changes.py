@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from altegio_provider.api.errors import AltegioAuthError, AltegioServerError, AltegioValidationError
 from altegio_provider.compat import AirflowNotFoundException
-from altegio_provider.triggers.cursors import CursorStore
-from altegio_provider.triggers.payloads import EventsChanged
-from altegio_provider.triggers.events import AltegioEventTrigger
 from altegio_provider.triggers.changes import KINDS, Cursor, Mark, differences
+from altegio_provider.triggers.cursors import CursorStore
+from altegio_provider.triggers.events import AltegioEventTrigger
+from altegio_provider.triggers.payloads import EventsChanged
 
 LOCATION = 79
 RIGA = ZoneInfo("Europe/Riga")

@@ -6,8 +6,19 @@ import json
 
 import pytest
 
+from altegio_provider.api.errors import (
+    AltegioAuthError,
+    AltegioConflictError,
+    AltegioError,
+    AltegioNotFoundError,
+    AltegioRateLimitError,
+    AltegioResponseError,
+    AltegioResponseOutcomeUnknownError,
+    AltegioServerError,
+    AltegioServerOutcomeUnknownError,
+    AltegioValidationError,
+)
 from altegio_provider.api.http.answers import retry_after_seconds
-from altegio_provider.api.errors import AltegioAuthError, AltegioConflictError, AltegioError, AltegioNotFoundError, AltegioRateLimitError, AltegioResponseError, AltegioResponseOutcomeUnknownError, AltegioServerError, AltegioServerOutcomeUnknownError, AltegioValidationError
 from tests.unit.api.scripted import answer, empty, ok, page
 
 EVENT = {"staff_id": 1, "service_id": 2, "date": "2026-11-20 18:00:00", "length": 3600, "capacity": 5}

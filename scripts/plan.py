@@ -1,7 +1,7 @@
-"""How long will it take? ``python -m altegio_provider.plan --locations 40 --events-per-day 30 --days 1825``.
+"""How long will it take? ``python -m scripts.plan --locations 40 --events-per-day 30 --days 1825``.
 
-Arithmetic only: requests by the paging that :mod:`~altegio_provider.api.paging.reader` describes, time by the API's limit for
-one IP address, size by what real-looking rows take in the dataset (``docs/performance.md``).
+Arithmetic only: requests by the paging that :mod:`~altegio_provider.api.paging.reader` describes, time by the API's
+limit for one IP address, size by what real-looking rows take in the dataset (``docs/performance.md``).
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Plan:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a plan."""
     parser = argparse.ArgumentParser(
-        prog="python -m altegio_provider.plan", description="How many requests, minutes and megabytes an extract takes."
+        prog="python -m scripts.plan", description="How many requests, minutes and megabytes an extract takes."
     )
     parser.add_argument("--locations", type=_positive, required=True)
     parser.add_argument("--events-per-day", type=float, required=True, help="activities a day in each location")
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--addresses", type=_positive, default=1, help="IP addresses that share the work")
     parser.add_argument("--requests-per-second", type=int, default=5)
     parser.add_argument("--requests-per-minute", type=int, default=200)
-    print(Plan(**vars(parser.parse_args(arguments))))  # noqa: T201 - its purpose
+    print(Plan(**vars(parser.parse_args(arguments))))
 
 
 def _positive(text: str) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from altegio_provider.imports.rows.columns import FIELDS, Columns
 from altegio_provider.imports.model import ImportFileError, SourceRow
+from altegio_provider.imports.rows.columns import FIELDS, Columns
 
 LEAST = ["name", "phone", "event_id"]
 

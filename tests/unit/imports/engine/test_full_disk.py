@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from altegio_provider.imports.engine.file_import import FileImport, ImportOptions
-from altegio_provider.imports.ledger.ledger import Ledger, LedgerError
-from altegio_provider.imports.matching.match import Absent, Found
 from altegio_provider.imports.engine.report import write_report
 from altegio_provider.imports.engine.runner import Sent
-from altegio_provider.imports.files.source import rows_source
 from altegio_provider.imports.engine.spool import Spool, SpoolError
+from altegio_provider.imports.files.source import rows_source
+from altegio_provider.imports.ledger.ledger import Ledger, LedgerError
+from altegio_provider.imports.matching.match import Absent, Found
 from tests.small_disk import small_disk
 
 ROWS = 120

@@ -8,7 +8,14 @@ import time
 
 import pytest
 
-from altegio_provider.api.errors import AltegioConnectionError, AltegioConnectionOutcomeUnknownError, AltegioNotSentError, AltegioResponseError, AltegioResponseOutcomeUnknownError, AltegioValidationError
+from altegio_provider.api.errors import (
+    AltegioConnectionError,
+    AltegioConnectionOutcomeUnknownError,
+    AltegioNotSentError,
+    AltegioResponseError,
+    AltegioResponseOutcomeUnknownError,
+    AltegioValidationError,
+)
 from altegio_provider.api.ratelimit.limiter import Rate
 from tests.unit.api.conftest import PARTNER, USER
 from tests.unit.api.scripted import hang_up, ok, redirect, reset_handshake, stall, stall_in_body, then_close

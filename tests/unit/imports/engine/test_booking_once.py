@@ -7,7 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from altegio_provider.api import AltegioClient, RetryPolicy
-from altegio_provider.api.errors import AltegioAuthError, AltegioNotFoundError, AltegioOutcomeUnknownError, AltegioServerError, AltegioValidationError
+from altegio_provider.api.errors import (
+    AltegioAuthError,
+    AltegioNotFoundError,
+    AltegioOutcomeUnknownError,
+    AltegioServerError,
+    AltegioValidationError,
+)
 from altegio_provider.imports.engine.booking_once import book_once
 
 LOCATION = 77

@@ -12,7 +12,14 @@ import zlib
 import orjson
 import pytest
 
-from altegio_provider.api.errors import AltegioConnectionError, AltegioConnectionOutcomeUnknownError, AltegioError, AltegioOutcomeUnknownError, AltegioResponseError, AltegioValidationError
+from altegio_provider.api.errors import (
+    AltegioConnectionError,
+    AltegioConnectionOutcomeUnknownError,
+    AltegioError,
+    AltegioOutcomeUnknownError,
+    AltegioResponseError,
+    AltegioValidationError,
+)
 from tests.unit.api.scripted import Action, Conversation, answer, ok
 
 EVENT = {"staff_id": 1, "service_id": 2, "date": "2026-11-20 18:00:00", "length": 3600, "capacity": 5}

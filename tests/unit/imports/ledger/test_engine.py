@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from altegio_provider.imports.ledger.ledger import Intent, Ledger, LedgerError
 from altegio_provider.imports.ledger.engine import driver_of, open_engine
+from altegio_provider.imports.ledger.ledger import Intent, Ledger, LedgerError
 from tests.services import LEDGERS, empty_database
 
 

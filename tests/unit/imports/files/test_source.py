@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from upath import UPath
 
-from altegio_provider.imports.model import ImportFileError
 from altegio_provider.imports.files.source import open_source, rows_source
+from altegio_provider.imports.model import ImportFileError
 
 
 @pytest.fixture

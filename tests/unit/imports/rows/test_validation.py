@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from altegio_provider.api.bodies.appointment import checked_appointment
-from altegio_provider.imports.rows.columns import FIELDS, Columns
 from altegio_provider.imports.model import BookingRequest, EventReference, ImportFileError, SourceRow
+from altegio_provider.imports.rows.columns import FIELDS, Columns
 from altegio_provider.imports.rows.validation import Validator
 
 ANNA = {

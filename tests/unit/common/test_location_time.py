@@ -7,7 +7,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from altegio_provider.common.location_time import EventStart, LocationClock, as_instant, load_zone, parse_datetime, wall_text, wall_window
+from altegio_provider.common.location_time import (
+    EventStart,
+    LocationClock,
+    as_instant,
+    load_zone,
+    parse_datetime,
+    wall_text,
+    wall_window,
+)
 
 SECOND_US = 1_000_000
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")

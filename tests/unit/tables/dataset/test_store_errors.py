@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from altegio_provider.tables.dataset.store_errors import Place, StoreError, fault_of, is_conflict, local_errors, may_pass, status_of, told
+from altegio_provider.tables.dataset.store_errors import (
+    Place,
+    StoreError,
+    fault_of,
+    is_conflict,
+    local_errors,
+    may_pass,
+    status_of,
+    told,
+)
 
 PLACE = Place.of("s3://aws_default@warehouse/altegio/x.parquet")
 

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from altegio_provider.tables.convert.unions import ColumnConflictError, conformed, joined_schema, joined_type, plain_type
+from altegio_provider.tables.convert.unions import (
+    ColumnConflictError,
+    conformed,
+    joined_schema,
+    joined_type,
+    plain_type,
+)
 
 TEXT, INT, FLOAT = pa.string(), pa.int64(), pa.float64()
 UTC = pa.timestamp("us", tz="UTC")

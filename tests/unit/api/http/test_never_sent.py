@@ -8,7 +8,11 @@ import threading
 
 import pytest
 
-from altegio_provider.api.errors import AltegioConnectionOutcomeUnknownError, AltegioNotSentError, AltegioValidationError
+from altegio_provider.api.errors import (
+    AltegioConnectionOutcomeUnknownError,
+    AltegioNotSentError,
+    AltegioValidationError,
+)
 from altegio_provider.api.ratelimit.limiter import Rate
 from tests.unit.api.scripted import ScriptedServer, reset_connection
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from altegio_provider.api import AltegioClient, RetryPolicy
-from altegio_provider.api.writes.create_once import create_event_once
 from altegio_provider.api.errors import AltegioConflictError, AltegioOutcomeUnknownError, AltegioServerError
+from altegio_provider.api.writes.create_once import create_event_once
 
 LOCATION = 77
 START = (datetime.now(UTC) + timedelta(days=20)).replace(hour=15, minute=0, second=0, microsecond=0, tzinfo=None)

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from altegio_provider.api.errors import AltegioNotSentError, AltegioRateLimitError
-from altegio_provider.api.ratelimit.limiter import Limiter, PlaceLog, Rate
-from altegio_provider.api.ratelimit.stores import FilePlaceLog, MemoryPlaceLog, RedisPlaceLog
 from altegio_provider.api.http.retry import RetryPolicy
 from altegio_provider.api.http.transport import Transport
+from altegio_provider.api.ratelimit.limiter import Limiter, PlaceLog, Rate
+from altegio_provider.api.ratelimit.stores import FilePlaceLog, MemoryPlaceLog, RedisPlaceLog
 from tests.services import PrivateRedis, private_redis
 from tests.unit.api.conftest import PARTNER, USER, Clock
 from tests.unit.api.scripted import answer

@@ -7,13 +7,18 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from altegio_provider.api.errors import AltegioConnectionError, AltegioConnectionOutcomeUnknownError, AltegioNotSentError, AltegioValidationError
+from altegio_provider.api.errors import (
+    AltegioConnectionError,
+    AltegioConnectionOutcomeUnknownError,
+    AltegioNotSentError,
+    AltegioValidationError,
+)
 from altegio_provider.imports.engine.file_import import FileImport, ImportOptions
+from altegio_provider.imports.engine.runner import Sent
+from altegio_provider.imports.engine.spool import Spool
+from altegio_provider.imports.files.source import rows_source
 from altegio_provider.imports.ledger.ledger import Intent, Ledger
 from altegio_provider.imports.matching.match import Absent, Found, Sought, Undecided, match
-from altegio_provider.imports.engine.runner import Sent
-from altegio_provider.imports.files.source import rows_source
-from altegio_provider.imports.engine.spool import Spool
 
 LOST = AltegioConnectionOutcomeUnknownError("no answer.", method="POST")
 

@@ -10,10 +10,10 @@ import pytest
 
 from altegio_provider.imports.engine import runner
 from altegio_provider.imports.engine.file_import import FileImport, ImportOptions
-from altegio_provider.imports.ledger.ledger import Ledger
 from altegio_provider.imports.engine.runner import Sent
-from altegio_provider.imports.files.source import rows_source
 from altegio_provider.imports.engine.spool import Spool
+from altegio_provider.imports.files.source import rows_source
+from altegio_provider.imports.ledger.ledger import Ledger
 
 KEYS = [f"row {number}" for number in range(6)]
 

@@ -8,9 +8,22 @@ from email.utils import format_datetime
 
 import pytest
 
-from altegio_provider.api.errors import AltegioConflictError, AltegioConnectionError, AltegioConnectionOutcomeUnknownError, AltegioError, AltegioNotSentError, AltegioOutcomeUnknownError, AltegioRateLimitError, AltegioResponseError, AltegioResponseOutcomeUnknownError, AltegioServerError, AltegioServerOutcomeUnknownError, AltegioValidationError
-from altegio_provider.api.ratelimit.limiter import Rate
+from altegio_provider.api.errors import (
+    AltegioConflictError,
+    AltegioConnectionError,
+    AltegioConnectionOutcomeUnknownError,
+    AltegioError,
+    AltegioNotSentError,
+    AltegioOutcomeUnknownError,
+    AltegioRateLimitError,
+    AltegioResponseError,
+    AltegioResponseOutcomeUnknownError,
+    AltegioServerError,
+    AltegioServerOutcomeUnknownError,
+    AltegioValidationError,
+)
 from altegio_provider.api.http.retry import RetryPolicy, may_repeat
+from altegio_provider.api.ratelimit.limiter import Rate
 from tests.unit.api.scripted import answer, chunks_cut_off, cut_off, empty, hang_up, ok, page, reset
 
 SAYS_NO = answer(200, {"success": False, "data": None, "meta": {"message": "no"}})

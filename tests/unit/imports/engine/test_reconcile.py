@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from altegio_provider.imports.ledger.ledger import Intent, Ledger
-from altegio_provider.imports.matching.match import Absent, Found
 from altegio_provider.imports.engine.reconcile import Reconciler
 from altegio_provider.imports.engine.spool import Spool, Status
 from altegio_provider.imports.engine.stop import Stop
+from altegio_provider.imports.ledger.ledger import Intent, Ledger
+from altegio_provider.imports.matching.match import Absent, Found
 
 INTENT = Intent(5, "content")
 

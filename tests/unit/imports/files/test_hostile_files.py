@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from altegio_provider.imports.files import source, text, workbooks
-from altegio_provider.imports.model import ImportFileError
 from altegio_provider.imports.files.source import open_source
-from tests.unit.imports.bombs import ANNA, HEADING, MAIN, RELATIONS, Repeated, gzipped, sheet, workbook
+from altegio_provider.imports.model import ImportFileError
+from tests.unit.imports.files.bombs import ANNA, HEADING, MAIN, RELATIONS, Repeated, gzipped, sheet, workbook
 
 #: Those that go on for 2 GiB.
 MEGABYTES = 2_048

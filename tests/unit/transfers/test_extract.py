@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.transfers.extract import Progress, ids_of, number_of, storage_path, window_of
+from altegio_provider.operators.arguments import ids_of, number_of, storage_path, window_of
+from altegio_provider.transfers.extract import Progress
 
 NO_LOOKBACK = timedelta(0)
 

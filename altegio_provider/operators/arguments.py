@@ -1,0 +1,193 @@
+"""Checks the arguments of operators, which a template may have turned into text.
+
+Each function names the argument in its error. Imported when a task runs, never when a DAG is parsed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from altegio_provider.api.arguments import checked_id, checked_ids, checked_instant, checked_zone
+from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.compat import ObjectStoragePath
+
+__all__ = [
+    "PRIVATE",
+    "Window",
+    "checked_choice",
+    "checked_flag",
+    "checked_share",
+    "flag_of",
+    "has_password",
+    "ids_of",
+    "mode_of",
+    "number_of",
+    "storage_path",
+    "window_of",
+    "wrong_argument",
+]
+
+#: Of files with people in them: nobody but their owner reads them.
+PRIVATE = 0o600
+_OCTAL = re.compile(r"(0o)?[0-7]{3,4}")
+_LONGEST_LOOKBACK = timedelta(days=36_525)
+_PASSWORD = re.compile(r"://[^/@]*:[^@]*@")
+
+
+class Window(NamedTuple):
+    """A half-open range of UTC instants."""
+
+    start: datetime
+    end: datetime
+
+
+def wrong_argument(argument: str, text: str, hint: str = "") -> AltegioValidationError:
+    """Return the error of an argument that cannot be right, with the argument's name as its field."""
+    return AltegioValidationError(f"{argument} {text}.", errors={argument: [text]}, hint=hint)
+
+
+def window_of(date_from: datetime | str, date_to: datetime | str, lookback: timedelta, timezone: str) -> Window:
+    """Return the range to read, widened by ``lookback``.
+
+    :raises AltegioValidationError: it is empty or reversed, or an argument cannot be read.
+    """
+    if not isinstance(lookback, timedelta) or not timedelta(0) <= lookback <= _LONGEST_LOOKBACK:
+        raise wrong_argument("lookback", f"must be a timedelta of 0 to {_LONGEST_LOOKBACK.days} days")
+    for argument, value in (("date_from", date_from), ("date_to", date_to)):
+        if _is_absent(value):
+            raise wrong_argument(
+                argument,
+                "is empty",
+                "A run without a data interval (triggered by hand, or by an asset) has none to fill in: give a range.",
+            )
+    zone = checked_zone(timezone)
+    start, end = checked_instant("date_from", date_from, zone), checked_instant("date_to", date_to, zone)
+    if start >= end:
+        raise wrong_argument(
+            "date_from",
+            f"{start.isoformat()} is not before date_to {end.isoformat()}: the range is "
+            + ("empty" if start == end else "reversed"),
+            "On Airflow 3 a plain cron schedule such as '@daily' has a data interval of zero length; schedule the "
+            "DAG with CronDataIntervalTimetable('@daily', timezone='UTC'), or give date_from and date_to.",
+        )
+    return Window(checked_instant("date_from", start - lookback, zone), end)
+
+
+def storage_path(output_path: str, argument: str = "output_path") -> ObjectStoragePath:
+    """Return the place to write to.
+
+    :raises AltegioValidationError: it is empty, or of a kind that no installed filesystem knows.
+    """
+    if not isinstance(output_path, str) or not output_path.strip():
+        raise wrong_argument(argument, "is empty")
+    if not output_path.isprintable():
+        raise wrong_argument(argument, "has a control character, or half of a character")
+    if has_password(output_path):
+        raise wrong_argument(
+            argument,
+            "has a password in it, which Airflow would keep and show",
+            "Put it into a connection, and name that: s3://my_connection@bucket/folder.",
+        )
+    try:
+        path = ObjectStoragePath(output_path)
+        # Airflow 3.1 looks for the library only now. When 3.1 is dropped, this goes.
+        path.fs  # noqa: B018
+        return path
+    except (ValueError, ImportError) as error:
+        kind = type(error).__name__
+    raise wrong_argument(argument, f"cannot be opened ({kind}): no library for such a URL is installed or known")
+
+
+def has_password(url: str) -> bool:
+    """Whether a URL carries a password, as ``scheme://user:password@host`` does."""
+    return _PASSWORD.search(url) is not None
+
+
+def _is_absent(value: Any) -> bool:
+    """Whether nothing is given; a template turns None into text."""
+    return value is None or (isinstance(value, str) and value in ("", "None"))
+
+
+def ids_of(argument: str, value: Any) -> list[int] | None:
+    """Read a list of ids, which a template may have turned into text: ``[5, 10]`` or ``5,10``."""
+    if _is_absent(value):
+        return None
+    if isinstance(value, str):
+        parts = value.strip().removeprefix("[").removesuffix("]").split(",")
+        value = [part for part in parts if part.strip()]
+    elif isinstance(value, int):
+        value = [value]
+    return checked_ids(argument, value)
+
+
+def number_of(argument: str, value: Any) -> int | None:
+    """Read a whole number of 1 or more, which a template may have turned into text."""
+    return None if _is_absent(value) else checked_id(argument, value)
+
+
+def flag_of(argument: str, value: Any) -> bool:
+    """Take true or false and nothing else: a text such as ``"False"`` would count as true."""
+    if not isinstance(value, bool):
+        raise wrong_argument(argument, "must be True or False")
+    return value
+
+
+def mode_of(file_mode: Any, default: int | None) -> int | None:
+    """Return permissions of files: a number such as ``0o640``, or its digits as text.
+
+    :raises AltegioValidationError: they are none, or do not let the owner read and write.
+    """
+    if file_mode in (None, "", "None"):
+        return default
+    if isinstance(file_mode, str):
+        file_mode = int(file_mode, 8) if _OCTAL.fullmatch(file_mode) else -1
+    if isinstance(file_mode, bool) or not isinstance(file_mode, int) or not 0 <= file_mode <= 0o777:
+        raise wrong_argument("file_mode", "must be permissions such as 0o640 or '0640'")
+    if file_mode & 0o600 != 0o600:
+        raise wrong_argument("file_mode", "must let the owner read and write")
+    return file_mode
+
+
+_YES = ("true", "yes", "on", "1")
+_NO = ("false", "no", "off", "0", "none", "")
+
+
+def checked_share(argument: str, value: Any) -> int | float:
+    """Return a number of rows, or a share of them, which a template may have turned into text.
+
+    :raises AltegioValidationError: it is neither.
+    """
+    if isinstance(value, str):
+        try:
+            value = float(value) if "." in value else int(value)
+        except ValueError:
+            value = None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise wrong_argument(argument, "must be a number of rows such as 5, or a share of them such as 0.05")
+    if isinstance(value, float) and value > 1:
+        raise wrong_argument(argument, f"{value} is not a share of 0.0 to 1.0; give a whole number for rows")
+    return value
+
+
+def checked_flag(argument: str, value: Any) -> bool:
+    """Return a yes or no, which a template may have turned into text.
+
+    :raises AltegioValidationError: it is neither: what is no "yes" may not pass for a "no", least of all in a dry run.
+    """
+    word = str(value).strip().lower()
+    if word not in (*_YES, *_NO):
+        raise wrong_argument(argument, "must be True or False")
+    return word in _YES
+
+
+def checked_choice(argument: str, value: Any, choices: Sequence[str]) -> Any:
+    """Return one of some words.
+
+    :raises AltegioValidationError: it is none of them.
+    """
+    if value not in choices:
+        raise wrong_argument(argument, f"must be one of {', '.join(choices)}")
+    return value
