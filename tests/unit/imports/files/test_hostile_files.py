@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from altegio_provider.imports.files import source, text, workbooks
+from altegio_provider.imports.files import row_source, text, workbooks
 from altegio_provider.imports.files.source import open_source
 from altegio_provider.imports.model import ImportFileError
 from tests.unit.imports.files.bombs import ANNA, HEADING, MAIN, RELATIONS, Repeated, gzipped, sheet, workbook
@@ -265,11 +265,11 @@ def test_a_sheet_may_be_as_large_as_the_bounds(tmp_path):
     book = openpyxl.Workbook()
     book.active.append(["name", "phone"])
     book.active.cell(2, workbooks.MAX_SHEET_COLUMNS, "last")
-    book.active.cell(source.MAX_ROWS, 1, "x" * 32_767)
+    book.active.cell(row_source.MAX_ROWS, 1, "x" * 32_767)
     book.save(tmp_path / "clients.xlsx")
     with open_source(tmp_path / "clients.xlsx") as opened:
         rows = list(opened)
-    assert [row.line for row in rows] == [2, source.MAX_ROWS]
+    assert [row.line for row in rows] == [2, row_source.MAX_ROWS]
     assert rows[0].values[None] == ["last"]
     assert len(rows[1].values["name"]) == 32_767
 
@@ -295,7 +295,7 @@ def test_a_text_that_is_too_large_unpacked_is_refused_before_its_rows_are_read(t
 
 def test_rows_and_lines_of_text_are_bounded(tmp_path, monkeypatch):
     path = csv_of(tmp_path / "clients.csv", 100)
-    monkeypatch.setattr(source, "MAX_ROWS", 100)
+    monkeypatch.setattr(row_source, "MAX_ROWS", 100)
     with open_source(path) as opened:
         assert sum(1 for _ in opened) == 100
     assert "more than 100 rows" in refusal_of(csv_of(path, 101))
