@@ -45,7 +45,6 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "altegio_provider.operators.appointments",
                     "altegio_provider.operators.approval",
-                    "altegio_provider.operators.bulk",
                     "altegio_provider.operators.events",
                 ],
             }

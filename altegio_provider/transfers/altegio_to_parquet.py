@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from altegio_provider.transfers.extract import Reading
 from altegio_provider.transfers.to_parquet import ToParquetOperator
 
 if TYPE_CHECKING:
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from altegio_provider.operators.arguments import Window
     from altegio_provider.tables.convert.pseudonyms import Pseudonyms
     from altegio_provider.tables.dataset.dataset import ParquetDataset
+    from altegio_provider.transfers.extract import Reading
 
 __all__ = ["AltegioActivitiesToParquetOperator", "AltegioAppointmentsToParquetOperator"]
 
@@ -102,6 +102,7 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
     def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: Window, timezone: str) -> Reading:
         from altegio_provider.operators.arguments import flag_of
         from altegio_provider.tables.convert.activities import ActivityBatches
+        from altegio_provider.transfers.extract import Reading
 
         for argument in ("history", "mark_deleted"):
             flag_of(argument, getattr(self, argument))
@@ -132,6 +133,7 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
         options: dict[str, Any],
     ) -> Reading:
         from altegio_provider.tables.convert.activities import ActivityBatches
+        from altegio_provider.transfers.extract import Reading
         from altegio_provider.transfers.history import BookedEvents
 
         client = hook.get_conn()
@@ -235,6 +237,7 @@ class AltegioAppointmentsToParquetOperator(ToParquetOperator):
     def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: Window, timezone: str) -> Reading:
         from altegio_provider.operators.arguments import flag_of
         from altegio_provider.tables.convert.appointments import AppointmentBatches
+        from altegio_provider.transfers.extract import Reading
 
         flag_of("include_personal_data", self.include_personal_data)
         pseudonyms = self._pseudonyms()

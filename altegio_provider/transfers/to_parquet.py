@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from altegio_provider.api.secrets import forgetful
 from altegio_provider.compat import BaseOperator
 from altegio_provider.hooks.altegio import AltegioHook
-from altegio_provider.transfers.extract import Reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from altegio_provider.compat import Context
     from altegio_provider.operators.arguments import Window
     from altegio_provider.tables.dataset.dataset import ParquetDataset
+    from altegio_provider.transfers.extract import Reading
 
 __all__ = ["ToParquetOperator"]
 

@@ -31,7 +31,7 @@ OPTIONS = {"source": ROWS, "location_id": LOCATION, "defaults": {"email": ""}, "
 DAG = f"""
 import os
 from airflow.sdk import dag
-from altegio_provider.operators.bulk import AltegioCreateAppointmentsOperator as Book
+from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator as Book
 
 options = {OPTIONS!r}
 

@@ -30,7 +30,7 @@ ROUTE = {"route": "create_event_appointment"}
 #: Runs the operator with the signal handler that a task of Airflow 3 has.
 TASK = """
 import json, signal, sys
-from altegio_provider.operators.bulk import AltegioCreateAppointmentsOperator
+from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator
 
 operator = AltegioCreateAppointmentsOperator(task_id="book", **json.loads(sys.argv[1]))
 signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
