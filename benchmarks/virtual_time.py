@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
-from altegio_provider.api.ratelimit.limiter import Rate, windows_of
-from altegio_provider.api.ratelimit.stores import MemoryPlaceLog
+from altegio_provider.api.ratelimit.limiter import Rate, rates_of_limits
+from altegio_provider.api.ratelimit.stores import MemorySlotStore
 
 __all__ = ["Job", "Run", "run"]
 
@@ -54,7 +54,7 @@ class Run:
     now: float = 0.0
 
     def __post_init__(self) -> None:
-        self.log = MemoryPlaceLog(lambda: self.now)
+        self.log = MemorySlotStore(lambda: self.now)
 
 
 def run(*jobs: Job, seed: int = 1) -> None:
@@ -78,7 +78,7 @@ def run(*jobs: Job, seed: int = 1) -> None:
 
 def _slot(job: Job, left: deque[int], shared: Run) -> Iterator[float]:
     """One slot's life: what it yields are the seconds until it goes on."""
-    rates = windows_of(job.requests_per_second, job.requests_per_minute)
+    rates = rates_of_limits(job.requests_per_second, job.requests_per_minute)
     while left:
         left.popleft()
         yield job.start_seconds

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from altegio_provider.api.ratelimit.limiter import Rate, windows_of
+from altegio_provider.api.ratelimit.limiter import Rate, rates_of_limits
 
 __all__ = ["Plan", "least_seconds", "main", "requests_for_rows"]
 
@@ -75,7 +75,7 @@ class Plan:
     @property
     def minutes(self) -> float:
         """Minutes at the limit."""
-        rates = windows_of(self.requests_per_second, self.requests_per_minute)
+        rates = rates_of_limits(self.requests_per_second, self.requests_per_minute)
         return least_seconds(math.ceil(self.requests / self.addresses), rates) / 60
 
     @property

@@ -15,16 +15,16 @@ from altegio_provider.api.arguments import (
     checked_range,
     checked_zone,
 )
-from altegio_provider.api.bodies.appointment import checked_appointment, checked_change, checked_move
+from altegio_provider.api.bodies.appointment import checked_appointment, checked_change, checked_reschedule
 from altegio_provider.api.bodies.fields import is_text
 from altegio_provider.api.calls import Calls
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.api.paging.reader import PageReader, Window
-from altegio_provider.api.routes import LOCATIONS, Page, PageSpan, Query, Row
-from altegio_provider.api.rows import page_of
-from altegio_provider.api.secrets import forgetful
+from altegio_provider.api.paging.reader import PageReader
+from altegio_provider.api.routes import LOCATIONS, ListPage, PageSpan, Query, Row
+from altegio_provider.api.rows import parse_page
+from altegio_provider.api.secrets import clear_variables_on_error
 from altegio_provider.api.types import Appointment
-from altegio_provider.common.location_time import LocationClock, wall_window
+from altegio_provider.common.location_time import LocationClock, TimeRange, wall_range
 
 __all__ = ["AppointmentCalls"]
 
@@ -33,18 +33,18 @@ _CLIENT = ("client",)
 
 
 @dataclass(frozen=True)
-class _Filter:
+class _AppointmentFilter:
     event_id: int | None = None
     client_id: int | None = None
 
-    def query(self, window: Window | None, zone: ZoneInfo) -> Query:
+    def query(self, window: TimeRange | None, zone: ZoneInfo) -> Query:
         query = []
         if self.event_id is not None:
             query.append(("filter[activity_id]", str(self.event_id)))
         if self.client_id is not None:
             query.append(("filter[client_id]", str(self.client_id)))
         if window is not None:
-            wall_from, wall_to = wall_window(window.start, window.end, zone)
+            wall_from, wall_to = wall_range(window.start, window.end, zone)
             query.append(("filter[date_intersect_from]", wall_from.replace(" ", "T")))
             query.append(("filter[date_intersect_to]", wall_to.replace(" ", "T")))
         return query
@@ -53,7 +53,7 @@ class _Filter:
 class AppointmentCalls(Calls):
     """Book, list, change, move and delete appointments."""
 
-    @forgetful
+    @clear_variables_on_error
     def list_appointments(
         self,
         location_id: int,
@@ -92,7 +92,7 @@ class AppointmentCalls(Calls):
         clock = LocationClock(checked_zone(timezone or self.timezone))
         return self._appointments(
             location_id,
-            _Filter(_id_or_none("event_id", event_id), _id_or_none("client_id", client_id)),
+            _AppointmentFilter(_id_or_none("event_id", event_id), _id_or_none("client_id", client_id)),
             self._range_or_none(date_from, date_to, clock),
             include,
             page_size,
@@ -114,7 +114,7 @@ class AppointmentCalls(Calls):
         :raises AltegioAuthError: the user has no right to see appointments.
         :raises AltegioNotFoundError: there is no such location, or no such route for it.
         """
-        return self._appointments(location_id, _Filter(checked_id("event_id", event_id)), None, include)
+        return self._appointments(location_id, _AppointmentFilter(checked_id("event_id", event_id)), None, include)
 
     def client_appointments_between(
         self, location_id: int, date_from: datetime | str, date_to: datetime | str, *, include: Sequence[str] = _CLIENT
@@ -129,7 +129,7 @@ class AppointmentCalls(Calls):
         :param date_to: the end, not included.
         :param include: what to join to each row, as for :meth:`list_appointments`.
         """
-        return self._appointments(location_id, _Filter(), self._range_or_none(date_from, date_to), include)
+        return self._appointments(location_id, _AppointmentFilter(), self._range_or_none(date_from, date_to), include)
 
     def appointments_starting_between(
         self,
@@ -156,12 +156,12 @@ class AppointmentCalls(Calls):
         clock = LocationClock(checked_zone(timezone or self.timezone))
         start, end = checked_range(date_from, date_to, clock.zone)
         # One that takes no time does not go on after its start.
-        asked = Window(start - timedelta(seconds=1), end)
-        rows = self._appointments(location_id, _Filter(), asked, include, page_size, concurrency, clock)
+        asked = TimeRange(start - timedelta(seconds=1), end)
+        rows = self._appointments(location_id, _AppointmentFilter(), asked, include, page_size, concurrency, clock)
         first, behind = (round(moment.timestamp() * 1e6) for moment in (start, end))
-        return _starting(rows, clock, first, behind)
+        return _starting_within(rows, clock, first, behind)
 
-    @forgetful
+    @clear_variables_on_error
     def create_event_appointment(self, location_id: int, event_id: int, appointment: Mapping[str, Any]) -> Appointment:
         """Book a client's seats in an event and return the record. Not idempotent: sent twice, it books twice.
 
@@ -174,9 +174,11 @@ class AppointmentCalls(Calls):
         :raises AltegioOutcomeUnknownError: the answer was lost; look before sending it again.
         """
         body = self.appointment_body(appointment)
-        return cast("Appointment", self._one("create_event_appointment", location_id, body=body, event_id=event_id))
+        return cast(
+            "Appointment", self._call_for_row("create_event_appointment", location_id, body=body, event_id=event_id)
+        )
 
-    @forgetful
+    @clear_variables_on_error
     def update_event_appointment(
         self, location_id: int, event_id: int, record_id: int, changes: Mapping[str, Any]
     ) -> Appointment:
@@ -194,10 +196,12 @@ class AppointmentCalls(Calls):
         """
         self._family.route("update_event_appointment")
         body = checked_change(changes)
-        row = self._one("update_event_appointment", location_id, body=body, event_id=event_id, record_id=record_id)
+        row = self._call_for_row(
+            "update_event_appointment", location_id, body=body, event_id=event_id, record_id=record_id
+        )
         return cast("Appointment", row)
 
-    @forgetful
+    @clear_variables_on_error
     def reschedule_event_appointment(
         self,
         location_id: int,
@@ -224,11 +228,13 @@ class AppointmentCalls(Calls):
         :raises AltegioOutcomeUnknownError: the answer was lost; see in which event it is.
         """
         self._family.route("reschedule_event_appointment")
-        body = checked_move(to_event_id, with_comer=with_comer, clients_count=clients_count)
-        row = self._one("reschedule_event_appointment", location_id, body=body, event_id=event_id, record_id=record_id)
+        body = checked_reschedule(to_event_id, with_comer=with_comer, clients_count=clients_count)
+        row = self._call_for_row(
+            "reschedule_event_appointment", location_id, body=body, event_id=event_id, record_id=record_id
+        )
         return cast("Appointment", row)
 
-    @forgetful
+    @clear_variables_on_error
     def delete_appointment(self, location_id: int, appointment_id: int) -> None:
         """Delete an appointment. ``locations`` only. A second time it is not found.
 
@@ -239,7 +245,7 @@ class AppointmentCalls(Calls):
         """
         self._call("delete_appointment", location_id, appointment_id=appointment_id)
 
-    @forgetful
+    @clear_variables_on_error
     def appointment_body(self, appointment: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is sent for a booking, checked by the rules of the family in use.
 
@@ -249,7 +255,7 @@ class AppointmentCalls(Calls):
 
     def _range_or_none(
         self, date_from: datetime | str | None, date_to: datetime | str | None, clock: LocationClock | None = None
-    ) -> Window | None:
+    ) -> TimeRange | None:
         if date_from is None and date_to is None:
             return None
         if date_from is None or date_to is None:
@@ -262,8 +268,8 @@ class AppointmentCalls(Calls):
     def _appointments(
         self,
         location_id: int,
-        filters: _Filter,
-        window: Window | None,
+        filters: _AppointmentFilter,
+        window: TimeRange | None,
         include: Sequence[str],
         page_size: int | None = None,
         concurrency: int = 1,
@@ -274,8 +280,8 @@ class AppointmentCalls(Calls):
         clock = clock or LocationClock(checked_zone(self.timezone))
         query = [*filters.query(window, clock.zone), *_included(include)]
 
-        def fetch(_part: Window | None, span: PageSpan) -> Page:
-            return page_of(
+        def fetch(_part: TimeRange | None, span: PageSpan) -> ListPage:
+            return parse_page(
                 self._transport.request(route.method, path, query=[*query, *LOCATIONS.paging_query(span)]), path
             )
 
@@ -291,11 +297,13 @@ class AppointmentCalls(Calls):
             start_us=start_us,
         )
         # An appointment is listed in every range that it touches, so cutting the range by time would not part them.
-        return cast("Iterator[Appointment]", _taking_place(reader.read(None), window, start_us))
+        return cast("Iterator[Appointment]", _overlapping_range(reader.read(None), window, start_us))
 
 
-@forgetful
-def _starting(rows: Iterator[Appointment], clock: LocationClock, first: int, behind: int) -> Iterator[Appointment]:
+@clear_variables_on_error
+def _starting_within(
+    rows: Iterator[Appointment], clock: LocationClock, first: int, behind: int
+) -> Iterator[Appointment]:
     for row in rows:
         at = clock.start_of(row)
         if at is None or first <= at.instant_us < behind:
@@ -316,9 +324,9 @@ def _included(names: Sequence[str]) -> Query:
     return [("include", name) for name in names]
 
 
-@forgetful
-def _taking_place(
-    pages: Iterator[list[Row]], window: Window | None, start_us: Callable[[Row], int | None]
+@clear_variables_on_error
+def _overlapping_range(
+    pages: Iterator[list[Row]], window: TimeRange | None, start_us: Callable[[Row], int | None]
 ) -> Iterator[Row]:
     """Keep the rows that go on in the window; one that does not say when is kept: the server put it here."""
     first, behind = (round(moment.timestamp() * 1e6) for moment in window) if window else (0, 0)

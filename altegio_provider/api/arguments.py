@@ -6,15 +6,12 @@ import operator
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from altegio_provider.api.bodies.fields import is_text
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.common.location_time import as_instant, zone_or_none
-
-if TYPE_CHECKING:
-    from altegio_provider.api.paging.reader import Window
+from altegio_provider.common.location_time import TimeRange, as_instant, zone_or_none
 
 __all__ = [
     "checked_concurrency",
@@ -22,23 +19,23 @@ __all__ = [
     "checked_id",
     "checked_ids",
     "checked_instant",
+    "checked_integer",
     "checked_mapping",
     "checked_page_size",
     "checked_range",
     "checked_seconds",
     "checked_text",
-    "checked_whole",
     "checked_zone",
 ]
 
 #: The largest number that every JSON reader and database takes, and how many digits it has. Python refuses to read some
 #: thousands of them.
-_LARGEST = 2**63 - 1
+_MAX_INTEGER = 2**63 - 1
 _MOST_DIGITS = 19
 #: More threads than a client keeps connections for are of no use.
-_MOST_THREADS = 64
+_MAX_THREADS = 64
 #: Of waiting, in seconds: a year.
-_LONGEST_WAIT = 31_536_000.0
+_MAX_SECONDS = 31_536_000.0
 
 
 def checked_zone(name: str) -> ZoneInfo:
@@ -62,10 +59,10 @@ def checked_id(argument: str, value: Any) -> int:
 
     :raises AltegioValidationError: it is none.
     """
-    return checked_whole(argument, value, least=1)
+    return checked_integer(argument, value, least=1)
 
 
-def checked_whole(argument: str, value: Any, *, least: int = 0, most: int = _LARGEST) -> int:
+def checked_integer(argument: str, value: Any, *, least: int = 0, most: int = _MAX_INTEGER) -> int:
     """Return a whole number, which may come as its digits or as a number of another library.
 
     :raises AltegioValidationError: it is none, or outside the bounds. The text does not repeat it.
@@ -78,7 +75,7 @@ def checked_whole(argument: str, value: Any, *, least: int = 0, most: int = _LAR
         with suppress(TypeError):
             number = operator.index(value)
     if number is None or not least <= number <= most:
-        upper = "or more" if most == _LARGEST else f"to {most}"
+        upper = "or more" if most == _MAX_INTEGER else f"to {most}"
         raise _wrong(argument, f"must be a whole number of {least} {upper}")
     return number
 
@@ -130,7 +127,7 @@ def checked_concurrency(value: Any) -> int:
 
     :raises AltegioValidationError: it is no whole number of 1 to 64.
     """
-    return checked_whole("concurrency", value, least=1, most=_MOST_THREADS)
+    return checked_integer("concurrency", value, least=1, most=_MAX_THREADS)
 
 
 def checked_seconds(argument: str, value: Any, *, least: float = 0.0) -> float:
@@ -142,8 +139,8 @@ def checked_seconds(argument: str, value: Any, *, least: float = 0.0) -> float:
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         with suppress(ValueError, OverflowError):
             seconds = float(value)
-    if not least <= seconds <= _LONGEST_WAIT:
-        raise _wrong(argument, f"must be a number of seconds from {least:g} to {_LONGEST_WAIT:.0f}")
+    if not least <= seconds <= _MAX_SECONDS:
+        raise _wrong(argument, f"must be a number of seconds from {least:g} to {_MAX_SECONDS:.0f}")
     return seconds
 
 
@@ -160,13 +157,11 @@ def checked_page_size(value: int | None, usual: int, most: int | None) -> int:
     return size
 
 
-def checked_range(date_from: datetime | str, date_to: datetime | str, zone: ZoneInfo) -> Window:
+def checked_range(date_from: datetime | str, date_to: datetime | str, zone: ZoneInfo) -> TimeRange:
     """Return the instants of a half-open range; naive dates are on the wall clock of ``zone``.
 
     :raises AltegioValidationError: a date is none, or the range is empty or reversed.
     """
-    from altegio_provider.api.paging.reader import Window
-
     start, end = checked_instant("date_from", date_from, zone), checked_instant("date_to", date_to, zone)
     if start >= end:
         kind = "is empty" if start == end else "is reversed"
@@ -175,7 +170,7 @@ def checked_range(date_from: datetime | str, date_to: datetime | str, zone: Zone
             errors={"date_from": ["must be before date_to"]},
             hint="",
         )
-    return Window(start, end)
+    return TimeRange(start, end)
 
 
 def checked_instant(argument: str, value: datetime | str, zone: ZoneInfo) -> datetime:

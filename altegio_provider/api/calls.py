@@ -9,7 +9,7 @@ from typing import Any
 from altegio_provider.api.arguments import checked_id
 from altegio_provider.api.http.transport import Query, Transport
 from altegio_provider.api.routes import RouteFamily, Row
-from altegio_provider.api.rows import resource_of
+from altegio_provider.api.rows import parse_resource
 
 __all__ = ["Calls"]
 
@@ -32,7 +32,7 @@ class Calls:
         #: The location's IANA time zone.
         self.timezone = timezone
 
-    def _one(
+    def _call_for_row(
         self,
         operation: str,
         location_id: int,
@@ -42,7 +42,7 @@ class Calls:
         **ids: int,
     ) -> Row:
         method, path, document = self._call(operation, location_id, query=query, body=body, **ids)
-        return resource_of(document, method, path)
+        return parse_resource(document, method, path)
 
     def _call(
         self,

@@ -13,10 +13,10 @@ from altegio_provider.api.event_calls import EventCalls
 from altegio_provider.api.http.retry import RetryPolicy
 from altegio_provider.api.http.settings import checked_flag, checked_url
 from altegio_provider.api.http.transport import Transport, TransportStats
-from altegio_provider.api.ratelimit.limiter import Limiter, windows_of
-from altegio_provider.api.ratelimit.stores import open_place_log
+from altegio_provider.api.ratelimit.limiter import Limiter, rates_of_limits
+from altegio_provider.api.ratelimit.stores import open_slot_store
 from altegio_provider.api.routes import family_named
-from altegio_provider.api.secrets import Secret, forgetful
+from altegio_provider.api.secrets import Secret, clear_variables_on_error
 
 __all__ = ["DEFAULT_BASE_URL", "AltegioClient"]
 
@@ -45,7 +45,7 @@ class AltegioClient(EventCalls, AppointmentCalls):
     :raises AltegioValidationError: an argument cannot be right, with its name in the text.
     """
 
-    @forgetful
+    @clear_variables_on_error
     def __init__(
         self,
         base_url: str,
@@ -67,9 +67,9 @@ class AltegioClient(EventCalls, AppointmentCalls):
         rate_limit_url = Secret(rate_limit_url) if rate_limit_url else None
         family = family_named(route_family)
         checked_zone(timezone)
-        rates = windows_of(requests_per_second, requests_per_minute)
+        rates = rates_of_limits(requests_per_second, requests_per_minute)
         base_url = checked_url(base_url, allow_http=checked_flag("allow_http", allow_http))
-        limiter = Limiter(open_place_log(base_url, rates, rate_limit_url), rates)
+        limiter = Limiter(open_slot_store(base_url, rates, rate_limit_url), rates)
         with ExitStack() as on_error:
             on_error.callback(limiter.close)
             transport = Transport(

@@ -59,7 +59,7 @@ class AltegioError(Exception):
     """
 
     #: What to do, unless the one who raises it knows better.
-    advice: ClassVar[str] = ""
+    default_hint: ClassVar[str] = ""
     #: Whether the same request may succeed later.
     transient: bool = False
 
@@ -83,7 +83,7 @@ class AltegioError(Exception):
         self.message = message
         self.errors: dict[str, list[str]] = {field: list(texts) for field, texts in (errors or {}).items()}
         self.body = body
-        self.hint = self.advice if hint is None else hint
+        self.hint = self.default_hint if hint is None else hint
         #: How many times the request was tried, where it was retried.
         self.attempts = 1
 
@@ -91,8 +91,8 @@ class AltegioError(Exception):
         request = f"{self.method} {self.path}: " if self.method else ""
         said = f" The API said: {self.message!r}." if self.message else ""
         tried = f" Tried {self.attempts} times." if self.attempts > 1 else ""
-        advice = f" {self.hint}" if self.hint else ""
-        return f"{request}{self.summary}{said}{self._details()}{tried}{advice}"
+        hint = f" {self.hint}" if self.hint else ""
+        return f"{request}{self.summary}{said}{self._details()}{tried}{hint}"
 
     def _details(self) -> str:
         return "".join(f" {field}: {'; '.join(texts)}." for field, texts in self.errors.items())
@@ -101,7 +101,7 @@ class AltegioError(Exception):
 class AltegioValidationError(AltegioError, ValueError):
     """The request cannot be right: the API refused it (400, 422), or it was stopped before it was sent."""
 
-    advice = "Mend the named fields; sending the same again cannot help."
+    default_hint = "Mend the named fields; sending the same again cannot help."
 
 
 class AltegioAuthError(AltegioError):
@@ -111,13 +111,13 @@ class AltegioAuthError(AltegioError):
 class AltegioNotFoundError(AltegioError):
     """404: the location, event, team member or service does not exist; 405: the server has no such route."""
 
-    advice = "Check the ids, that the tokens belong to this location, and the connection's `route_family`."
+    default_hint = "Check the ids, that the tokens belong to this location, and the connection's `route_family`."
 
 
 class AltegioConflictError(AltegioError):
     """409: the team member or a resource is busy at that time."""
 
-    advice = "Choose another time, team member or resource, or send `force` to skip the availability check."
+    default_hint = "Choose another time, team member or resource, or send `force` to skip the availability check."
 
 
 class AltegioRateLimitError(AltegioError):
@@ -126,7 +126,7 @@ class AltegioRateLimitError(AltegioError):
     :param retry_after: seconds that the server asks to wait, or ``None`` where it did not say.
     """
 
-    advice = (
+    default_hint = (
         "The limit is for one IP address, all programs behind it together: let them share one budget "
         "(`rate_limit_url` in the connection), or lower `requests_per_minute`."
     )
@@ -144,14 +144,14 @@ class AltegioRateLimitError(AltegioError):
 class AltegioServerError(AltegioError):
     """5xx: the server failed."""
 
-    advice = "The fault is on the server's side; try again later."
+    default_hint = "The fault is on the server's side; try again later."
     transient = True
 
 
 class AltegioConnectionError(AltegioError):
     """No answer: a time-out, a reset, or no connection at all."""
 
-    advice = "Check the network and the `host` of the connection."
+    default_hint = "Check the network and the `host` of the connection."
     transient = True
 
 
@@ -165,7 +165,7 @@ class AltegioNotSentError(AltegioConnectionError):
 class AltegioResponseError(AltegioError):
     """An answer that is no valid answer: HTML, a truncated or empty body, or ``"success": false`` with a 2xx."""
 
-    advice = "Something between here and the API may have answered in its place; try again later."
+    default_hint = "Something between here and the API may have answered in its place; try again later."
     transient = True
 
 
@@ -176,7 +176,9 @@ class AltegioOutcomeUnknownError(AltegioError):
     """
 
     transient = False
-    advice = "It may have taken effect: look before you send it again, for the API does not recognise a repetition."
+    default_hint = (
+        "It may have taken effect: look before you send it again, for the API does not recognise a repetition."
+    )
 
 
 class AltegioServerOutcomeUnknownError(AltegioOutcomeUnknownError, AltegioServerError):

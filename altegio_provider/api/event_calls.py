@@ -19,12 +19,12 @@ from altegio_provider.api.arguments import (
 from altegio_provider.api.bodies.event import checked_event
 from altegio_provider.api.calls import Calls
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.api.paging.reader import PageReader, Window
-from altegio_provider.api.routes import ActivityFilter, Page, PageSpan, Row
-from altegio_provider.api.rows import page_of
-from altegio_provider.api.secrets import forgetful
+from altegio_provider.api.paging.reader import PageReader
+from altegio_provider.api.routes import ActivityFilter, ListPage, PageSpan, Row
+from altegio_provider.api.rows import parse_page
+from altegio_provider.api.secrets import clear_variables_on_error
 from altegio_provider.api.types import Event
-from altegio_provider.common.location_time import LocationClock, wall_text, wall_window
+from altegio_provider.common.location_time import LocationClock, TimeRange, wall_range, wall_text
 
 __all__ = ["EventCalls"]
 
@@ -37,7 +37,7 @@ _NOW_LEAD = timedelta(seconds=2)
 class EventCalls(Calls):
     """List, read, create, replace and delete events."""
 
-    @forgetful
+    @clear_variables_on_error
     def list_activities(
         self,
         location_id: int,
@@ -85,13 +85,13 @@ class EventCalls(Calls):
         route = self._family.route("list_activities")
         path = route.path.format(location_id=checked_id("location_id", location_id))
 
-        def fetch(part: Window | None, span: PageSpan) -> Page:
+        def fetch(part: TimeRange | None, span: PageSpan) -> ListPage:
             start, end = part or window
             if not self._family.lists_the_past:
-                start = max(start, self.lists_from or start)
-            wall_from, wall_to = wall_window(start, end, clock.zone)
+                start = max(start, self.earliest_listed or start)
+            wall_from, wall_to = wall_range(start, end, clock.zone)
             query = self._family.list_query(wall_from, wall_to, filters, span)
-            return page_of(self._transport.request(route.method, path, query=query), path)
+            return parse_page(self._transport.request(route.method, path, query=query), path)
 
         def start_us(row: Row) -> int | None:
             start = clock.start_of(row)
@@ -104,14 +104,14 @@ class EventCalls(Calls):
             concurrency=checked_concurrency(concurrency),
             start_us=start_us,
         )
-        return cast("Iterator[Event]", _within(reader.read(window), window, clock))
+        return cast("Iterator[Event]", _starting_within(reader.read(window), window, clock))
 
     @property
-    def lists_from(self) -> datetime | None:
+    def earliest_listed(self) -> datetime | None:
         """The earliest start that a list which is asked for now tells, in UTC; ``None``: any."""
         return None if self._family.lists_the_past else self._now() + _NOW_LEAD
 
-    @forgetful
+    @clear_variables_on_error
     def get_event(self, location_id: int, event_id: int, *, joined: bool = False) -> Event:
         """Return one event in the flat row shape; a deleted one still answers.
 
@@ -122,13 +122,13 @@ class EventCalls(Calls):
         """
         includes = self._family.includes if joined else ()
         query = [("include", name) for name in includes]
-        event = self._one("get_event", location_id, query=query, event_id=event_id)
+        event = self._call_for_row("get_event", location_id, query=query, event_id=event_id)
         if any(name in event for name in includes):
             # The server joins what is asked for; what an event has none of, it may leave out.
-            event.update({name: [] for name in _LISTED if name not in event})
+            event.update({name: [] for name in _LIST_FIELDS if name not in event})
         return cast("Event", event)
 
-    @forgetful
+    @clear_variables_on_error
     def create_event(self, location_id: int, event: Mapping[str, Any]) -> Event:
         """Create an event and return it. The API has no idempotency key: sent twice, it is there twice.
 
@@ -140,9 +140,9 @@ class EventCalls(Calls):
         :raises AltegioConflictError: the team member or a resource is busy, and ``force`` was not given.
         :raises AltegioOutcomeUnknownError: the answer was lost; look before sending it again.
         """
-        return cast("Event", self._one("create_event", location_id, body=self.event_body(event)))
+        return cast("Event", self._call_for_row("create_event", location_id, body=self.event_body(event)))
 
-    @forgetful
+    @clear_variables_on_error
     def update_event(self, location_id: int, event_id: int, event: Mapping[str, Any]) -> Event:
         """Replace an event whole and return it.
 
@@ -151,9 +151,9 @@ class EventCalls(Calls):
         :param event: every field, in the API's names; what is left out is not kept.
         """
         body = self.event_body(event, is_replacement=True)
-        return cast("Event", self._one("update_event", location_id, body=body, event_id=event_id))
+        return cast("Event", self._call_for_row("update_event", location_id, body=body, event_id=event_id))
 
-    @forgetful
+    @clear_variables_on_error
     def delete_event(self, location_id: int, event_id: int) -> None:
         """Delete an event (softly: it can still be read, and lists leave it out).
 
@@ -161,7 +161,7 @@ class EventCalls(Calls):
         """
         self._call("delete_event", location_id, event_id=event_id)
 
-    @forgetful
+    @clear_variables_on_error
     def event_body(self, event: Mapping[str, Any], *, is_replacement: bool = False) -> dict[str, Any]:
         """Return what is sent for an event, checked by the rules of the family in use.
 
@@ -170,7 +170,7 @@ class EventCalls(Calls):
         zone = checked_zone(self.timezone)
         return checked_event(event, zone, is_strict=self._family.is_strict, is_replacement=is_replacement)
 
-    def _checked_window(self, date_from: datetime | str, date_to: datetime | str, clock: LocationClock) -> Window:
+    def _checked_window(self, date_from: datetime | str, date_to: datetime | str, clock: LocationClock) -> TimeRange:
         start, end = window = checked_range(date_from, date_to, clock.zone)
         now = self._now()
         if not self._family.lists_the_past and start < now - _NOW_TOLERANCE:
@@ -187,15 +187,15 @@ class EventCalls(Calls):
 
 
 #: What an event may have several of.
-_LISTED = ("labels", "resource_instances")
+_LIST_FIELDS = ("labels", "resource_instances")
 
 
-@forgetful
-def _within(pages: Iterator[list[Row]], window: Window, clock: LocationClock) -> Iterator[Row]:
+@clear_variables_on_error
+def _starting_within(pages: Iterator[list[Row]], window: TimeRange, clock: LocationClock) -> Iterator[Row]:
     """Keep the rows that start in the window; one that does not say when is kept: the server put it here."""
     first, behind = (round(moment.timestamp() * 1e6) for moment in window)
     for rows in pages:
-        if clock.all_surely_start_in(rows, *window):
+        if clock.all_start_within(rows, *window):
             yield from rows
             continue
         for row in rows:

@@ -17,7 +17,7 @@ __all__ = [
     "COMPANIES",
     "LOCATIONS",
     "ActivityFilter",
-    "Page",
+    "ListPage",
     "PageSpan",
     "Route",
     "RouteFamily",
@@ -46,7 +46,7 @@ class PageSpan(NamedTuple):
 SpanOf = Callable[[int, int, bool], PageSpan]
 
 
-class Page(NamedTuple):
+class ListPage(NamedTuple):
     """What one list request brought: its rows, and the total that the server claims (a hint, never believed)."""
 
     rows: list[Row]

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from altegio_provider.api.errors import AltegioResponseError
-from altegio_provider.api.http.answers import bad_answer
-from altegio_provider.api.routes import Page, Row
+from altegio_provider.api.http.responses import invalid_response
+from altegio_provider.api.routes import ListPage, Row
 
-__all__ = ["page_of", "resource_of"]
+__all__ = ["parse_page", "parse_resource"]
 
 
-def page_of(document: Mapping[str, Any], path: str) -> Page:
+def parse_page(document: Mapping[str, Any], path: str) -> ListPage:
     """Return the rows of a list answer in the one row shape.
 
     :raises AltegioResponseError: ``data`` is no list of objects.
@@ -36,20 +36,20 @@ def page_of(document: Mapping[str, Any], path: str) -> Page:
     total = pagination.get("total") if isinstance(pagination, dict) else None
     included = _by_reference(document.get("included"))
     rows = [_row(row, included) for row in data]
-    return Page(rows, total if isinstance(total, int) and not isinstance(total, bool) else None)
+    return ListPage(rows, total if isinstance(total, int) and not isinstance(total, bool) else None)
 
 
-def resource_of(document: Mapping[str, Any], method: str, path: str) -> Row:
+def parse_resource(document: Mapping[str, Any], method: str, path: str) -> Row:
     """Return the one resource of an answer in the flat row shape.
 
     :raises AltegioResponseError: ``data`` is no object, or what was created has no id.
     """
     data = document.get("data") if isinstance(document, dict) else None
     if not isinstance(data, dict):
-        raise bad_answer(method, path, 200, "`data` is no object")
+        raise invalid_response(method, path, 200, "`data` is no object")
     row = _row(data, _by_reference(document.get("included")))
     if method == "POST" and not isinstance(row.get("id"), int):
-        raise bad_answer(method, path, 200, "what was created has no id")
+        raise invalid_response(method, path, 200, "what was created has no id")
     return row
 
 
@@ -66,7 +66,7 @@ def _row(data: Row, included: Mapping[tuple[str, str], Row]) -> Row:
 
 
 #: What an answer may include without a relationship that ties it.
-_TIED_BY_ID = ("client", "staff")
+_LINKED_BY_ID = ("client", "staff")
 
 
 def flat_row(resource: Mapping[str, Any], included: Mapping[tuple[str, str], Row]) -> Row:
@@ -80,7 +80,7 @@ def flat_row(resource: Mapping[str, Any], included: Mapping[tuple[str, str], Row
             row.setdefault(name, _joined(linked, included))
         elif isinstance(linked, list):
             row.setdefault(name, [_joined(one, included) for one in linked])
-    for name in _TIED_BY_ID:
+    for name in _LINKED_BY_ID:
         tie = (name, str(row.get(f"{name}_id")))
         if name not in row and tie in included:
             row[name] = included[tie]

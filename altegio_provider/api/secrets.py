@@ -12,7 +12,7 @@ from functools import wraps
 from inspect import isgeneratorfunction
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["Secret", "forget_variables", "forgetful"]
+__all__ = ["Secret", "clear_variables", "clear_variables_on_error"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class Secret:
         raise TypeError("a secret is not pickled")
 
 
-def forget_variables(error: BaseException) -> None:
+def clear_variables(error: BaseException) -> None:
     """Clear the local variables of the frames that an error, its causes and its contexts went through.
 
     The lines of the traceback stay. Frames that still run keep their variables.
@@ -77,13 +77,13 @@ def forget_variables(error: BaseException) -> None:
             errors += one.exceptions
 
 
-def forgetful(function: Callable[P, T]) -> Callable[P, T]:
+def clear_variables_on_error(function: Callable[P, T]) -> Callable[P, T]:
     """Let no error that leaves this function, or generator, take local variables or arguments along.
 
     For functions that are given tokens or people's data, or read them.
     """
     if isgeneratorfunction(function):
-        return _forgetful_generator(function)
+        return _clearing_generator(function)
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -91,13 +91,13 @@ def forgetful(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **kwargs)
         except BaseException as error:
             del args, kwargs
-            forget_variables(error)
+            clear_variables(error)
             raise
 
     return call
 
 
-def _forgetful_generator(function: Callable[P, Any]) -> Callable[P, Any]:
+def _clearing_generator(function: Callable[P, Any]) -> Callable[P, Any]:
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Any:
         values = function(*args, **kwargs)
@@ -106,7 +106,7 @@ def _forgetful_generator(function: Callable[P, Any]) -> Callable[P, Any]:
             yield from values
         except BaseException as error:
             del values
-            forget_variables(error)
+            clear_variables(error)
             raise
 
     return call

@@ -9,7 +9,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["few_collections"]
+__all__ = ["reduced_garbage_collection"]
 
 #: New objects between two looks of the collector. A page of rows is some thousands, and none of them is in a cycle:
 #: they go when the last reference goes, without the collector.
@@ -17,7 +17,7 @@ _NEW_OBJECTS = 10_000
 
 
 @contextmanager
-def few_collections() -> Iterator[None]:
+def reduced_garbage_collection() -> Iterator[None]:
     """Let the collector look less often, and only at what is made within the block.
 
     A task has all of Airflow loaded, hundreds of thousands of objects, and rows make new ones so fast that the

@@ -17,11 +17,12 @@ from zoneinfo import ZoneInfo
 __all__ = [
     "EventStart",
     "LocationClock",
+    "TimeRange",
     "as_instant",
     "load_zone",
     "parse_datetime",
+    "wall_range",
     "wall_text",
-    "wall_window",
     "zone_or_none",
 ]
 
@@ -42,6 +43,13 @@ _EARLIEST_US, _LATEST_US = (
 _LONGEST_OFFSET = timedelta(days=1)
 # Changes of a zone's offset are never longer than a few hours, so looking this far finds the one that matters.
 _TRANSITION_REACH = timedelta(hours=3)
+
+
+class TimeRange(NamedTuple):
+    """A half-open range of instants ``[start, end)``, aware and in UTC."""
+
+    start: datetime
+    end: datetime
 
 
 def load_zone(name: str) -> ZoneInfo:
@@ -110,7 +118,7 @@ def wall_text(instant: datetime, zone: ZoneInfo) -> str:
     return f"{instant.astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
-def wall_window(date_from: datetime, date_to: datetime, zone: ZoneInfo) -> tuple[str, str]:
+def wall_range(date_from: datetime, date_to: datetime, zone: ZoneInfo) -> tuple[str, str]:
     """Return the wall-clock range to ask for, so that it covers every instant of ``[date_from, date_to)``.
 
     Where the clock is turned back, one wall-clock text names two instants and the server may mean either one; the
@@ -119,14 +127,14 @@ def wall_window(date_from: datetime, date_to: datetime, zone: ZoneInfo) -> tuple
     :returns: ``(filter_from, filter_to)`` as ``YYYY-MM-DD HH:MM:SS``, without offset.
     """
     date_to += timedelta(microseconds=-date_to.microsecond % _SECOND_US)
-    earlier = _turned_back(date_from, date_from + _TRANSITION_REACH, zone)
-    later = _turned_back(date_to - _TRANSITION_REACH, date_to, zone)
+    earlier = _backward_change(date_from, date_from + _TRANSITION_REACH, zone)
+    later = _backward_change(date_to - _TRANSITION_REACH, date_to, zone)
     first = date_from.astimezone(zone).replace(tzinfo=None) - earlier
     last = date_to.astimezone(zone).replace(tzinfo=None) + later
     return f"{first:%Y-%m-%d %H:%M:%S}", f"{last:%Y-%m-%d %H:%M:%S}"
 
 
-def _turned_back(start: datetime, end: datetime, zone: ZoneInfo) -> timedelta:
+def _backward_change(start: datetime, end: datetime, zone: ZoneInfo) -> timedelta:
     """By how much the clock of ``zone`` is turned back between two instants (zero when it is not)."""
     before, after = start.astimezone(zone).utcoffset(), end.astimezone(zone).utcoffset()
     return max((before or timedelta(0)) - (after or timedelta(0)), timedelta(0))
@@ -194,7 +202,7 @@ class LocationClock:
             return EventStart(wall_us - offset * _SECOND_US, wall_us)
         return self._on_day_of_change(row, wall, wall_seconds, wall_us, timestamp)
 
-    def all_surely_start_in(self, rows: Sequence[Mapping[str, Any]], start: datetime, end: datetime) -> bool:
+    def all_start_within(self, rows: Sequence[Mapping[str, Any]], start: datetime, end: datetime) -> bool:
         """Whether it can be seen at a glance that all rows start in ``[start, end)``, a day away from its ends.
 
         :returns: ``False`` says nothing: ask :meth:`start_of`.

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from altegio_provider.api.errors import AltegioError, AltegioNotFoundError, AltegioValidationError
-from altegio_provider.api.secrets import forgetful
+from altegio_provider.api.secrets import clear_variables_on_error
 from altegio_provider.compat import AirflowNotFoundException, BaseHook, connection_form, mask_secret
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ __all__ = ["AltegioHook"]
 _PROBE_SECONDS = 5.0
 
 #: What a test of a connection adds where ``allow_http`` is in use.
-_IN_CLEAR = ". The host is http:// (allow_http is set): both tokens and the clients' data are sent unencrypted"
+_UNENCRYPTED = ". The host is http:// (allow_http is set): both tokens and the clients' data are sent unencrypted"
 
 DtypeBackend = Literal["numpy", "pyarrow"]
 
@@ -81,7 +81,7 @@ class AltegioHook(BaseHook):
             hint=f"Where {variable} is set, it must hold a JSON object or a URI.",
         )
 
-    @forgetful
+    @clear_variables_on_error
     def get_conn(self) -> AltegioClient:
         """Return the client, the same one each time.
 
@@ -114,51 +114,51 @@ class AltegioHook(BaseHook):
             )
         return checked_id("location_id", chosen)
 
-    @forgetful
+    @clear_variables_on_error
     def list_activities(
         self, location_id: int | None, date_from: datetime | str, date_to: datetime | str, **options: Any
     ) -> Iterator[Event]:
         """Yield activities as flat dicts: :meth:`AltegioClient.list_activities`, with the same options."""
         return self.get_conn().list_activities(self.location_id(location_id), date_from, date_to, **options)
 
-    @forgetful
+    @clear_variables_on_error
     def get_event(self, location_id: int | None, event_id: int, **options: Any) -> Event:
         """Return one event: :meth:`AltegioClient.get_event`, with the same options."""
         return self.get_conn().get_event(self.location_id(location_id), event_id, **options)
 
-    @forgetful
+    @clear_variables_on_error
     def create_event(self, location_id: int | None, event: Mapping[str, Any]) -> Event:
         """Create an event: :meth:`AltegioClient.create_event`."""
         return self.get_conn().create_event(self.location_id(location_id), event)
 
-    @forgetful
+    @clear_variables_on_error
     def update_event(self, location_id: int | None, event_id: int, event: Mapping[str, Any]) -> Event:
         """Replace an event: :meth:`AltegioClient.update_event`."""
         return self.get_conn().update_event(self.location_id(location_id), event_id, event)
 
-    @forgetful
+    @clear_variables_on_error
     def delete_event(self, location_id: int | None, event_id: int) -> None:
         """Delete an event: :meth:`AltegioClient.delete_event`."""
         self.get_conn().delete_event(self.location_id(location_id), event_id)
 
-    @forgetful
+    @clear_variables_on_error
     def create_event_appointment(
         self, location_id: int | None, event_id: int, appointment: Mapping[str, Any]
     ) -> Appointment:
         """Book a client: :meth:`AltegioClient.create_event_appointment`."""
         return self.get_conn().create_event_appointment(self.location_id(location_id), event_id, appointment)
 
-    @forgetful
+    @clear_variables_on_error
     def list_appointments(self, location_id: int | None = None, **options: Any) -> Iterator[Appointment]:
         """Yield appointments as flat dicts: :meth:`AltegioClient.list_appointments`, with the same options."""
         return self.get_conn().list_appointments(self.location_id(location_id), **options)
 
-    @forgetful
+    @clear_variables_on_error
     def event_appointments(self, location_id: int | None, event_id: int, **options: Any) -> Iterator[Appointment]:
         """Yield an event's appointments under either family: :meth:`AltegioClient.event_appointments`."""
         return self.get_conn().event_appointments(self.location_id(location_id), event_id, **options)
 
-    @forgetful
+    @clear_variables_on_error
     def client_appointments_between(
         self, location_id: int | None, date_from: datetime | str, date_to: datetime | str, **options: Any
     ) -> Iterator[Appointment]:
@@ -166,7 +166,7 @@ class AltegioHook(BaseHook):
         location = self.location_id(location_id)
         return self.get_conn().client_appointments_between(location, date_from, date_to, **options)
 
-    @forgetful
+    @clear_variables_on_error
     def appointments_starting_between(
         self, location_id: int | None, date_from: datetime | str, date_to: datetime | str, **options: Any
     ) -> Iterator[Appointment]:
@@ -174,7 +174,7 @@ class AltegioHook(BaseHook):
         location = self.location_id(location_id)
         return self.get_conn().appointments_starting_between(location, date_from, date_to, **options)
 
-    @forgetful
+    @clear_variables_on_error
     def update_event_appointment(
         self, location_id: int | None, event_id: int, record_id: int, changes: Mapping[str, Any]
     ) -> Appointment:
@@ -182,7 +182,7 @@ class AltegioHook(BaseHook):
         location = self.location_id(location_id)
         return self.get_conn().update_event_appointment(location, event_id, record_id, changes)
 
-    @forgetful
+    @clear_variables_on_error
     def reschedule_event_appointment(
         self, location_id: int | None, event_id: int, record_id: int, to_event_id: int, **options: Any
     ) -> Appointment:
@@ -190,12 +190,12 @@ class AltegioHook(BaseHook):
         location = self.location_id(location_id)
         return self.get_conn().reschedule_event_appointment(location, event_id, record_id, to_event_id, **options)
 
-    @forgetful
+    @clear_variables_on_error
     def delete_appointment(self, location_id: int | None, appointment_id: int) -> None:
         """Delete an appointment: :meth:`AltegioClient.delete_appointment`."""
         self.get_conn().delete_appointment(self.location_id(location_id), appointment_id)
 
-    @forgetful
+    @clear_variables_on_error
     def get_activities_df(
         self,
         location_id: int | None,
@@ -219,7 +219,7 @@ class AltegioHook(BaseHook):
         batches = list(self._batches(location_id, date_from, date_to, 65_536, options))
         return _frame(pa.Table.from_batches(batches), dtype_backend)
 
-    @forgetful
+    @clear_variables_on_error
     def get_activities_df_by_chunks(
         self,
         location_id: int | None,
@@ -276,7 +276,7 @@ class AltegioHook(BaseHook):
             return False, str(error)
         beside = "answers too" if refusal_of_other is None else f"says: {refusal_of_other}"
         if refusal is None:
-            in_clear = _IN_CLEAR if self.settings.sends_in_clear else ""
+            in_clear = _UNENCRYPTED if self.settings.is_unencrypted else ""
             return True, f"Location {location} answers under route_family={chosen!r}; {other!r} {beside}{in_clear}"
         advice = ""
         if isinstance(refusal, AltegioNotFoundError) and refusal_of_other is None:
@@ -291,7 +291,7 @@ class AltegioHook(BaseHook):
         begin = datetime.now(UTC) + timedelta(days=1)
         retry = RetryPolicy(total_seconds=_PROBE_SECONDS)  # somebody waits in front of a form
         try:
-            with self.settings.with_family(route_family).client(retry=retry) as client:
+            with self.settings.with_route_family(route_family).client(retry=retry) as client:
                 next(client.list_activities(location, begin, begin + timedelta(days=1), page_size=1), None)
         except AltegioError as error:
             return error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.api.secrets import Secret, forgetful
+from altegio_provider.api.secrets import Secret, clear_variables_on_error
 from altegio_provider.api.urls import is_loopback, origin_or_none
 from altegio_provider.common.location_time import zone_or_none
 
@@ -43,7 +43,7 @@ class ConnectionSettings:
     allow_http: bool = False
 
     @classmethod
-    @forgetful
+    @clear_variables_on_error
     def of(cls, connection: Connection) -> ConnectionSettings:
         """Read a connection.
 
@@ -99,18 +99,18 @@ class ConnectionSettings:
                 tokens.append(unquote(urlsplit(self.rate_limit_url.reveal()).password or ""))
         return [token for token in tokens if token]
 
-    def keyed(self, text: str) -> str:
+    def keyed_hash(self, text: str) -> str:
         """Return a hash of a text, keyed by the tokens: who lacks them learns nothing from it."""
         key = f"{self.partner_token.reveal()} {self.user_token.reveal()}".encode()
         return hmac.new(key, text.encode(), "sha256").hexdigest()
 
     @property
-    def sends_in_clear(self) -> bool:
+    def is_unencrypted(self) -> bool:
         """Whether tokens and clients' data cross a network unencrypted, because ``allow_http`` says so."""
         origin = origin_or_none(self.base_url)
         return origin is not None and origin.scheme == "http" and not is_loopback(origin.host)
 
-    def with_family(self, route_family: str) -> ConnectionSettings:
+    def with_route_family(self, route_family: str) -> ConnectionSettings:
         """Return the same settings for the other family of routes."""
         return replace(self, route_family=route_family)
 

@@ -202,9 +202,9 @@ class AltegioRescheduleAppointmentOperator(_RecordOperator):
         self.clients_count = clients_count
 
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
-        from altegio_provider.api.writes.repeatable import move_until_seen
+        from altegio_provider.api.writes.repeatable import reschedule_until_seen
 
-        moved = move_until_seen(
+        moved = reschedule_until_seen(
             hook.get_conn(),
             location_id,
             as_number(self.event_id),

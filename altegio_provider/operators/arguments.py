@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from altegio_provider.api.arguments import checked_id, checked_ids, checked_instant, checked_zone
 from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.common.location_time import TimeRange
 from altegio_provider.compat import ObjectStoragePath
 
 __all__ = [
     "PRIVATE",
-    "Window",
     "checked_choice",
     "checked_flag",
     "checked_share",
@@ -37,19 +37,12 @@ _LONGEST_LOOKBACK = timedelta(days=36_525)
 _PASSWORD = re.compile(r"://[^/@]*:[^@]*@")
 
 
-class Window(NamedTuple):
-    """A half-open range of UTC instants."""
-
-    start: datetime
-    end: datetime
-
-
 def wrong_argument(argument: str, text: str, hint: str = "") -> AltegioValidationError:
     """Return the error of an argument that cannot be right, with the argument's name as its field."""
     return AltegioValidationError(f"{argument} {text}.", errors={argument: [text]}, hint=hint)
 
 
-def window_of(date_from: datetime | str, date_to: datetime | str, lookback: timedelta, timezone: str) -> Window:
+def window_of(date_from: datetime | str, date_to: datetime | str, lookback: timedelta, timezone: str) -> TimeRange:
     """Return the range to read, widened by ``lookback``.
 
     :raises AltegioValidationError: it is empty or reversed, or an argument cannot be read.
@@ -73,7 +66,7 @@ def window_of(date_from: datetime | str, date_to: datetime | str, lookback: time
             "On Airflow 3 a plain cron schedule such as '@daily' has a data interval of zero length; schedule the "
             "DAG with CronDataIntervalTimetable('@daily', timezone='UTC'), or give date_from and date_to.",
         )
-    return Window(checked_instant("date_from", start - lookback, zone), end)
+    return TimeRange(checked_instant("date_from", start - lookback, zone), end)
 
 
 def storage_path(output_path: str, argument: str = "output_path") -> ObjectStoragePath:

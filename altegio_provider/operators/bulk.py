@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from altegio_provider.api.secrets import Secret, forgetful
+from altegio_provider.api.secrets import Secret, clear_variables_on_error
 from altegio_provider.compat import AirflowFailException, mask_secret
 from altegio_provider.hooks.altegio import AltegioHook
 from altegio_provider.operators.passwords import passwords_in, without_password
@@ -109,7 +109,7 @@ class BulkOperator(OperatorWithPersonalFields):
         self.altegio_conn_id = altegio_conn_id
         self._stop: Stop | None = None
 
-    @forgetful
+    @clear_variables_on_error
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, check, send and report; see the class."""
         from altegio_provider.api.errors import AltegioError
@@ -194,7 +194,7 @@ class BulkOperator(OperatorWithPersonalFields):
             if is_in_task and not is_given(given_url, self.ledger_conn_id):
                 check_it_is_the_shared_one(ledger, self.log)
             self.log.info("Reading %s (%s)", source.name, source.how)
-            fingerprint = None if source.digest is None else hook.settings.keyed(source.digest)
+            fingerprint = None if source.digest is None else hook.settings.keyed_hash(source.digest)
             self._check_fingerprint(source.name, fingerprint)
             file_import = kind(
                 hook.get_conn(),

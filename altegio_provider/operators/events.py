@@ -165,7 +165,7 @@ class AltegioUpdateEventOperator(SingleCallOperator):
 
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
         from altegio_provider.api.arguments import checked_mapping
-        from altegio_provider.api.bodies.event import replacement_of
+        from altegio_provider.api.bodies.event import replacement_body
         from altegio_provider.api.writes.repeatable import repeat_until_answered
         from altegio_provider.common.location_time import load_zone
 
@@ -174,7 +174,7 @@ class AltegioUpdateEventOperator(SingleCallOperator):
         if not self.replace:
             client = hook.get_conn()
             event = client.get_event(location_id, event_id, joined=True)
-            body = replacement_of(event, body, load_zone(client.timezone))
+            body = replacement_body(event, body, load_zone(client.timezone))
         return picked(repeat_until_answered(lambda: hook.update_event(location_id, event_id, body)), _SUMMARY)
 
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, overload
 
-from altegio_provider.api.http.redaction import IMPERSONAL
+from altegio_provider.api.http.redaction import NON_PERSONAL_FIELDS
 from altegio_provider.compat import BaseOperator, XComArg
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Personal:
         """Return what Airflow may keep."""
         if not isinstance(self.value, Mapping):
             return _SHOWN
-        return {str(name): one if name in IMPERSONAL else _SHOWN for name, one in self.value.items()}
+        return {str(name): one if name in NON_PERSONAL_FIELDS else _SHOWN for name, one in self.value.items()}
 
     def __repr__(self) -> str:
         return _SHOWN

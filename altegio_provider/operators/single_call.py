@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from altegio_provider.api.secrets import forgetful
+from altegio_provider.api.secrets import clear_variables_on_error
 from altegio_provider.hooks.altegio import AltegioHook
 from altegio_provider.operators.personal import OperatorWithPersonalFields
 
@@ -39,11 +39,11 @@ class SingleCallOperator(OperatorWithPersonalFields):
         self.location_id = location_id
         self.altegio_conn_id = altegio_conn_id
 
-    @forgetful
+    @clear_variables_on_error
     def execute(self, context: Context) -> Any:  # noqa: ARG002 - Airflow's signature
         """Make the call with a hook that is closed afterwards."""
         from altegio_provider.api.errors import AltegioNotFoundError
-        from altegio_provider.api.writes.not_found import what_is_missing
+        from altegio_provider.api.writes.not_found import describe_missing
 
         hook = AltegioHook(self.altegio_conn_id)
         try:
@@ -52,7 +52,7 @@ class SingleCallOperator(OperatorWithPersonalFields):
                 return self._call(hook, location_id)
             except AltegioNotFoundError as error:
                 event_id = as_number(getattr(self, "event_id", None))
-                missing = what_is_missing(hook.get_conn(), location_id, event_id, self.also_named)
+                missing = describe_missing(hook.get_conn(), location_id, event_id, self.also_named)
                 error.hint = f"{missing} {error.hint}".strip()
                 raise
         finally:

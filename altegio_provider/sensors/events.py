@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from altegio_provider.api.arguments import checked_whole
-from altegio_provider.api.secrets import forgetful
+from altegio_provider.api.arguments import checked_integer
+from altegio_provider.api.secrets import clear_variables_on_error
 from altegio_provider.compat import AirflowSkipException, BaseSensorOperator, PokeReturnValue, conf
 from altegio_provider.hooks.altegio import AltegioHook
 from altegio_provider.triggers.conditions import checked_condition
@@ -75,10 +75,10 @@ class AltegioEventSensor(BaseSensorOperator):
         self.deferrable = (
             conf.getboolean("operators", "default_deferrable", fallback=False) if deferrable is None else deferrable
         )
-        self.max_failures = checked_whole("max_failures", max_failures, least=1)
+        self.max_failures = checked_integer("max_failures", max_failures, least=1)
         self.altegio_conn_id = altegio_conn_id
 
-    @forgetful
+    @clear_variables_on_error
     def execute(self, context: Context) -> Any:
         """Wait in the worker, or check once and defer to the triggerer."""
         if not self.deferrable:

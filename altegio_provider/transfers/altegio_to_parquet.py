@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from altegio_provider.transfers.to_parquet import ToParquetOperator
 
 if TYPE_CHECKING:
+    from altegio_provider.common.location_time import TimeRange
     from altegio_provider.hooks.altegio import AltegioHook
-    from altegio_provider.operators.arguments import Window
     from altegio_provider.tables.convert.pseudonyms import Pseudonyms
     from altegio_provider.tables.dataset.dataset import ParquetDataset
     from altegio_provider.transfers.extract import Reading
@@ -99,7 +99,7 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
         self.history = history
         self.mark_deleted = mark_deleted
 
-    def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: Window, timezone: str) -> Reading:
+    def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: TimeRange, timezone: str) -> Reading:
         from altegio_provider.operators.arguments import flag_of
         from altegio_provider.tables.convert.activities import ActivityBatches
         from altegio_provider.transfers.extract import Reading
@@ -120,7 +120,7 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
         def listed() -> Iterator[Mapping[str, Any]]:
             yield from rows
             # Where the past is not listed, a class that began while this was read is not gone.
-            earlier.told_from = client.lists_from or window.start
+            earlier.told_from = client.earliest_listed or window.start
 
         return Reading(listed(), conversion, earlier=earlier)
 
@@ -128,7 +128,7 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
         self,
         hook: AltegioHook,
         dataset: ParquetDataset,
-        window: Window,
+        window: TimeRange,
         filters: dict[str, Any],
         options: dict[str, Any],
     ) -> Reading:
@@ -234,7 +234,7 @@ class AltegioAppointmentsToParquetOperator(ToParquetOperator):
         self.include_personal_data = include_personal_data
         self.hash_key_conn_id = hash_key_conn_id
 
-    def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: Window, timezone: str) -> Reading:
+    def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: TimeRange, timezone: str) -> Reading:
         from altegio_provider.operators.arguments import flag_of
         from altegio_provider.tables.convert.appointments import AppointmentBatches
         from altegio_provider.transfers.extract import Reading

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.secrets import Secret
-from altegio_provider.common.garbage_collection import few_collections
+from altegio_provider.common.garbage_collection import reduced_garbage_collection
+from altegio_provider.common.location_time import TimeRange
 from altegio_provider.compat import Asset, BaseHook, mask_secret
-from altegio_provider.operators.arguments import PRIVATE, Window, mode_of, wrong_argument
+from altegio_provider.operators.arguments import PRIVATE, mode_of, wrong_argument
 from altegio_provider.tables.convert.pseudonyms import Pseudonyms
 from altegio_provider.tables.dataset.dataset import DatasetError, ParquetDataset
 from altegio_provider.transfers.transform import frame_transform
@@ -98,7 +99,7 @@ def extract(
     context: Context,
     hook: AltegioHook,
     dataset: ParquetDataset,
-    window: Window,
+    window: TimeRange,
     reading: Reading,
 ) -> dict[str, Any]:
     """Write a range's rows into the dataset, tell the outlets, and return the summary."""
@@ -110,7 +111,7 @@ def extract(
     earlier = reading.earlier
     batches = reading.conversion.batches(reading.rows)
     notes: dict[str, Any] = {}
-    with few_collections(), dataset.writer(window.start, window.end, notes, earlier, mode) as writer:
+    with reduced_garbage_collection(), dataset.writer(window.start, window.end, notes, earlier, mode) as writer:
         for batch in transform(earlier.watch(batches) if earlier else batches):
             writer.write(batch)
             progress.report(batch.num_rows)

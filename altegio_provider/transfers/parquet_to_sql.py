@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from altegio_provider.api.secrets import forgetful
+from altegio_provider.api.secrets import clear_variables_on_error
 from altegio_provider.compat import BaseOperator
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class ParquetToSqlOperator(BaseOperator):
         self.mode = mode
         self.conn_id = conn_id
 
-    @forgetful
+    @clear_variables_on_error
     def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
         """Load the files; see the class."""
         from altegio_provider.api.errors import AltegioValidationError

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from altegio_provider.api.secrets import forgetful
+from altegio_provider.api.secrets import clear_variables_on_error
 from altegio_provider.compat import BaseOperator
 from altegio_provider.hooks.altegio import AltegioHook
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from altegio_provider.common.location_time import TimeRange
     from altegio_provider.compat import Context
-    from altegio_provider.operators.arguments import Window
     from altegio_provider.tables.dataset.dataset import ParquetDataset
     from altegio_provider.transfers.extract import Reading
 
@@ -63,7 +63,7 @@ class ToParquetOperator(BaseOperator):
         self.file_mode = file_mode
         self.altegio_conn_id = altegio_conn_id
 
-    @forgetful
+    @clear_variables_on_error
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, convert and write; see the class."""
         from altegio_provider.operators.arguments import storage_path, window_of
@@ -81,6 +81,6 @@ class ToParquetOperator(BaseOperator):
         finally:
             hook.close()
 
-    def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: Window, timezone: str) -> Reading:
+    def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: TimeRange, timezone: str) -> Reading:
         """Return what to write; nothing is asked of the API before the rows are read."""
         raise NotImplementedError

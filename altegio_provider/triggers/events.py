@@ -9,7 +9,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from altegio_provider.api.arguments import checked_ids, checked_seconds, checked_whole
+from altegio_provider.api.arguments import checked_ids, checked_integer, checked_seconds
 from altegio_provider.compat import BaseEventTrigger, BaseTrigger, TriggerEvent
 from altegio_provider.hooks.altegio import AltegioHook
 from altegio_provider.triggers.changes import FIELDS, KINDS, checked_names
@@ -67,7 +67,7 @@ class AltegioEventConditionTrigger(BaseTrigger):
         self.min_free_seats = min_free_seats
         self.timezone = timezone
         self.poke_interval = checked_seconds("poke_interval", poke_interval, least=_SHORTEST_INTERVAL)
-        self.max_failures = checked_whole("max_failures", max_failures, least=1)
+        self.max_failures = checked_integer("max_failures", max_failures, least=1)
         self.altegio_conn_id = altegio_conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -166,14 +166,14 @@ class AltegioEventTrigger(BaseEventTrigger):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.location_id = location_id
-        self.horizon_days = checked_whole("horizon_days", horizon_days, least=1, most=_LONGEST_HORIZON)
+        self.horizon_days = checked_integer("horizon_days", horizon_days, least=1, most=_LONGEST_HORIZON)
         self.kinds = checked_names("kinds", kinds, KINDS)
         self.service_ids = checked_ids("service_ids", service_ids)
         self.staff_ids = checked_ids("staff_ids", staff_ids)
         self.fields = checked_names("fields", fields)
         self.timezone = timezone
         self.poke_interval = checked_seconds("poke_interval", poke_interval, least=_SHORTEST_INTERVAL)
-        self.max_failures = checked_whole("max_failures", max_failures, least=1)
+        self.max_failures = checked_integer("max_failures", max_failures, least=1)
         self.altegio_conn_id = altegio_conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:

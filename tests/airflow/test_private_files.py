@@ -195,7 +195,7 @@ def test_the_fingerprint_tells_nothing_to_who_has_not_the_tokens(tmp_path, alteg
 
     with open_source(str(path)) as source:
         assert source.digest is not None
-        assert len({first, source.digest, settings.keyed(source.digest)}) == 3
+        assert len({first, source.digest, settings.keyed_hash(source.digest)}) == 3
 
 
 def test_links_in_the_inbox_are_left_alone(tmp_path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from altegio_provider.api.bodies.appointment import checked_appointment, checked_change, checked_move
+from altegio_provider.api.bodies.appointment import checked_appointment, checked_change, checked_reschedule
 from altegio_provider.api.bodies.event import checked_event
 from altegio_provider.api.errors import AltegioValidationError
 
@@ -167,6 +167,9 @@ def test_moves(judge):
     @many
     @given(numbers, flags, numbers)
     def run(to_event_id, with_comer, clients_count):
-        judge("AppointmentMove", lambda: checked_move(to_event_id, with_comer=with_comer, clients_count=clients_count))
+        judge(
+            "AppointmentMove",
+            lambda: checked_reschedule(to_event_id, with_comer=with_comer, clients_count=clients_count),
+        )
 
     run()

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from altegio_provider.api.paging.reader import PageReader, Window
-from altegio_provider.api.routes import Page, PageSpan, SpanOf
+from altegio_provider.api.paging.reader import PageReader
+from altegio_provider.api.routes import ListPage, PageSpan, SpanOf
+from altegio_provider.common.location_time import TimeRange
 
 Row = dict[str, Any]
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
-WINDOW = Window(START, START + timedelta(days=30))
+WINDOW = TimeRange(START, START + timedelta(days=30))
 
 ORDERS: dict[str, Callable[[Row], Any]] = {
     "by start": lambda row: (row["timestamp"], row["id"]),
@@ -67,7 +68,7 @@ class ChurningList:
         """The ids that were there, unchanged, from the beginning to now."""
         return {row["id"] for row in self.rows if row["id"] in self._initial and row["id"] not in self._touched}
 
-    def page(self, window: Window | None, span: PageSpan) -> Page:
+    def page(self, window: TimeRange | None, span: PageSpan) -> ListPage:
         with self._lock:
             self.requests += 1
             limit = min(span.limit, self.cap)
@@ -83,7 +84,7 @@ class ChurningList:
             page = listed[start : start + limit]
             if self.short_pages and len(page) > 4 and self._random.random() < 0.3:
                 page = page[: max(4, len(page) // 2)]
-            return Page([dict(row) for row in page], self.total(len(listed), self._random))
+            return ListPage([dict(row) for row in page], self.total(len(listed), self._random))
 
     def _churn(self, start: int) -> None:
         for _ in range(self.deletes):
@@ -106,7 +107,7 @@ class ChurningList:
 
 
 def read_all(
-    server: ChurningList, *, span: SpanOf, page_size: int, concurrency: int = 1, window: Window | None = WINDOW
+    server: ChurningList, *, span: SpanOf, page_size: int, concurrency: int = 1, window: TimeRange | None = WINDOW
 ) -> list[int]:
     reader = PageReader(
         server.page,

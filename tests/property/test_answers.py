@@ -19,9 +19,9 @@ from altegio_provider.api.errors import (
     AltegioServerError,
     AltegioValidationError,
 )
-from altegio_provider.api.http.answers import read_answer, retry_after_seconds
+from altegio_provider.api.http.responses import read_response, retry_after_seconds
 from altegio_provider.api.paging.chain import RowIds
-from altegio_provider.api.rows import page_of, resource_of
+from altegio_provider.api.rows import parse_page, parse_resource
 from altegio_provider.common.location_time import LocationClock, load_zone
 
 METHODS = st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE"])
@@ -70,16 +70,16 @@ BODIES = (
 
 def read(method: str, status: int, body: bytes) -> None:
     """Take an answer all the way to its rows."""
-    document = read_answer(method, "/path", status, {}, body)
+    document = read_response(method, "/path", status, {}, body)
     if method == "DELETE":
         return
     if isinstance(document["data"], list):
         clock, ids = LocationClock(load_zone("Europe/Riga")), RowIds()
-        for row in page_of(document, "/path").rows:
+        for row in parse_page(document, "/path").rows:
             ids.add(row)
             clock.start_of(row)
     else:
-        resource_of(document, method, "/path")
+        parse_resource(document, method, "/path")
 
 
 @settings(max_examples=200)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from altegio_provider.api.ratelimit.limiter import Limiter, PlaceLog, Rate, windows_of
-from altegio_provider.api.ratelimit.stores import FilePlaceLog, MemoryPlaceLog
+from altegio_provider.api.ratelimit.limiter import Limiter, Rate, SlotStore, rates_of_limits
+from altegio_provider.api.ratelimit.stores import FileSlotStore, MemorySlotStore
 
 
 class VirtualClock:
@@ -29,8 +29,8 @@ class VirtualClock:
         self.now += seconds + self.oversleep
 
 
-def limiter_on(clock: VirtualClock, rates: list[Rate], places: PlaceLog | None = None) -> Limiter:
-    return Limiter(places or MemoryPlaceLog(clock), rates, clock=clock, sleep=clock.sleep)
+def limiter_on(clock: VirtualClock, rates: list[Rate], slots: SlotStore | None = None) -> Limiter:
+    return Limiter(slots or MemorySlotStore(clock), rates, clock=clock, sleep=clock.sleep)
 
 
 def most_in_any(times: list[float], seconds: float) -> int:
@@ -45,7 +45,7 @@ def most_in_any(times: list[float], seconds: float) -> int:
 
 def test_four_hundred_requests_take_at_most_three_hundredths_more_than_the_least() -> None:
     clock = VirtualClock()
-    limiter = limiter_on(clock, windows_of(5, 200))
+    limiter = limiter_on(clock, rates_of_limits(5, 200))
     started = clock.now
     times = [(limiter.acquire(), clock.now)[1] for _ in range(400)]
     assert most_in_any(times, 1.0) <= 5
@@ -66,7 +66,7 @@ def test_four_hundred_requests_take_at_most_three_hundredths_more_than_the_least
 def test_an_hour_of_traffic_keeps_both_windows_and_wastes_none(seed, per_second, per_minute, busy, oversleep) -> None:
     chance = random.Random(seed)
     clock = VirtualClock(chance.random() * 1000, oversleep)
-    rates = windows_of(per_second, per_minute)
+    rates = rates_of_limits(per_second, per_minute)
     limiter = limiter_on(clock, rates)
     begin = clock.now
     times: list[float] = []
@@ -94,8 +94,8 @@ def test_an_hour_of_traffic_keeps_both_windows_and_wastes_none(seed, per_second,
 def test_after_a_429_all_wait_and_then_go_evenly(seed, asked, used_by_others) -> None:
     chance = random.Random(seed)
     clock = VirtualClock()
-    places = MemoryPlaceLog(clock)
-    workers = [limiter_on(clock, windows_of(5, 200), places) for _ in range(3)]
+    slots = MemorySlotStore(clock)
+    workers = [limiter_on(clock, rates_of_limits(5, 200), slots) for _ in range(3)]
     for _ in range(200 - used_by_others):
         chance.choice(workers).acquire()
     told_at = clock.now
@@ -111,7 +111,7 @@ def test_after_a_429_all_wait_and_then_go_evenly(seed, asked, used_by_others) ->
 
 def test_a_pause_is_never_shortened() -> None:
     clock = VirtualClock()
-    limiter = limiter_on(clock, windows_of(5, 200))
+    limiter = limiter_on(clock, rates_of_limits(5, 200))
     limiter.pause(30)
     limiter.pause(1)
     limiter.acquire()
@@ -123,13 +123,13 @@ def test_a_pause_is_never_shortened() -> None:
 def test_a_late_write_takes_its_place_when_it_really_went(seed, late) -> None:
     chance = random.Random(seed)
     clock = VirtualClock()
-    limiter = limiter_on(clock, windows_of(5, 200))
+    limiter = limiter_on(clock, rates_of_limits(5, 200))
     written = []
     for _ in range(100):
-        place = limiter.acquire()
+        slot = limiter.acquire()
         if chance.random() < 0.3:
             clock.now += late
-        limiter.sent(place)
+        limiter.mark_sent(slot)
         written.append(clock.now)
     assert most_in_any(written, 1.0) <= 5
 
@@ -140,11 +140,11 @@ def test_a_file_keeps_the_same_schedule_as_memory(tmp_path_factory, seed) -> Non
     chance = random.Random(seed)
     pauses = [chance.expovariate(4) for _ in range(300)]
     schedules = []
-    path: Path = tmp_path_factory.mktemp("limit") / "places.sqlite"
-    for make in (lambda clock: MemoryPlaceLog(clock), lambda clock: FilePlaceLog(path, clock)):
+    path: Path = tmp_path_factory.mktemp("limit") / "slots.sqlite"
+    for make in (lambda clock: MemorySlotStore(clock), lambda clock: FileSlotStore(path, clock)):
         clock = VirtualClock()
-        places = make(clock)
-        limiters = [limiter_on(clock, windows_of(5, 200), places) for _ in range(2)]
+        slots = make(clock)
+        limiters = [limiter_on(clock, rates_of_limits(5, 200), slots) for _ in range(2)]
         times = []
         for number, pause in enumerate(pauses):
             clock.now += pause * (number % 3 == 0)
@@ -152,19 +152,19 @@ def test_a_file_keeps_the_same_schedule_as_memory(tmp_path_factory, seed) -> Non
                 limiters[0].pause(7)
             limiters[number % 2].acquire()
             times.append(clock.now)
-        places.close()
+        slots.close()
         schedules.append(times)
     assert schedules[0] == pytest.approx(schedules[1])
 
 
 def test_stamps_from_before_a_restart_of_the_host_do_not_block(tmp_path) -> None:
-    before = FilePlaceLog(tmp_path / "places.sqlite", VirtualClock(1_000_000))
+    before = FileSlotStore(tmp_path / "slots.sqlite", VirtualClock(1_000_000))
     for _ in range(5):
-        before.take(windows_of(5, 200), Rate(1, 0.3))
+        before.take(rates_of_limits(5, 200), Rate(1, 0.3))
     before.pause(60, 60)
     before.close()
     after = VirtualClock(10)
-    limiter = limiter_on(after, windows_of(5, 200), FilePlaceLog(tmp_path / "places.sqlite", after))
+    limiter = limiter_on(after, rates_of_limits(5, 200), FileSlotStore(tmp_path / "slots.sqlite", after))
     limiter.acquire()
     limiter.close()
     assert after.now == 10
@@ -173,7 +173,7 @@ def test_stamps_from_before_a_restart_of_the_host_do_not_block(tmp_path) -> None
 @pytest.mark.parametrize("limits", [(0, 0), (None, None)])
 def test_no_limit_lets_everything_go_at_once(limits) -> None:
     clock = VirtualClock()
-    limiter = limiter_on(clock, windows_of(*limits))
+    limiter = limiter_on(clock, rates_of_limits(*limits))
     for _ in range(1000):
         limiter.acquire()
     assert clock.now == 1000
@@ -182,4 +182,4 @@ def test_no_limit_lets_everything_go_at_once(limits) -> None:
 @pytest.mark.parametrize("limit", [-1, 2.5, "5", True])
 def test_a_limit_that_is_no_whole_number_is_refused(limit) -> None:
     with pytest.raises(ValueError, match="requests_per_second"):
-        windows_of(limit, 200)
+        rates_of_limits(limit, 200)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from altegio_provider.common.location_time import LocationClock, as_instant, parse_datetime, wall_text, wall_window
+from altegio_provider.common.location_time import LocationClock, as_instant, parse_datetime, wall_range, wall_text
 
 ZONES = [
     "UTC",
@@ -82,7 +82,7 @@ def test_the_range_asked_for_holds_every_instant_of_the_window_whichever_way_a_s
     zone, instants = drawn
     start, event, end = sorted(instants)
     assume(start <= event < end)
-    first, last = wall_window(start, end, zone)
+    first, last = wall_range(start, end, zone)
     # A server that compares wall clocks.
     assert first <= wall_text(event, zone) < last
     # Servers that make instants of them, and take either one of a repeated hour.
@@ -97,7 +97,7 @@ def test_the_range_asked_for_is_no_wider_than_a_change_of_the_clock(drawn) -> No
     zone, instants = drawn
     start, end = sorted(instants)
     assume(start < end)
-    first, last = (datetime.fromisoformat(text) for text in wall_window(start, end, zone))
+    first, last = (datetime.fromisoformat(text) for text in wall_range(start, end, zone))
     reach = timedelta(hours=3)
     assert timedelta(0) <= wall(start, zone) - first < reach + timedelta(seconds=1)
     assert timedelta(0) <= last - wall(end, zone) < reach + timedelta(seconds=1)
@@ -142,7 +142,7 @@ def test_neighbouring_windows_deliver_each_row_exactly_once(drawn, data) -> None
     naive = wall_text(event, zone)
     delivered = 0
     for window in pairwise(edges):
-        first, last = wall_window(*window, zone)
+        first, last = wall_range(*window, zone)
         is_listed = first <= naive < last
         is_inside = count_us(window[0]) <= start.instant_us < count_us(window[1])
         delivered += is_listed and is_inside

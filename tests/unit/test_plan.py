@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from altegio_provider.api.ratelimit.limiter import Limiter, windows_of
-from altegio_provider.api.ratelimit.stores import MemoryPlaceLog
+from altegio_provider.api.ratelimit.limiter import Limiter, rates_of_limits
+from altegio_provider.api.ratelimit.stores import MemorySlotStore
 from altegio_provider.api.routes import COMPANIES
 from altegio_provider.sandbox.render import activity
 from altegio_provider.sandbox.seed import seeded_state
@@ -31,8 +31,8 @@ def test_the_time_is_that_of_the_limiters_schedule(requests) -> None:
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    rates = windows_of(5, 200)
-    limiter = Limiter(MemoryPlaceLog(lambda: now[0]), rates, clock=lambda: now[0], sleep=sleep)
+    rates = rates_of_limits(5, 200)
+    limiter = Limiter(MemorySlotStore(lambda: now[0]), rates, clock=lambda: now[0], sleep=sleep)
     for _ in range(requests):
         limiter.acquire()
     assert least_seconds(requests, rates) == pytest.approx(now[0], abs=0.01)

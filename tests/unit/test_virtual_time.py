@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altegio_provider.api.ratelimit.limiter import windows_of
+from altegio_provider.api.ratelimit.limiter import rates_of_limits
 from benchmarks.scale_simulation import daily_beside_backfill
 from benchmarks.virtual_time import Job, run
 from scripts.plan import least_seconds
@@ -36,7 +36,7 @@ def test_all_jobs_together_keep_both_windows(shapes) -> None:
 def test_enough_slots_take_what_the_plan_says(requests) -> None:
     job = Job(requests, 1, 8, latency_seconds=0.1)
     run(job)
-    assert max(job.sent) - min(job.sent) == pytest.approx(least_seconds(requests, windows_of(5, 200)), rel=0.001)
+    assert max(job.sent) - min(job.sent) == pytest.approx(least_seconds(requests, rates_of_limits(5, 200)), rel=0.001)
 
 
 def test_a_backfill_of_lower_limits_hardly_holds_up_the_daily_run() -> None:

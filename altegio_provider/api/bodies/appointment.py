@@ -13,25 +13,25 @@ from typing import Any, NamedTuple
 
 from altegio_provider.api.bodies.fields import (
     REQUIRED,
-    Errors,
     Field,
-    Rule,
-    Table,
-    is_day,
+    FieldErrors,
+    FieldRule,
+    FieldTable,
+    is_date,
     is_flag,
     is_ids,
+    is_integer,
     is_json,
     is_mapping,
     is_none,
     is_number,
     is_text,
-    is_whole,
     matches,
     wire_form,
 )
 from altegio_provider.api.errors import AltegioValidationError
 
-__all__ = ["checked_appointment", "checked_change", "checked_move"]
+__all__ = ["checked_appointment", "checked_change", "checked_reschedule"]
 
 _PHONE = re.compile(r"\+[0-9]{9,15}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -59,25 +59,25 @@ def _objects(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(one, dict) and is_json(one) for one in value)
 
 
-_ID = Rule("an id: a whole number of 1 or more", is_whole(1))
-_VISITOR = Rule("a visitor's id: a whole number, 0 for none", is_whole(0))
-_SEATS = Rule("seats: a whole number of 1 or more", is_whole(1))
-_NAME = Rule("text", _name)
-_TEXT = Rule("text", is_text)
-_COMMENT = Rule("text of 255 characters at the most", _short_text)
-_PHONE_NUMBER = Rule("+ and 9 to 15 digits, such as '+13155550175' under either family of routes", matches(_PHONE))
-_E_MAIL = Rule("an e-mail address", matches(_EMAIL))
-_GENDER = Rule("0 (unknown), 1 (male) or 2 (female)", is_whole(0, 2))
-_BIRTHDAY = Rule("a day, written as YYYY-MM-DD", is_day)
-_CONSENTS = Rule(f"a mapping of {' and '.join(sorted(_AGREEMENTS))}, each true or false", _agreements)
-_OWN_FIELDS = Rule("a list of mappings with `code` and `value`", _custom_fields)
-_FLAG = Rule("true or false", is_flag)
-_TAGS = Rule("a list of ids", is_ids)
-_PART = Rule("a mapping of fields", is_mapping)
-_MONEY = Rule("a number, in the location's currency", is_number())
-_PERCENT = Rule("a number from 0 to 100", is_number(0, 100))
-_GOODS = Rule("a list of mappings", _objects)
-_PLAIN_COLOR = Rule("a colour such as '9c27b0'", matches(_COLOR))
+_ID = FieldRule("an id: a whole number of 1 or more", is_integer(1))
+_VISITOR = FieldRule("a visitor's id: a whole number, 0 for none", is_integer(0))
+_SEATS = FieldRule("seats: a whole number of 1 or more", is_integer(1))
+_NAME = FieldRule("text", _name)
+_TEXT = FieldRule("text", is_text)
+_COMMENT = FieldRule("text of 255 characters at the most", _short_text)
+_PHONE_NUMBER = FieldRule("+ and 9 to 15 digits, such as '+13155550175' under either family of routes", matches(_PHONE))
+_E_MAIL = FieldRule("an e-mail address", matches(_EMAIL))
+_GENDER = FieldRule("0 (unknown), 1 (male) or 2 (female)", is_integer(0, 2))
+_BIRTHDAY = FieldRule("a day, written as YYYY-MM-DD", is_date)
+_CONSENTS = FieldRule(f"a mapping of {' and '.join(sorted(_AGREEMENTS))}, each true or false", _agreements)
+_OWN_FIELDS = FieldRule("a list of mappings with `code` and `value`", _custom_fields)
+_FLAG = FieldRule("true or false", is_flag)
+_TAGS = FieldRule("a list of ids", is_ids)
+_PART = FieldRule("a mapping of fields", is_mapping)
+_MONEY = FieldRule("a number, in the location's currency", is_number())
+_PERCENT = FieldRule("a number from 0 to 100", is_number(0, 100))
+_GOODS = FieldRule("a list of mappings", _objects)
+_PLAIN_COLOR = FieldRule("a colour such as '9c27b0'", matches(_COLOR))
 
 
 def _day_text(value: date | str) -> str:
@@ -103,13 +103,13 @@ def _as_color(value: str) -> str:
 class _Booking(NamedTuple):
     """A family's fields of a booking; and those that only the other family takes, with what to do about it."""
 
-    fields: Table
-    client: Table
+    fields: FieldTable
+    client: FieldTable
     elsewhere: Mapping[str, str]
 
 
-_COMER: Table = {"name": Field(_NAME, REQUIRED)}
-_COMMON: Table = {
+_COMER: FieldTable = {"name": Field(_NAME, REQUIRED)}
+_COMMON: FieldTable = {
     "client": Field(_PART, REQUIRED),
     "clients_count": Field(_SEATS, REQUIRED),
     "client_id": Field(_ID),
@@ -118,7 +118,7 @@ _COMMON: Table = {
 }
 
 _COMPANIES = _Booking(
-    fields={**_COMMON, "labels": Field(_TAGS, written=list)},
+    fields={**_COMMON, "labels": Field(_TAGS, to_wire=list)},
     client={
         "name": Field(_NAME, REQUIRED),
         "phone": Field(_PHONE_NUMBER, REQUIRED),
@@ -127,9 +127,9 @@ _COMPANIES = _Booking(
         "gender": Field(_GENDER, 0),
         "id": Field(_ID),
         "patronymic": Field(_TEXT),
-        "birthday": Field(_BIRTHDAY, written=_day_text),
-        "agreements": Field(_CONSENTS, written=_as_list),
-        "custom_field_values": Field(_OWN_FIELDS, written=_as_objects),
+        "birthday": Field(_BIRTHDAY, to_wire=_day_text),
+        "agreements": Field(_CONSENTS, to_wire=_as_list),
+        "custom_field_values": Field(_OWN_FIELDS, to_wire=_as_objects),
     },
     elsewhere=dict.fromkeys(("client.comment", "client.national_id", "is_trial_service"), "'locations'"),
 )
@@ -151,21 +151,21 @@ _LOCATIONS = _Booking(
     },
     elsewhere={"labels": "'companies'"},
 )
-_PRICE: Table = {
+_PRICE: FieldTable = {
     "cost_per_unit": Field(_MONEY, REQUIRED),
     "discount_percent": Field(_PERCENT, REQUIRED),
     "manual_cost": Field(_MONEY, REQUIRED),
     "is_trial": Field(_FLAG),
 }
-_CHANGE: Table = {
+_CHANGE: FieldTable = {
     "attendance_service_item": Field(_PART, REQUIRED),
     "comment": Field(_COMMENT),
-    "label_ids": Field(_TAGS, written=list),
-    "color": Field(_PLAIN_COLOR, written=_as_color),
+    "label_ids": Field(_TAGS, to_wire=list),
+    "color": Field(_PLAIN_COLOR, to_wire=_as_color),
     "clients_count": Field(_SEATS),
-    "attendance_good_items": Field(_GOODS, written=_as_objects),
+    "attendance_good_items": Field(_GOODS, to_wire=_as_objects),
 }
-_MOVE: Table = {
+_MOVE: FieldTable = {
     "reschedule_activity_id": Field(_ID, REQUIRED),
     "with_comer": Field(_FLAG, REQUIRED),
     "clients_count": Field(_SEATS),
@@ -188,7 +188,7 @@ def checked_appointment(appointment: Mapping[str, Any], *, is_strict: bool) -> d
         ``client.phone``, and holds no value.
     """
     booking = _LOCATIONS if is_strict else _COMPANIES
-    errors: Errors = {}
+    errors: FieldErrors = {}
     given = _mapping_or_error("appointment", appointment, "an appointment", errors)
     client = given.get("client")
     body = wire_form(given, booking.fields, errors)
@@ -199,7 +199,7 @@ def checked_appointment(appointment: Mapping[str, Any], *, is_strict: bool) -> d
     for name in errors.keys() & booking.elsewhere.keys():
         family = booking.elsewhere[name]
         errors[name] = [f"can be sent under route_family={family} alone; leave it out, or use that family"]
-    return _sound(body, errors, "the booking")
+    return _body_or_error(body, errors, "the booking")
 
 
 def checked_change(changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def checked_change(changes: Mapping[str, Any]) -> dict[str, Any]:
         ``clients_count``, ``attendance_good_items``.
     :raises AltegioValidationError: one or more fields cannot be right; ``errors`` names each.
     """
-    errors: Errors = {}
+    errors: FieldErrors = {}
     given = _mapping_or_error("changes", changes, "a change", errors)
     body = wire_form(given, _CHANGE, errors, is_blank=is_none)
     price = given.get("attendance_service_item")
@@ -218,10 +218,10 @@ def checked_change(changes: Mapping[str, Any]) -> dict[str, Any]:
         body["attendance_service_item"] = wire_form(
             price, _PRICE, errors, where="attendance_service_item.", is_blank=is_none
         )
-    return _sound(body, errors, "the change")
+    return _body_or_error(body, errors, "the change")
 
 
-def checked_move(to_event_id: int, *, with_comer: bool, clients_count: int | None) -> dict[str, Any]:
+def checked_reschedule(to_event_id: int, *, with_comer: bool, clients_count: int | None) -> dict[str, Any]:
     """Return the body that moves an appointment to another event.
 
     :param to_event_id: the event to move it to.
@@ -229,12 +229,12 @@ def checked_move(to_event_id: int, *, with_comer: bool, clients_count: int | Non
     :param clients_count: seats there; ``None`` for as many as before.
     :raises AltegioValidationError: one or more of them cannot be right; ``errors`` names each.
     """
-    errors: Errors = {}
+    errors: FieldErrors = {}
     given = {"reschedule_activity_id": to_event_id, "with_comer": with_comer, "clients_count": clients_count}
     body = wire_form(given, _MOVE, errors, is_blank=is_none)
     if "reschedule_activity_id" in errors:
         errors["to_event_id"] = errors.pop("reschedule_activity_id")
-    return _sound(body, errors, "the move")
+    return _body_or_error(body, errors, "the move")
 
 
 def _with_one_consent(client: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -245,14 +245,14 @@ def _with_one_consent(client: Mapping[str, Any]) -> Mapping[str, Any]:
     return client
 
 
-def _mapping_or_error(argument: str, given: Any, what: str, errors: Errors) -> Mapping[str, Any]:
+def _mapping_or_error(argument: str, given: Any, what: str, errors: FieldErrors) -> Mapping[str, Any]:
     if is_mapping(given):
         return given
     errors[argument] = [f"must be a mapping: the fields of {what}"]
     return {}
 
 
-def _sound(body: dict[str, Any], errors: Errors, what: str) -> dict[str, Any]:
+def _body_or_error(body: dict[str, Any], errors: FieldErrors, what: str) -> dict[str, Any]:
     if errors:
         raise AltegioValidationError(f"{what} cannot be sent.", errors=errors, hint="Nothing was sent.")
     return body

@@ -8,18 +8,18 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from altegio_provider.api.bodies.fields import is_ids, is_mapping, is_text, is_whole, matches
+from altegio_provider.api.bodies.fields import is_ids, is_integer, is_mapping, is_text, matches
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.common.location_time import LocationClock, as_instant, parse_datetime
 
-__all__ = ["checked_event", "replacement_of"]
+__all__ = ["checked_event", "replacement_body"]
 
-_LONGEST = 86_400
-_STEP = 300
-_LONGEST_BREAK = 3_600
+_MAX_LENGTH_SECONDS = 86_400
+_STEP_SECONDS = 300
+_MAX_BREAK_SECONDS = 3_600
 
 
-_whole = is_whole(1)
+_is_id = is_integer(1)
 
 
 def _ids(value: Any) -> bool:
@@ -32,31 +32,34 @@ def _text(most: int | None) -> Callable[[Any], bool]:
 
 def _technical_break(value: Any) -> bool:
     return (
-        isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LONGEST_BREAK and value % _STEP == 0
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and 0 <= value <= _MAX_BREAK_SECONDS
+        and value % _STEP_SECONDS == 0
     )
 
 
-class _Field(NamedTuple):
+class _EventField(NamedTuple):
     rule: str
     fits: Callable[[Any], bool]
     is_required: bool = False
     may_be_null: bool = True
 
 
-_FIELDS: dict[str, _Field] = {
-    "staff_id": _Field("a team member's id: a whole number of 1 or more", _whole, True, False),
-    "service_id": _Field("a service's id: a whole number of 1 or more", _whole, True, False),
-    "resource_instance_ids": _Field("a list of ids, which may be empty", _ids, True, False),
-    "label_ids": _Field("a list of ids, which may be empty", _ids, True, False),
-    "date": _Field("a datetime, or text such as '2026-11-20 18:00:00'", lambda value: bool(value), True, False),
-    "length": _Field("seconds, above 0", _whole, True, False),
-    "capacity": _Field("a whole number of 1 or more", _whole, True, False),
-    "technical_break_duration": _Field("null, or a multiple of 300 seconds up to 3600", _technical_break),
-    "comment": _Field("text of 255 characters at the most", _text(255)),
-    "instructions": _Field("text of 500 characters at the most", _text(500)),
-    "stream_link": _Field("text", _text(None)),
-    "color": _Field("a colour such as '#9c27b0'", matches(re.compile(r"#[0-9a-fA-F]{6}"))),
-    "force": _Field("true or false", lambda value: isinstance(value, bool), False, False),
+_FIELDS: dict[str, _EventField] = {
+    "staff_id": _EventField("a team member's id: a whole number of 1 or more", _is_id, True, False),
+    "service_id": _EventField("a service's id: a whole number of 1 or more", _is_id, True, False),
+    "resource_instance_ids": _EventField("a list of ids, which may be empty", _ids, True, False),
+    "label_ids": _EventField("a list of ids, which may be empty", _ids, True, False),
+    "date": _EventField("a datetime, or text such as '2026-11-20 18:00:00'", lambda value: bool(value), True, False),
+    "length": _EventField("seconds, above 0", _is_id, True, False),
+    "capacity": _EventField("a whole number of 1 or more", _is_id, True, False),
+    "technical_break_duration": _EventField("null, or a multiple of 300 seconds up to 3600", _technical_break),
+    "comment": _EventField("text of 255 characters at the most", _text(255)),
+    "instructions": _EventField("text of 500 characters at the most", _text(500)),
+    "stream_link": _EventField("text", _text(None)),
+    "color": _EventField("a colour such as '#9c27b0'", matches(re.compile(r"#[0-9a-fA-F]{6}"))),
+    "force": _EventField("true or false", lambda value: isinstance(value, bool), False, False),
 }
 
 
@@ -118,15 +121,15 @@ def _check_date(body: dict[str, Any], zone: ZoneInfo, errors: dict[str, list[str
 
 def _check_length(body: Mapping[str, Any], is_strict: bool, errors: dict[str, list[str]]) -> None:
     length, pause = body.get("length"), body.get("technical_break_duration")
-    if not _whole(length) or length is None:
+    if not _is_id(length) or length is None:
         return
-    if is_strict and (length % _STEP or length > _LONGEST):
-        errors["length"] = [f"must be a multiple of {_STEP} seconds, and {_LONGEST} at the most"]
+    if is_strict and (length % _STEP_SECONDS or length > _MAX_LENGTH_SECONDS):
+        errors["length"] = [f"must be a multiple of {_STEP_SECONDS} seconds, and {_MAX_LENGTH_SECONDS} at the most"]
     if pause and "technical_break_duration" not in errors and pause >= length:
         errors["technical_break_duration"] = ["is part of `length`, so it must be shorter"]
 
 
-def replacement_of(current: Mapping[str, Any], changes: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+def replacement_body(current: Mapping[str, Any], changes: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
     """Return the body that puts an event back as it is, but for some fields.
 
     A PUT replaces everything, and an event is read with other fields than it is written with; what a PUT does not
@@ -169,4 +172,4 @@ def _id_of(linked: Any) -> int | None:
     number = linked.get("id") if isinstance(linked, dict) else None
     if isinstance(number, str) and number.isascii() and number.isdigit() and len(number) < 20:
         number = int(number)
-    return number if _whole(number) else None
+    return number if _is_id(number) else None

@@ -9,36 +9,36 @@ from datetime import date
 from typing import Any, NamedTuple, TypeGuard
 
 __all__ = [
-    "LEFT_OUT",
+    "OMITTED",
     "REQUIRED",
-    "Errors",
     "Field",
-    "Rule",
-    "Table",
-    "is_day",
+    "FieldErrors",
+    "FieldRule",
+    "FieldTable",
+    "is_date",
     "is_flag",
     "is_ids",
+    "is_integer",
     "is_json",
     "is_mapping",
     "is_none",
     "is_none_or_empty",
     "is_number",
     "is_text",
-    "is_whole",
     "matches",
     "wire_form",
 ]
 
 #: For each field, as in ``client.phone``, what is wrong with it; never its value.
-Errors = dict[str, list[str]]
+FieldErrors = dict[str, list[str]]
 Check = Callable[[Any], bool]
 
-_LARGEST = 2**63 - 1  # the largest number that every JSON reader takes
-_DEEPEST = 50
+_MAX_INTEGER = 2**63 - 1  # the largest number that every JSON reader takes
+_MAX_DEPTH = 50
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-class Rule(NamedTuple):
+class FieldRule(NamedTuple):
     """What a value must be: in words that follow "must be", and as a check."""
 
     text: str
@@ -46,22 +46,22 @@ class Rule(NamedTuple):
 
 
 #: What stands on the wire where nothing is given: nothing at all, or it is an error.
-LEFT_OUT, REQUIRED = object(), object()
+OMITTED, REQUIRED = object(), object()
 
 
 class Field(NamedTuple):
     """One field of a body.
 
-    :param if_absent: what stands on the wire where nothing is given; ``LEFT_OUT`` or ``REQUIRED`` too.
-    :param written: turns a value that fits into the one on the wire.
+    :param default: what stands on the wire where nothing is given; ``OMITTED`` or ``REQUIRED`` too.
+    :param to_wire: turns a value that fits into the one on the wire.
     """
 
-    rule: Rule
-    if_absent: Any = LEFT_OUT
-    written: Callable[[Any], Any] = lambda value: value
+    rule: FieldRule
+    default: Any = OMITTED
+    to_wire: Callable[[Any], Any] = lambda value: value
 
 
-Table = Mapping[str, Field]
+FieldTable = Mapping[str, Field]
 
 
 def is_none(value: Any) -> bool:
@@ -75,7 +75,12 @@ def is_none_or_empty(value: Any) -> bool:
 
 
 def wire_form(
-    given: Mapping[str, Any], fields: Table, errors: Errors, *, where: str = "", is_blank: Check = is_none_or_empty
+    given: Mapping[str, Any],
+    fields: FieldTable,
+    errors: FieldErrors,
+    *,
+    where: str = "",
+    is_blank: Check = is_none_or_empty,
 ) -> dict[str, Any]:
     """Return the given fields as they are sent, and note in ``errors`` what is wrong with them.
 
@@ -89,18 +94,18 @@ def wire_form(
     for name, field in fields.items():
         value = given.get(name)
         if is_blank(value):
-            if field.if_absent is REQUIRED:
+            if field.default is REQUIRED:
                 errors[where + name] = [f"is required: {field.rule.text}"]
-            elif field.if_absent is not LEFT_OUT:
-                body[name] = field.if_absent
+            elif field.default is not OMITTED:
+                body[name] = field.default
         elif field.rule.fits(value):
-            body[name] = field.written(value)
+            body[name] = field.to_wire(value)
         else:
             errors[where + name] = [f"must be {field.rule.text}"]
     return body
 
 
-def is_whole(least: int, most: int = _LARGEST) -> Check:
+def is_integer(least: int, most: int = _MAX_INTEGER) -> Check:
     """A check for whole numbers between these."""
     return lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
@@ -110,7 +115,7 @@ def is_number(least: float = -math.inf, most: float = math.inf) -> Check:
     return lambda value: (
         isinstance(value, int | float)
         and not isinstance(value, bool)
-        and abs(value) <= _LARGEST
+        and abs(value) <= _MAX_INTEGER
         and least <= value <= most
     )
 
@@ -125,7 +130,7 @@ def matches(pattern: re.Pattern[str]) -> Check:
     return lambda value: is_text(value) and pattern.fullmatch(value) is not None
 
 
-def is_day(value: Any) -> bool:
+def is_date(value: Any) -> bool:
     """Whether it is a date, or text that names one as YYYY-MM-DD."""
     if isinstance(value, date):
         return True
@@ -142,7 +147,7 @@ def is_flag(value: Any) -> bool:
 
 def is_ids(value: Any) -> bool:
     """Whether it is a list of ids."""
-    return isinstance(value, list | tuple) and all(map(is_whole(1), value))
+    return isinstance(value, list | tuple) and all(map(is_integer(1), value))
 
 
 def is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
@@ -152,7 +157,7 @@ def is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
 
 def is_json(value: Any, depth: int = 0) -> bool:
     """Whether it can be sent as JSON, all that is in it too; nested so deep that readers give up, it cannot."""
-    if depth > _DEEPEST:
+    if depth > _MAX_DEPTH:
         return False
     if isinstance(value, dict):
         return all(is_text(name) and is_json(one, depth + 1) for name, one in value.items())

@@ -10,7 +10,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, PoolManager
 from urllib3.exceptions import NewConnectionError
 
-from altegio_provider.api.http.wire import BoundedAnswer, Wire
+from altegio_provider.api.http.request_state import BoundedResponse, RequestState
 from altegio_provider.api.ratelimit.limiter import Limiter
 
 __all__ = ["PacedAdapter"]
@@ -18,17 +18,17 @@ __all__ = ["PacedAdapter"]
 _POOL_SIZE = 64
 
 
-def _paced(kind: Any, limiter: Limiter, of_thread: Wire) -> Any:
+def _paced(kind: Any, limiter: Limiter, request_state: RequestState) -> Any:
     """Return a connection class that takes its place in the limit as the last thing before it writes."""
 
-    class Answer(BoundedAnswer):
-        wire = of_thread
+    class Response(BoundedResponse):
+        state = request_state
 
     class PacedConnection(kind):  # type: ignore[misc]
-        response_class = Answer
+        response_class = Response
 
         def request(self, *args: Any, **kwargs: Any) -> None:
-            place = limiter.acquire()
+            slot = limiter.acquire()
             # The server may have closed an idle connection while this request waited for its place; a POST on it
             # would end as one of unknown outcome.
             if self.sock is not None and not self.is_connected:
@@ -38,14 +38,14 @@ def _paced(kind: Any, limiter: Limiter, of_thread: Wire) -> Any:
             try:
                 super().request(*args, **kwargs)
             finally:
-                limiter.sent(place)
+                limiter.mark_sent(slot)
 
         def endheaders(self, *args: Any, **kwargs: Any) -> None:
-            of_thread.has_begun = True
+            request_state.may_be_sent = True
             super().endheaders(*args, **kwargs)
 
         def getresponse(self) -> Any:
-            of_thread.allow(self.timeout)
+            request_state.set_timeout(self.timeout)
             return super().getresponse()
 
         @property
@@ -53,7 +53,7 @@ def _paced(kind: Any, limiter: Limiter, of_thread: Wire) -> Any:
             return self.sock is not None and _is_open(self.sock)
 
         def connect(self) -> None:
-            of_thread.allow(self.timeout)  # for a proxy's answer
+            request_state.set_timeout(self.timeout)  # for a proxy's answer
             try:
                 super().connect()
             except ssl.SSLCertVerificationError:
@@ -92,7 +92,7 @@ class PacedAdapter(HTTPAdapter):
 
     def __init__(self, limiter: Limiter) -> None:
         #: What is known of the request that the current thread sends through this adapter.
-        self.wire = Wire()
+        self.state = RequestState()
         self._limiter = limiter
         self._lock = threading.Lock()
         super().__init__(pool_connections=2, pool_maxsize=_POOL_SIZE)
@@ -113,4 +113,4 @@ class PacedAdapter(HTTPAdapter):
         }
 
     def _paced_pool(self, pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
-        return type(pool.__name__, (pool,), {"ConnectionCls": _paced(pool.ConnectionCls, self._limiter, self.wire)})
+        return type(pool.__name__, (pool,), {"ConnectionCls": _paced(pool.ConnectionCls, self._limiter, self.state)})

@@ -17,15 +17,15 @@ from itertools import permutations
 from typing import Any
 from urllib.parse import unquote
 
-__all__ = ["IMPERSONAL", "on_one_line", "personal_texts", "redact", "without"]
+__all__ = ["NON_PERSONAL_FIELDS", "mask_secrets", "personal_values", "redact", "single_line"]
 
 _CAP = 300
 #: An escape takes so many characters for one, or fewer.
 _LONGEST_ESCAPE = 8
 #: What may be left of a phone or an e-mail at the end of a text that was cut.
-_TORN = 100
+_CUT_MARGIN = 100
 #: A shorter secret is looked for as a whole word, lest half of all words lose a syllable.
-_SHORT = 8
+_SHORT_SECRET = 8
 #: So many characters in a row of a longer secret are a piece of it: of one without spaces, and of a text.
 _PIECE_OF_WORD, _PIECE_OF_TEXT = 8, 16
 #: So many digits in a row of a phone or another number are a piece of it.
@@ -50,7 +50,7 @@ _DIGITS = re.compile(r"\d(?:[\W_]{0,3}\d)*")
 _ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
 _NAMES = ("name", "surname", "patronymic")
 #: Fields of bodies whose values say nothing of a person; whatever else a request says must not come back.
-IMPERSONAL = frozenset(
+NON_PERSONAL_FIELDS = frozenset(
     (
         *("id", "client_id", "comer_id", "company_id", "location_id", "staff_id", "service_id", "record_id"),
         *("reschedule_activity_id", "label_ids", "labels", "resource_instance_ids"),
@@ -70,31 +70,31 @@ def redact(text: str, secrets: tuple[str, ...] = (), cap: int = _CAP, *, was_cut
     """
     most = cap * 8
     raw = text[: most * _LONGEST_ESCAPE]
-    is_torn = was_cut or len(raw) < len(text)
-    text = without(_decoded(raw), secrets)
-    if is_torn:
+    is_cut = was_cut or len(raw) < len(text)
+    text = mask_secrets(_decoded(raw), secrets)
+    if is_cut:
         text = text[: max(0, len(text) - max(map(len, secrets), default=0))]
-    is_torn = is_torn or len(text) > most
+    is_cut = is_cut or len(text) > most
     text = text[:most]
     text = _TOKEN.sub(r"\1***", text)
     text = _PERSONAL_FIELD.sub(r"\1\2\3\4***\4", text)
     text = _EMAIL.sub("***", text)
     text = _PHONE.sub("***", text)
-    if is_torn:
-        text = text[:-_TORN]
-    return text[:cap] + "…" if is_torn or len(text) > cap else text
+    if is_cut:
+        text = text[:-_CUT_MARGIN]
+    return text[:cap] + "…" if is_cut or len(text) > cap else text
 
 
-def without(text: str, secrets: Iterable[str]) -> str:
+def mask_secrets(text: str, secrets: Iterable[str]) -> str:
     """Return a text with ``***`` for each secret and each longer piece of one, in whatever form it is written.
 
     :param text: without escapes.
     :param secrets: tokens, and what a request said of people.
     """
-    folded, places = _folded_with_places(text)
+    folded, places = _folded_with_positions(text)
     spans: list[tuple[int, int]] = []
     for secret in filter(None, secrets):
-        sought = _folded_with_places(secret)[0].strip()
+        sought = _folded_with_positions(secret)[0].strip()
         spans += [(places[start], places[end - 1] + 1) for start, end in _occurrences(sought, folded)]
         spans += _days_like(secret, text)
     numbers = {piece for secret in secrets for piece in _pieces(_digits_of(secret), _PIECE_OF_NUMBER)}
@@ -103,7 +103,7 @@ def without(text: str, secrets: Iterable[str]) -> str:
     return _masked(text, spans)
 
 
-def on_one_line(text: str) -> str:
+def single_line(text: str) -> str:
     """Return a text without control characters and line breaks, which could forge a log line or steer a terminal.
 
     Use it for what somebody else wrote (the API, a file's name) and what goes to a log or a report.
@@ -113,7 +113,7 @@ def on_one_line(text: str) -> str:
     return "".join(map(_printable, text))
 
 
-def personal_texts(body: Mapping[str, Any] | None) -> tuple[str, ...]:
+def personal_values(body: Mapping[str, Any] | None) -> tuple[str, ...]:
     """Return what a request's body says of people, and all that was typed by hand; an answer may repeat it anywhere.
 
     :param body: of any request.
@@ -124,7 +124,7 @@ def personal_texts(body: Mapping[str, Any] | None) -> tuple[str, ...]:
 def _personal(value: Any, field: str) -> Iterator[str]:
     if isinstance(value, Mapping):
         for name, one in value.items():
-            if name not in IMPERSONAL:
+            if name not in NON_PERSONAL_FIELDS:
                 yield from _personal(one, str(name))
     elif isinstance(value, list | tuple):
         for one in value:
@@ -150,7 +150,7 @@ def _decoded(text: str) -> str:
         text = plain
     # Halves of pairs that were escaped one by one become the character that they are together.
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return on_one_line(unicodedata.normalize("NFKC", text))
+    return single_line(unicodedata.normalize("NFKC", text))
 
 
 def _character(code: str) -> str:
@@ -177,7 +177,7 @@ def _folded(character: str) -> str:
     return " " if plain.isspace() else plain.casefold()
 
 
-def _folded_with_places(text: str) -> tuple[str, list[int]]:
+def _folded_with_positions(text: str) -> tuple[str, list[int]]:
     """Return a text as it is compared, and for each character of it the place in the text that it stands for."""
     folded: list[str] = []
     places: list[int] = []
@@ -193,7 +193,7 @@ def _occurrences(sought: str, text: str) -> Iterator[tuple[int, int]]:
     """Where a secret or a piece of it is, both folded."""
     if not sought:
         return
-    whole = re.escape(sought) if len(sought) >= _SHORT else rf"(?<![^\W_]){re.escape(sought)}(?![^\W_])"
+    whole = re.escape(sought) if len(sought) >= _SHORT_SECRET else rf"(?<![^\W_]){re.escape(sought)}(?![^\W_])"
     yield from (found.span() for found in re.finditer(whole, text))
     length = _PIECE_OF_TEXT if " " in sought else _PIECE_OF_WORD
     if len(sought) > length:

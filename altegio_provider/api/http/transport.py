@@ -16,14 +16,14 @@ from requests.utils import select_proxy
 from urllib3.exceptions import ReadTimeoutError
 
 from altegio_provider.api.errors import AltegioError, AltegioNotSentError, AltegioRateLimitError
-from altegio_provider.api.http.answers import bad_answer, no_answer, read_answer
 from altegio_provider.api.http.pacing import PacedAdapter
-from altegio_provider.api.http.redaction import personal_texts, without
+from altegio_provider.api.http.redaction import mask_secrets, personal_values
+from altegio_provider.api.http.request_state import MAX_RESPONSE_BYTES, ResponseTooLongError
+from altegio_provider.api.http.responses import invalid_response, no_response, read_response
 from altegio_provider.api.http.retry import RetryPolicy
 from altegio_provider.api.http.settings import checked_flag, checked_timeout, checked_token, checked_url, checked_verify
-from altegio_provider.api.http.wire import LONGEST_ANSWER, AnswerTooLongError
 from altegio_provider.api.ratelimit.limiter import Limiter
-from altegio_provider.api.secrets import Secret, forgetful
+from altegio_provider.api.secrets import Secret, clear_variables_on_error
 from altegio_provider.api.urls import is_loopback, origin_of, origin_or_none, redirect_target
 
 __all__ = ["Query", "Transport", "TransportStats"]
@@ -39,7 +39,7 @@ _REDIRECTS = 5
 _ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
 #: Bytes that are unpacked at once: some versions of urllib3 unpack all of them, a thousandfold at the most.
 _CHUNK = 16_384
-_TOO_LONG = f"it is longer than {LONGEST_ANSWER // 2**20} MiB"
+_TOO_LONG = f"it is longer than {MAX_RESPONSE_BYTES // 2**20} MiB"
 
 
 @dataclass
@@ -71,7 +71,7 @@ class _Session(requests.Session):
         """Leave redirects alone: even unfollowed ones are parsed, and what is no URL would end in a ValueError."""
 
 
-class _Answer(NamedTuple):
+class _Response(NamedTuple):
     """An answer as it came.
 
     :param fault: why its body is not whole; empty where it is.
@@ -100,7 +100,7 @@ class Transport:
         cannot be sent; or ``verify`` does not name a readable bundle.
     """
 
-    @forgetful
+    @clear_variables_on_error
     def __init__(
         self,
         base_url: str,
@@ -137,7 +137,7 @@ class Transport:
         self._session.mount("https://", self._adapter)
         self._session.mount("http://", self._adapter)
 
-    @forgetful
+    @clear_variables_on_error
     def request(self, method: str, path: str, *, query: Query = (), body: Mapping[str, Any] | None = None) -> Any:
         """Send one request, try it again where that is safe, and return the answer's JSON document.
 
@@ -158,7 +158,7 @@ class Transport:
             return self._retry.call(lambda: self._send(method, path, query, body), on_wait)
         except AltegioRateLimitError as error:
             # This request gives up; the others who share the limit must wait all the same.
-            self._limiter.pause(self._retry.asked_seconds(error) or self._retry.longest_wait)
+            self._limiter.pause(self._retry.requested_wait(error) or self._retry.max_wait)
             raise
 
     def close(self) -> None:
@@ -170,18 +170,18 @@ class Transport:
         url = self._base_url + path
         data = None if body is None else orjson.dumps(body)
         headers = None if body is None else {"Content-Type": "application/json"}
-        secrets = tuple(token.reveal() for token in self._tokens) + personal_texts(body)
+        secrets = tuple(token.reveal() for token in self._tokens) + personal_values(body)
         for _ in range(_REDIRECTS):
             answer = self._exchange(method, path, requests.Request(method, url, headers, params=list(query), data=data))
             if not answer.is_redirect:
                 # What was refused was refused, whatever the text that says why looks like.
                 if answer.fault and 200 <= answer.status < 300:
-                    raise _unreadable(method, path, answer.status, answer.fault)
-                return read_answer(method, path, answer.status, answer.headers, answer.body, secrets)
+                    raise _unreadable_error(method, path, answer.status, answer.fault)
+                return read_response(method, path, answer.status, answer.headers, answer.body, secrets)
             url, query = self._redirected(method, path, answer, secrets), ()
-        raise _astray(method, path, answer.status, f"more than {_REDIRECTS} redirects")
+        raise _redirect_error(method, path, answer.status, f"more than {_REDIRECTS} redirects")
 
-    def _exchange(self, method: str, path: str, request: requests.Request) -> _Answer:
+    def _exchange(self, method: str, path: str, request: requests.Request) -> _Response:
         """Send a request once and return its answer.
 
         :raises AltegioNotSentError: it failed before its first byte was written.
@@ -189,62 +189,64 @@ class Transport:
         """
         with self._lock:
             self.stats.requests += 1
-        self._adapter.wire.has_begun = False
+        self._adapter.state.may_be_sent = False
         failed: AltegioError
         try:
             prepared = self._session.prepare_request(request)
-            self._check_goes_home(method, path, prepared)
+            self._check_origin(method, path, prepared)
             response = self._session.send(prepared, timeout=self._timeout, allow_redirects=False, **self._environment)
         except AltegioNotSentError as error:
             error.method, error.path = method, path
             raise
         except Exception as error:
-            if self._adapter.wire.has_begun:
-                failed = _broken(method, path, error)
+            if self._adapter.state.may_be_sent:
+                failed = _broken_error(method, path, error)
             else:
                 proxy = select_proxy(self._base_url, self._environment["proxies"])
-                failed = _not_sent(method, path, error, is_proxied=proxy is not None)
+                failed = _not_sent_error(method, path, error, is_proxied=proxy is not None)
         else:
             with closing(response):
                 body, fault = _body_of(response)
                 with self._lock:
                     self.stats.bytes_received += len(body)
-                return _Answer(response.url, response.status_code, response.headers, body, fault, response.is_redirect)
+                return _Response(
+                    response.url, response.status_code, response.headers, body, fault, response.is_redirect
+                )
         # Not in the block above: what was caught holds the request, and with it the tokens and the body.
         raise failed
 
-    def _check_goes_home(self, method: str, path: str, request: requests.PreparedRequest) -> None:
+    def _check_origin(self, method: str, path: str, request: requests.PreparedRequest) -> None:
         """Make sure that a request, as it is about to be sent, goes to the server of the base URL."""
         if origin_or_none(request.url or "") != self._origin:
             error = AltegioNotSentError("the request would go to another server.", method=method, path=path)
             error.transient = False
             raise error
 
-    def _redirected(self, method: str, path: str, answer: _Answer, secrets: tuple[str, ...]) -> str:
+    def _redirected(self, method: str, path: str, answer: _Response, secrets: tuple[str, ...]) -> str:
         """Return where a GET may follow to: on this server, for no other may see the tokens."""
         target = _target_or_none(answer)
         origin = None if target is None else origin_or_none(target)
         if target is None or origin is None:
-            raise _astray(method, path, answer.status, "it redirects to an address that cannot be followed")
+            raise _redirect_error(method, path, answer.status, "it redirects to an address that cannot be followed")
         if origin != self._origin:
-            where = without(str(origin), secrets)
+            where = mask_secrets(str(origin), secrets)
             reason = f"it redirects to another server, {where}, which must not see the tokens"
-            raise _astray(method, path, answer.status, reason)
+            raise _redirect_error(method, path, answer.status, reason)
         if method != "GET":
-            raise _astray(method, path, answer.status, "it redirects, and a write is not sent twice")
+            raise _redirect_error(method, path, answer.status, "it redirects, and a write is not sent twice")
         return target
 
 
-def _target_or_none(answer: _Answer) -> str | None:
+def _target_or_none(answer: _Response) -> str | None:
     try:
         return redirect_target(answer.url, answer.headers["Location"])
     except ValueError:
         return None
 
 
-def _astray(method: str, path: str, status: int, reason: str) -> AltegioError:
+def _redirect_error(method: str, path: str, status: int, reason: str) -> AltegioError:
     """Return the error for a redirect that is not followed; the next one would be the same."""
-    error = bad_answer(method, path, status, reason)
+    error = invalid_response(method, path, status, reason)
     error.hint = f"{error.hint if method != 'GET' else ''} Check the `host` of the connection.".strip()
     error.transient = False
     return error
@@ -257,52 +259,52 @@ def _body_of(response: requests.Response) -> tuple[bytes, str]:
     parts: list[bytes] = []
     fault, size = "", 0
     try:
-        while size <= LONGEST_ANSWER and (part := response.raw.read(_CHUNK, decode_content=True)):
+        while size <= MAX_RESPONSE_BYTES and (part := response.raw.read(_CHUNK, decode_content=True)):
             parts.append(part)
             size += len(part)
-    except AnswerTooLongError:
+    except ResponseTooLongError:
         return b"", _TOO_LONG
     except ReadTimeoutError:
         fault = "its body is cut off: the rest did not come in time"
     except Exception as error:
         fault = f"its body is cut off or damaged ({type(error).__name__})"
-    return (b"", _TOO_LONG) if size > LONGEST_ANSWER else (b"".join(parts), fault)
+    return (b"", _TOO_LONG) if size > MAX_RESPONSE_BYTES else (b"".join(parts), fault)
 
 
-def _unreadable(method: str, path: str, status: int | None, fault: str) -> AltegioError:
-    failed = bad_answer(method, path, status, fault)
+def _unreadable_error(method: str, path: str, status: int | None, fault: str) -> AltegioError:
+    failed = invalid_response(method, path, status, fault)
     if fault == _TOO_LONG and method == "GET":
         failed.transient = False
         failed.hint = "Ask for less at once: a smaller `page_size`."
     return failed
 
 
-def _broken(method: str, path: str, error: Exception) -> AltegioError:
+def _broken_error(method: str, path: str, error: Exception) -> AltegioError:
     """Return the error for a request that was sent, at least in part, and whose answer's head did not come."""
-    if isinstance(error, AnswerTooLongError):
-        return _unreadable(method, path, None, _TOO_LONG)
+    if isinstance(error, ResponseTooLongError):
+        return _unreadable_error(method, path, None, _TOO_LONG)
     if isinstance(error, requests.exceptions.Timeout):
-        return no_answer(method, path, "it did not come in time")
-    return no_answer(method, path, f"the connection broke ({type(error).__name__})")
+        return no_response(method, path, "it did not come in time")
+    return no_response(method, path, f"the connection broke ({type(error).__name__})")
 
 
-def _not_sent(method: str, path: str, error: Exception, *, is_proxied: bool) -> AltegioNotSentError:
+def _not_sent_error(method: str, path: str, error: Exception, *, is_proxied: bool) -> AltegioNotSentError:
     """Return the error for a request of which no byte was written."""
     causes = list(_causes(error))
     texts = " ".join(map(str, causes))
     kinds = [kind.__name__ for cause in causes for kind in type(cause).__mro__]
-    reason = next((_MEANINGS[kind] for kind in kinds if kind in _MEANINGS), type(causes[-1]).__name__)
+    reason = next((_CAUSES[kind] for kind in kinds if kind in _CAUSES), type(causes[-1]).__name__)
     tunnel = re.search(r"Tunnel connection failed: ([0-9]{3})", texts)
     hint = "Check the network and the `host` of the connection."
-    may_pass = False
+    retryable = False
     if "CERTIFICATE_VERIFY_FAILED" in texts:
         summary = "the server's certificate is not trusted."
         hint = "Check the `host` and `verify` (the path of a CA bundle) of the connection."
     elif tunnel is not None:
-        summary, may_pass = f"the proxy refuses to connect to the server (HTTP {tunnel[1]}).", tunnel[1] >= "500"
+        summary, retryable = f"the proxy refuses to connect to the server (HTTP {tunnel[1]}).", tunnel[1] >= "500"
         hint = "Its user and password go into its URL."
     elif isinstance(error, requests.exceptions.ConnectionError):
-        summary, may_pass = f"no connection to the server could be made: {reason}.", True
+        summary, retryable = f"no connection to the server could be made: {reason}.", True
     elif "SOCKS" in texts:
         summary = "the proxy is a SOCKS proxy, and the library for it is not installed."
         hint = "Run pip install 'requests[socks]'."
@@ -314,12 +316,12 @@ def _not_sent(method: str, path: str, error: Exception, *, is_proxied: bool) -> 
     if is_proxied:
         hint += " Check the proxy of the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY)."
     failed = AltegioNotSentError(summary, method=method, path=path, hint=hint)
-    failed.transient = may_pass
+    failed.transient = retryable
     return failed
 
 
 #: What the exceptions of libraries mean, by their names, the outermost first.
-_MEANINGS = {
+_CAUSES = {
     "NameResolutionError": "its name cannot be looked up",
     "gaierror": "its name cannot be looked up",
     "ConnectionRefusedError": "it was refused",

@@ -14,33 +14,33 @@ from pyroaring import BitMap64
 
 from altegio_provider.api.routes import PageSpan, Row, SpanOf
 
-__all__ = ["Chain", "OutOfStep", "RowIds", "Step"]
+__all__ = ["Chain", "JoinResult", "OverlapError", "RowIds"]
 
 #: Pages in a row that may bring nothing new before overlapping is given up.
-_STALLS = 8
+_MAX_STALLS = 8
 
 
-class OutOfStep(Exception):
+class OverlapError(Exception):
     """Overlapping cannot follow this server: its order changed, or rows go too fast."""
 
 
-class Step(Enum):
+class JoinResult(Enum):
     """What a page was to the chain."""
 
-    NEW = "it joins, with rows behind the last one known"
-    OLD = "it joins, and ends before or at the last row known: the place was wrong"
-    APART = "it does not join: rows may lie between"
+    EXTENDED = "it joins, with rows behind the last one known"
+    NOTHING_NEW = "it joins, and ends before or at the last row known: the place was wrong"
+    GAP = "it does not join: rows may lie between"
     END = "it holds the last row known, and nothing comes behind it"
 
 
 class Chain:
     """Pages joined without a hole between them, and where to ask for the next one.
 
-    :param all_known: whether all these rows were delivered before.
+    :param were_delivered: whether all these rows were delivered before.
     """
 
-    def __init__(self, all_known: Callable[[list[Row]], bool]) -> None:
-        self._all_known = all_known
+    def __init__(self, were_delivered: Callable[[list[Row]], bool]) -> None:
+        self._were_delivered = were_delivered
         self._tail: list[Row] = []
         self._tail_is_short_of = (False, False)  # what was asked for; what the server can return
         self._limit_is_capped = False
@@ -55,9 +55,9 @@ class Chain:
         #: The longest page seen: the server can return so many rows at once.
         self.longest = 0
         #: Whether a page shorter than pages can be was followed by more rows.
-        self.short_pages_lie = False
+        self.short_page_had_more = False
         #: Whether a page was joined by its number alone, for pages of one row cannot overlap.
-        self.joined_blindly = False
+        self.joined_without_overlap = False
 
     @property
     def overlap(self) -> int:
@@ -65,7 +65,7 @@ class Chain:
         return max(0, min(self._wanted_overlap, self.longest - 1))
 
     @property
-    def may_end(self) -> bool:
+    def may_be_last(self) -> bool:
         """Whether the last page was shorter than pages can be."""
         return self._tail_is_short_of[1]
 
@@ -89,18 +89,18 @@ class Chain:
         may_be_capped = self._limit_is_capped or self._tail_is_short_of[0]
         return min(wanted, max(self.longest, 1)) if may_be_capped else wanted
 
-    def join(self, span: PageSpan, rows: list[Row], was_guessed: bool) -> Step:
+    def join(self, span: PageSpan, rows: list[Row], was_guessed: bool) -> JoinResult:
         """Take in a page.
 
         :param was_guessed: it was asked for before its place was known.
-        :raises OutOfStep: the chain cannot be continued.
+        :raises OverlapError: the chain cannot be continued.
         """
         if self._is_confirming_end:
             self._is_confirming_end = False
             if rows:
-                return self._stalled(Step.APART)
+                return self._stalled(JoinResult.GAP)
             self._was_empty_behind = self._is_whole
-            return Step.OLD if self._is_whole else Step.END
+            return JoinResult.NOTHING_NEW if self._is_whole else JoinResult.END
         was_empty_behind, self._was_empty_behind = self._was_empty_behind, False
         self.longest = max(self.longest, len(rows))
         self._most_asked = max(self._most_asked, span.limit)
@@ -108,56 +108,56 @@ class Chain:
         blind = not self._tail or (self.overlap == 0 and span.start == self._position)
         link = _Link(len(rows), 0) if blind else _link(self._tail, rows)
         if link is None:
-            if was_guessed and self.may_end:
-                return Step.APART  # the page before was short, so this one was asked for from too far behind
+            if was_guessed and self.may_be_last:
+                return JoinResult.GAP  # the page before was short, so this one was asked for from too far behind
             self._widen()
             if not was_guessed:
-                self._step_aside(rows)
-            return self._stalled(Step.APART)
+                self._move_position(rows)
+            return self._stalled(JoinResult.GAP)
         if link.new:
-            self.joined_blindly |= blind and bool(self._tail)
+            self.joined_without_overlap |= blind and bool(self._tail)
             self._limit_is_capped |= self._tail_is_short_of[0]
-            self.short_pages_lie |= self._tail_is_short_of[1]
+            self.short_page_had_more |= self._tail_is_short_of[1]
             self._tail, self._tail_is_short_of = rows, (len(rows) < span.limit, is_short)
             self._position = span.start + len(rows)
             self._stalls = 0
             self._is_probing_end = False
             self.pages += 1
-            return Step.NEW
+            return JoinResult.EXTENDED
         self._position = span.start + len(rows) + link.missing
         # The first page begins at the first row even where `limit` is capped.
         self._is_whole = bool(rows) and span.start == 0 and len(rows) < span.limit
         if link.missing or not (is_short or blind or self._is_whole):
             self._limit_is_capped |= len(rows) < span.limit
-            return self._stalled(Step.OLD)
+            return self._stalled(JoinResult.NOTHING_NEW)
         if not self._is_probing_end and len(rows) > 1:
             self._is_probing_end = True
-            return Step.OLD
+            return JoinResult.NOTHING_NEW
         is_size_known = self.longest == self._most_asked
-        if not self.short_pages_lie and (is_size_known or len(rows) == 1):
-            return Step.END
+        if not self.short_page_had_more and (is_size_known or len(rows) == 1):
+            return JoinResult.END
         if was_empty_behind and rows == self._tail:
-            return Step.END  # all of them stood in front when nothing was behind
+            return JoinResult.END  # all of them stood in front when nothing was behind
         # This one may be short in the same way; whether there is a row of that number cannot be.
         self._is_confirming_end = True
-        return Step.OLD
+        return JoinResult.NOTHING_NEW
 
     def _widen(self) -> None:
         self._wanted_overlap = max(1, min(self._wanted_overlap * 2, self.longest // 2))
 
-    def _step_aside(self, rows: list[Row]) -> None:
+    def _move_position(self, rows: list[Row]) -> None:
         """No anchor where the chain ends: go on where all rows are old ones, else further back, at last to 0."""
-        if rows and self._all_known(rows):
+        if rows and self._were_delivered(rows):
             self._position += len(rows)
             return
         self._position -= max(1, self.longest // 2)
         if self._position <= 0:
             self._position, self._tail, self._tail_is_short_of = 0, [], (False, False)
 
-    def _stalled(self, step: Step) -> Step:
+    def _stalled(self, step: JoinResult) -> JoinResult:
         self._stalls += 1
-        if self._stalls > _STALLS:
-            raise OutOfStep("rows come and go faster than pages can be read")
+        if self._stalls > _MAX_STALLS:
+            raise OverlapError("rows come and go faster than pages can be read")
         return step
 
 
@@ -172,7 +172,7 @@ def _link(tail: list[Row], rows: list[Row]) -> _Link | None:
     """Find how a page joins the one before, by the rows of that one which it holds unchanged.
 
     :returns: ``None`` where it holds none.
-    :raises OutOfStep: two unchanged rows changed places.
+    :raises OverlapError: two unchanged rows changed places.
     """
     places = {_id_of(row): place for place, row in enumerate(tail)}
     last_in_tail = last_in_rows = -1
@@ -180,7 +180,7 @@ def _link(tail: list[Row], rows: list[Row]) -> _Link | None:
         place = places.get(_id_of(row))
         if place is not None and tail[place] == row:
             if place < last_in_tail:
-                raise OutOfStep("the server's order of rows is not stable")
+                raise OverlapError("the server's order of rows is not stable")
             last_in_tail, last_in_rows = place, number
     if last_in_tail < 0:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
-from altegio_provider.api.routes import Page, PageSpan
+from altegio_provider.api.routes import ListPage, PageSpan
 
 __all__ = ["Prefetcher"]
 
@@ -19,11 +19,11 @@ class Prefetcher:
     :param concurrency: how many pages may be under way at once.
     """
 
-    def __init__(self, fetch: Callable[[PageSpan], Page], concurrency: int) -> None:
+    def __init__(self, fetch: Callable[[PageSpan], ListPage], concurrency: int) -> None:
         self._fetch = fetch
         self.concurrency = concurrency
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="altegio-page")
-        self._under_way: deque[tuple[PageSpan, Future[Page]]] = deque()
+        self._under_way: deque[tuple[PageSpan, Future[ListPage]]] = deque()
 
     def __enter__(self) -> Prefetcher:
         return self
@@ -39,11 +39,11 @@ class Prefetcher:
         """The pages under way, first asked first."""
         return [span for span, _ in self._under_way]
 
-    def ask(self, span: PageSpan) -> None:
+    def request(self, span: PageSpan) -> None:
         """Ask for a page."""
         self._under_way.append((span, self._pool.submit(self._fetch, span)))
 
-    def take(self) -> tuple[PageSpan, Page]:
+    def next_page(self) -> tuple[PageSpan, ListPage]:
         """Wait for the page that was asked for first, and return it.
 
         :raises AltegioError: what its request ended in.
@@ -51,7 +51,7 @@ class Prefetcher:
         span, page = self._under_way.popleft()
         return span, page.result()
 
-    def drop(self) -> None:
+    def cancel(self) -> None:
         """Forget the pages under way: they are not where they were thought to be."""
         for _, page in self._under_way:
             page.cancel()

@@ -36,37 +36,30 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import timedelta
 
 from altegio_provider.api.errors import AltegioNotFoundError, AltegioResponseError, AltegioValidationError
-from altegio_provider.api.paging.chain import Chain, OutOfStep, RowIds, Step
+from altegio_provider.api.paging.chain import Chain, JoinResult, OverlapError, RowIds
 from altegio_provider.api.paging.prefetch import Prefetcher
-from altegio_provider.api.routes import Page, PageSpan, Row, SpanOf
+from altegio_provider.api.routes import ListPage, PageSpan, Row, SpanOf
+from altegio_provider.common.location_time import TimeRange
 
-__all__ = ["PageReader", "Window"]
+__all__ = ["PageReader"]
 
 log = logging.getLogger(__name__)
 
 #: Whole readings that may each still bring something new, where only agreement proves completeness.
-_READINGS = 6
+_MAX_READINGS = 6
 #: How often joining the pages of a list that cannot be cut is begun anew.
-_RESTARTS = 3
+_MAX_RESTARTS = 3
 #: A row number that no list has.
-_FAR = 10_000_000
+_NO_SUCH_ROW = 10_000_000
 #: How often a page may bring the rows of the page before, where none should.
-_REPEATS = 8
+_MAX_REPEATS = 8
 #: The asked range is wider than the window where the clock is turned back, never by as much as this.
-_FARTHEST_US = 4 * 3600 * 1_000_000
+_CLOCK_CHANGE_US = 4 * 3600 * 1_000_000
 #: Where the end of the list cannot be guessed, one page in so many may be asked for in vain.
 _PAGES_PER_GUESS = 16
-
-
-class Window(NamedTuple):
-    """A half-open range of instants ``[start, end)``."""
-
-    start: datetime
-    end: datetime
 
 
 class PageReader:
@@ -81,7 +74,7 @@ class PageReader:
 
     def __init__(
         self,
-        fetch: Callable[[Window | None, PageSpan], Page],
+        fetch: Callable[[TimeRange | None, PageSpan], ListPage],
         *,
         span: SpanOf,
         page_size: int,
@@ -95,9 +88,9 @@ class PageReader:
         self._start_us = start_us
         self._delivered = RowIds()
         self._longest = 0
-        self._short_pages_lie = False
+        self._short_page_had_more = False
 
-    def read(self, window: Window | None) -> Iterator[list[Row]]:
+    def read(self, window: TimeRange | None) -> Iterator[list[Row]]:
         """Yield the rows of the window in lists of about a page, each row once.
 
         :param window: the range of time; ``None`` for a list without one.
@@ -105,113 +98,113 @@ class PageReader:
         :raises AltegioResponseError: the rows change faster than they can be read.
         """
         try:
-            yield from self._until_agreed(window)
-        except OutOfStep as reason:
+            yield from self._read_overlapping(window)
+        except OverlapError as reason:
             log.warning("Reading the %s: %s", "list again" if window is None else "range in slices of time", reason)
-            yield from (self._over_again() if window is None else self._in_slices(window))
+            yield from (self._read_again() if window is None else self._read_by_halving(window))
 
-    def _until_agreed(self, window: Window | None) -> Iterator[list[Row]]:
-        for _ in range(_READINGS):
+    def _read_overlapping(self, window: TimeRange | None) -> Iterator[list[Row]]:
+        for _ in range(_MAX_READINGS):
             chain = Chain(self._delivered.has_all)
-            brought_something = False
+            had_new_rows = False
             try:
-                for rows in self._in_steps(window, chain):
-                    brought_something = True
+                for rows in self._read_once(window, chain):
+                    had_new_rows = True
                     yield rows
             finally:
-                self._short_pages_lie |= chain.short_pages_lie
-            if not (chain.joined_blindly and brought_something):
+                self._short_page_had_more |= chain.short_page_had_more
+            if not (chain.joined_without_overlap and had_new_rows):
                 return
-        raise OutOfStep("pages hold one row each, and no two readings agree")
+        raise OverlapError("pages hold one row each, and no two readings agree")
 
-    def _in_steps(self, window: Window | None, chain: Chain) -> Iterator[list[Row]]:
+    def _read_once(self, window: TimeRange | None, chain: Chain) -> Iterator[list[Row]]:
         """Read the window once, each page overlapping the one before."""
-        horizon = _Horizon(window, self._start_us)
-        first: tuple[PageSpan, Page] | None = None
+        estimate = _RowEstimate(window, self._start_us)
+        first: tuple[PageSpan, ListPage] | None = None
         with Prefetcher(lambda span: self._fetch(window, span), self._concurrency) as ahead:
             while True:
                 was_guessed = bool(ahead.spans)
-                self._look_ahead(ahead, chain, horizon)
-                span, page = ahead.take()
+                self._prefetch(ahead, chain, estimate)
+                span, page = ahead.next_page()
                 first = first or (span, page)
-                if span.start > 0 and page.rows == first[1].rows and self._has_no_pages(window, page.rows):
+                if span.start > 0 and page.rows == first[1].rows and self._ignores_paging(window, page.rows):
                     if len(page.rows) != first[0].limit:
                         return
-                    raise OutOfStep("the server answers every page with the same rows")
+                    raise OverlapError("the server answers every page with the same rows")
                 step = chain.join(span, page.rows, was_guessed)
                 self._longest = max(self._longest, chain.longest)
-                if step is Step.END:
+                if step is JoinResult.END:
                     return
-                if step is not Step.NEW:
-                    ahead.drop()
-                if step is not Step.APART:
-                    fresh = self._fresh(page.rows)
-                    horizon.move(fresh, page.total)
-                    if fresh:
-                        yield fresh
+                if step is not JoinResult.EXTENDED:
+                    ahead.cancel()
+                if step is not JoinResult.GAP:
+                    new_rows = self._new_rows(page.rows)
+                    estimate.update(new_rows, page.total)
+                    if new_rows:
+                        yield new_rows
 
-    def _look_ahead(self, ahead: Prefetcher, chain: Chain, horizon: _Horizon) -> None:
+    def _prefetch(self, ahead: Prefetcher, chain: Chain, estimate: _RowEstimate) -> None:
         """Keep pages under way: the next one always, further ones as far as rows are expected."""
         if not ahead.spans:
-            ahead.ask(chain.next_span(self._span, self._page_size))
-        if chain.may_end or not chain.pages:
+            ahead.request(chain.next_span(self._span, self._page_size))
+        if chain.may_be_last or not chain.pages:
             return
         guesses = 0
-        if horizon.was_passed:
-            guesses = chain.pages // _PAGES_PER_GUESS - sum(span.start >= horizon.rows for span in ahead.spans)
+        if estimate.is_exceeded:
+            guesses = chain.pages // _PAGES_PER_GUESS - sum(span.start >= estimate.rows for span in ahead.spans)
         while len(ahead.spans) < self._concurrency:
             last = ahead.spans[-1]
             behind = last.start + min(last.limit, chain.longest)
             span = self._span(behind - chain.overlap, chain.page_size(self._page_size), False)
             if span.start + span.limit <= last.start + last.limit:
                 return
-            if span.start >= horizon.rows:
+            if span.start >= estimate.rows:
                 if guesses <= 0:
                     return
                 guesses -= 1
-            ahead.ask(span)
+            ahead.request(span)
 
-    def _fresh(self, rows: list[Row]) -> list[Row]:
+    def _new_rows(self, rows: list[Row]) -> list[Row]:
         return [row for row in rows if self._delivered.add(row)]
 
-    def _has_no_pages(self, window: Window | None, rows: list[Row]) -> bool:
+    def _ignores_paging(self, window: TimeRange | None, rows: list[Row]) -> bool:
         """Whether the server answers with these rows wherever a page begins: then one answer is all there is."""
         if not rows:
             return False
         try:
-            return self._fetch(window, self._span(_FAR, self._page_size, False)).rows == rows
+            return self._fetch(window, self._span(_NO_SUCH_ROW, self._page_size, False)).rows == rows
         except (AltegioValidationError, AltegioNotFoundError):
             return False
 
-    def _in_slices(self, window: Window, of: list[Row] | None = None) -> Iterator[list[Row]]:
+    def _read_by_halving(self, window: TimeRange, of: list[Row] | None = None) -> Iterator[list[Row]]:
         """Halve the window until each slice comes in one answer.
 
         :param of: the rows of the window that this is a half of.
         """
         rows = self._fetch(window, self._span(0, self._page_size, False)).rows
-        if rows and rows == of and self._are_far_from(window, rows):
+        if rows and rows == of and self._are_outside(window, rows):
             raise AltegioResponseError(
                 "the server answers every range of time with the same rows.",
                 hint="It does not filter as the API does: check the `host` of the connection.",
             )
         self._longest = max(self._longest, len(rows))
-        if fresh := self._fresh(rows):
-            yield fresh
+        if new_rows := self._new_rows(rows):
+            yield new_rows
         if len(rows) < self._longest:
             is_whole = yield from self._is_whole(window, rows)
             if is_whole:
                 return
         seconds = int((window.end - window.start).total_seconds())
         if seconds <= 1:
-            agreed = yield from self._again_and_again(window)
+            agreed = yield from self._read_until_stable(window)
             if agreed:
                 return
-            raise _too_fast(f"the list of {window.start:%Y-%m-%d %H:%M:%S} UTC")
+            raise _changes_too_fast(f"the list of {window.start:%Y-%m-%d %H:%M:%S} UTC")
         middle = window.start + timedelta(seconds=seconds // 2)
-        yield from self._in_slices(Window(window.start, middle), rows)
-        yield from self._in_slices(Window(middle, window.end), rows)
+        yield from self._read_by_halving(TimeRange(window.start, middle), rows)
+        yield from self._read_by_halving(TimeRange(middle, window.end), rows)
 
-    def _is_whole(self, window: Window, rows: list[Row]) -> Generator[list[Row], None, bool]:
+    def _is_whole(self, window: TimeRange, rows: list[Row]) -> Generator[list[Row], None, bool]:
         """Whether a short answer is all of the window, whichever order the rows come in, and not a page that lies.
 
         It is where no row has the number behind them, and all of them are there before and after that was asked.
@@ -220,67 +213,67 @@ class PageReader:
             return True
         behind = self._fetch(window, PageSpan(len(rows), 1)).rows
         if behind:
-            self._short_pages_lie |= behind != rows
+            self._short_page_had_more |= behind != rows
             return behind == rows  # it has no pages, and answers with all rows whatever is asked for
         again = self._fetch(window, self._span(0, self._page_size, False)).rows
-        if fresh := self._fresh(again):
-            yield fresh
+        if new_rows := self._new_rows(again):
+            yield new_rows
         return len(again) == len(rows) and all(row in rows for row in again)
 
-    def _are_far_from(self, window: Window, rows: list[Row]) -> bool:
+    def _are_outside(self, window: TimeRange, rows: list[Row]) -> bool:
         from_us, behind_us = _microseconds(window)
         starts = [start for row in rows if (start := self._start_us(row)) is not None]
         return len(starts) == len(rows) and not any(
-            from_us - _FARTHEST_US <= start < behind_us + _FARTHEST_US for start in starts
+            from_us - _CLOCK_CHANGE_US <= start < behind_us + _CLOCK_CHANGE_US for start in starts
         )
 
-    def _over_again(self) -> Iterator[list[Row]]:
+    def _read_again(self) -> Iterator[list[Row]]:
         """A list that cannot be cut: join its pages once more, or read it until a reading brings nothing new."""
-        for _ in range(_RESTARTS):
-            with suppress(OutOfStep):
-                yield from self._until_agreed(None)
+        for _ in range(_MAX_RESTARTS):
+            with suppress(OverlapError):
+                yield from self._read_overlapping(None)
                 return
-        if not (yield from self._again_and_again(None)):
-            raise _too_fast("the list")
+        if not (yield from self._read_until_stable(None)):
+            raise _changes_too_fast("the list")
 
-    def _again_and_again(self, window: Window | None) -> Generator[list[Row], None, bool]:
+    def _read_until_stable(self, window: TimeRange | None) -> Generator[list[Row], None, bool]:
         """One answer cannot show all of this: read it until a whole reading brings nothing new."""
-        size = 1 if self._short_pages_lie else self._longest
-        for _ in range(_READINGS):
-            brought_something = False
+        size = 1 if self._short_page_had_more else self._longest
+        for _ in range(_MAX_READINGS):
+            had_new_rows = False
             position = repeats = 0
             before: list[Row] = []
             while rows := self._fetch(window, PageSpan(position, size)).rows:
                 repeats = repeats + 1 if rows == before else 0
-                if repeats > _REPEATS:
+                if repeats > _MAX_REPEATS:
                     raise AltegioResponseError(
                         "the server answers every page with the same rows.",
                         hint="It has no pages as the API has: ask for larger ones, or check the connection's `host`.",
                     )
                 before = rows
-                if fresh := self._fresh(rows):
-                    brought_something = True
-                    yield fresh
+                if new_rows := self._new_rows(rows):
+                    had_new_rows = True
+                    yield new_rows
                 position += size
-            if not brought_something:
+            if not had_new_rows:
                 return True
         return False
 
 
-def _microseconds(window: Window) -> tuple[int, int]:
+def _microseconds(window: TimeRange) -> tuple[int, int]:
     return round(window.start.timestamp() * 1e6), round(window.end.timestamp() * 1e6)
 
 
-def _too_fast(what: str) -> AltegioResponseError:
+def _changes_too_fast(what: str) -> AltegioResponseError:
     return AltegioResponseError(
         f"{what} changes faster than it can be read.", hint="Try again when fewer rows are created or deleted."
     )
 
 
-class _Horizon:
+class _RowEstimate:
     """How many rows the window seems to hold: a guess that steers prefetching and nothing else."""
 
-    def __init__(self, window: Window | None, start_us: Callable[[Row], int | None]) -> None:
+    def __init__(self, window: TimeRange | None, start_us: Callable[[Row], int | None]) -> None:
         self._window = window
         self._start_us = start_us
         self._rows_read = 0
@@ -288,17 +281,17 @@ class _Horizon:
         self.rows = 0.0
 
     @property
-    def was_passed(self) -> bool:
+    def is_exceeded(self) -> bool:
         """Whether more rows came than were expected."""
         return self._rows_read >= self.rows
 
-    def move(self, fresh: list[Row], total: int | None) -> None:
+    def update(self, new_rows: list[Row], total: int | None) -> None:
         """Take in the new rows of a page, and the total that came with it."""
-        self._rows_read += len(fresh)
+        self._rows_read += len(new_rows)
         if total is not None and total >= self._rows_read:
             self.rows = total
             return
-        last_us = self._start_us(fresh[-1]) if fresh else None
+        last_us = self._start_us(new_rows[-1]) if new_rows else None
         if self._window is None or last_us is None:
             return
         from_us, behind_us = _microseconds(self._window)

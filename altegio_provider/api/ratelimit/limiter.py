@@ -30,7 +30,7 @@ from typing import NamedTuple, Protocol
 
 from altegio_provider.api.errors import AltegioNotSentError, AltegioValidationError
 
-__all__ = ["Limiter", "Place", "PlaceLog", "Rate", "seconds_to_wait", "windows_of"]
+__all__ = ["Limiter", "Rate", "Slot", "SlotStore", "rates_of_limits", "seconds_to_wait"]
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +39,12 @@ log = logging.getLogger(__name__)
 _SECOND_MARGIN = 0.06
 _MINUTE_MARGIN = 0.25
 #: A write later than this after its place was taken gets a new stamp.
-_LATE_SECONDS = 0.01
+_RESTAMP_AFTER_SECONDS = 0.01
 #: How long after a 429 requests go evenly spaced: one whole minute's window.
-_GENTLE_SECONDS = 60.0
-_LONGEST_PAUSE = 600.0
+_SPACED_SECONDS = 60.0
+_MAX_PAUSE_SECONDS = 600.0
 #: A higher limit is as good as none, and is taken for a mistake.
-_MOST = 1_000_000
+_MAX_LIMIT = 1_000_000
 
 
 class Rate(NamedTuple):
@@ -54,38 +54,38 @@ class Rate(NamedTuple):
     seconds: float
 
 
-class Place(NamedTuple):
+class Slot(NamedTuple):
     """A request's place in the log: its key there, and when it was taken on this process's monotonic clock."""
 
     key: int | str
     taken_at: float
 
 
-class PlaceLog(Protocol):
+class SlotStore(Protocol):
     """Where the places are kept; each call is atomic among all who share it.
 
     :raises AltegioNotSentError: from any call: it cannot be used now.
     """
 
-    def take(self, rates: Sequence[Rate], gentle: Rate) -> tuple[float, int | str]:
+    def take(self, rates: Sequence[Rate], spaced: Rate) -> tuple[float, int | str]:
         """Take a place now, or say how long to wait.
 
         :param rates: the windows to keep.
-        :param gentle: the window to keep in addition while the log is gentle after a pause.
+        :param spaced: the window to keep in addition while the log is gentle after a pause.
         :returns: ``(0, key)`` for a place taken, or ``(seconds, "")``.
         """
 
     def restamp(self, key: int | str) -> None:
         """Move a place to now."""
 
-    def pause(self, seconds: float, gentle_seconds: float) -> None:
+    def pause(self, seconds: float, spaced_seconds: float) -> None:
         """Let nobody take a place for so long, and be gentle for so long after that. Never shortens a pause."""
 
     def close(self) -> None:
         """Let go of files and sockets."""
 
 
-def windows_of(requests_per_second: int | None, requests_per_minute: int | None) -> list[Rate]:
+def rates_of_limits(requests_per_second: int | None, requests_per_minute: int | None) -> list[Rate]:
     """Return the windows to keep for the two limits; 0 or ``None`` is no limit.
 
     :raises AltegioValidationError: a limit is no whole number of 0 to 1,000,000.
@@ -95,10 +95,10 @@ def windows_of(requests_per_second: int | None, requests_per_minute: int | None)
         ("requests_per_second", requests_per_second, 1.0, _SECOND_MARGIN),
         ("requests_per_minute", requests_per_minute, 60.0, _MINUTE_MARGIN),
     ):
-        if limit is not None and not (type(limit) is int and 0 <= limit <= _MOST):
+        if limit is not None and not (type(limit) is int and 0 <= limit <= _MAX_LIMIT):
             raise AltegioValidationError(
                 f"{argument} cannot be used.",
-                errors={argument: [f"must be a whole number of 0 to {_MOST}; 0 is no limit"]},
+                errors={argument: [f"must be a whole number of 0 to {_MAX_LIMIT}; 0 is no limit"]},
                 hint="",
             )
         if limit:
@@ -126,24 +126,24 @@ def seconds_to_wait(
 class Limiter:
     """Lets requests go, one after the other, as soon as the windows of a shared log allow.
 
-    :param places: the log, shared by whoever shares the limit.
-    :param rates: the windows to keep, from :func:`windows_of`; none lets everything go at once, except in a pause.
+    :param store: the log, shared by whoever shares the limit.
+    :param rates: the windows to keep, from :func:`rates_of_limits`; none lets everything go at once, except in a pause.
     :param clock: monotonic seconds.
     :param sleep: how to wait.
     """
 
     def __init__(
         self,
-        places: PlaceLog,
+        store: SlotStore,
         rates: Sequence[Rate],
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._places = places
+        self._store = store
         self._rates = list(rates)
         sustained = max((rate.seconds / rate.limit for rate in rates), default=0.0)
-        self._gentle = Rate(1, sustained)
+        self._spaced = Rate(1, sustained)
         self._clock = clock
         self._sleep = sleep
         # One thread of a process waits at the log, the others behind it: fair, and cheap for the log.
@@ -153,7 +153,7 @@ class Limiter:
         #: Seconds that requests have waited for their place, summed over threads.
         self.waited_seconds = 0.0
 
-    def acquire(self) -> Place:
+    def acquire(self) -> Slot:
         """Wait until a request may go, and take its place. Call it right before the bytes are written.
 
         :raises AltegioNotSentError: the log cannot be used, so no request may go.
@@ -167,12 +167,12 @@ class Limiter:
                 if wait <= 0:
                     now = self._clock()
                     self.waited_seconds += now - asked_at
-                    return Place(key, now)
+                    return Slot(key, now)
                 self._sleep(wait)
 
     def _take(self) -> tuple[float, int | str]:
         try:
-            return self._places.take(self._rates, self._gentle)
+            return self._store.take(self._rates, self._spaced)
         except AltegioNotSentError:
             raise
         except Exception as error:
@@ -180,16 +180,16 @@ class Limiter:
                 f"the shared rate limit cannot be used ({type(error).__name__}).", hint="Nothing was sent."
             ) from None
 
-    def sent(self, place: Place) -> None:
+    def mark_sent(self, slot: Slot) -> None:
         """Tell that the bytes are written: a place that was taken well before gets a new stamp.
 
         A log that cannot be used is told to the program's log and never raised: the request went.
         """
-        if self._rates and self._clock() - place.taken_at > _LATE_SECONDS:
+        if self._rates and self._clock() - slot.taken_at > _RESTAMP_AFTER_SECONDS:
             try:
-                self._places.restamp(place.key)
+                self._store.restamp(slot.key)
             except Exception as error:
-                _tell("A request went later than its place in the shared rate limit says", error)
+                _log_failure("A request went later than its place in the shared rate limit says", error)
 
     def pause(self, seconds: float) -> None:
         """Stop everybody who shares the log for so long: the server answered 429.
@@ -198,22 +198,22 @@ class Limiter:
 
         :param seconds: what the server asked for, or the caller's guess.
         """
-        seconds = min(max(seconds, 0.0), _LONGEST_PAUSE)
+        seconds = min(max(seconds, 0.0), _MAX_PAUSE_SECONDS)
         log.warning("The server's limit is reached (429): all requests of this budget pause for %.1f s", seconds)
         try:
-            self._places.pause(seconds, _GENTLE_SECONDS)
+            self._store.pause(seconds, _SPACED_SECONDS)
         except Exception as error:
             self._not_before = max(self._not_before, self._clock() + seconds)
-            _tell("The pause holds in this process only", error)
+            _log_failure("The pause holds in this process only", error)
 
     def close(self) -> None:
         """Let go of the log's files and sockets. It raises nothing: all requests have been made."""
         try:
-            self._places.close()
+            self._store.close()
         except Exception as error:
-            _tell("The shared rate limit could not be closed", error)
+            _log_failure("The shared rate limit could not be closed", error)
 
 
-def _tell(what: str, error: Exception) -> None:
+def _log_failure(what: str, error: Exception) -> None:
     reason = error.summary if isinstance(error, AltegioNotSentError) else type(error).__name__
     log.warning("%s: %s", what, reason)

@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from altegio_provider.api.errors import AltegioNotSentError, AltegioValidationError
-from altegio_provider.api.ratelimit.limiter import PlaceLog, Rate, seconds_to_wait
+from altegio_provider.api.ratelimit.limiter import Rate, SlotStore, seconds_to_wait
 from altegio_provider.api.secrets import Secret
 from altegio_provider.api.urls import origin_of
 
-__all__ = ["FilePlaceLog", "MemoryPlaceLog", "RedisPlaceLog", "open_place_log"]
+__all__ = ["FileSlotStore", "MemorySlotStore", "RedisSlotStore", "open_slot_store"]
 
 
-def open_place_log(base_url: str, rates: Sequence[Rate], rate_limit_url: Secret | str | None) -> PlaceLog:
+def open_slot_store(base_url: str, rates: Sequence[Rate], rate_limit_url: Secret | str | None) -> SlotStore:
     """Return the log that everybody shares who talks to the same server.
 
     :param base_url: its scheme, host and port name the budget.
@@ -37,10 +37,10 @@ def open_place_log(base_url: str, rates: Sequence[Rate], rate_limit_url: Secret 
     budget = str(origin_of(base_url))
     if rate_limit_url:
         # In braces, so that a Redis Cluster keeps the budget's keys on one node: a script may touch no other.
-        return RedisPlaceLog(rate_limit_url, f"altegio-rate-limit:{{{budget}}}")
+        return RedisSlotStore(rate_limit_url, f"altegio-rate-limit:{{{budget}}}")
     if not rates:
-        return MemoryPlaceLog()
-    return FilePlaceLog(_private_directory() / f"{hashlib.sha256(budget.encode()).hexdigest()[:24]}.sqlite")
+        return MemorySlotStore()
+    return FileSlotStore(_private_directory() / f"{hashlib.sha256(budget.encode()).hexdigest()[:24]}.sqlite")
 
 
 def _private_directory() -> Path:
@@ -51,7 +51,7 @@ def _private_directory() -> Path:
         directory.mkdir(mode=0o700, exist_ok=True)
         owner = directory.stat().st_uid
     except OSError as error:
-        raise _file_failed(directory, error) from None
+        raise _file_error(directory, error) from None
     if owner != os.getuid():
         raise AltegioValidationError(
             f"{directory} belongs to another user, so the rate limit cannot be shared there safely.",
@@ -63,10 +63,10 @@ def _private_directory() -> Path:
 #: What is wrong with the disk or the folder, in SQLite's words; anything else is wrong with the file.
 _READ_ONLY = ("readonly", "unable to open")
 _DISK_FAULTS = (*_READ_ONLY, "full", "disk I/O error")
-_LASTING = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT)
+_PERMANENT_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT)
 
 
-def _file_failed(where: object, error: Exception) -> AltegioNotSentError:
+def _file_error(where: object, error: Exception) -> AltegioNotSentError:
     """Return the error for a file of the limit that cannot be made, read or written."""
     hint = "Set TMPDIR to a directory that this user can write to, or `rate_limit_url` to a Redis."
     if isinstance(error, sqlite3.Error) and not any(fault in str(error) for fault in _DISK_FAULTS):
@@ -76,11 +76,11 @@ def _file_failed(where: object, error: Exception) -> AltegioNotSentError:
         f"the file of the shared rate limit ({where}) cannot be used: {reason}.", hint=f"Nothing was sent. {hint}"
     )
     is_read_only = any(fault in str(error) for fault in _READ_ONLY)
-    failed.transient = not is_read_only and getattr(error, "errno", None) not in _LASTING
+    failed.transient = not is_read_only and getattr(error, "errno", None) not in _PERMANENT_ERRNOS
     return failed
 
 
-class MemoryPlaceLog:
+class MemorySlotStore:
     """For the threads of one process.
 
     :param clock: monotonic seconds.
@@ -91,13 +91,13 @@ class MemoryPlaceLog:
         self._lock = threading.Lock()
         self._keys = count()
         self._taken: dict[int, float] = {}
-        self._not_before = self._gentle_until = float("-inf")
+        self._not_before = self._spaced_until = float("-inf")
 
-    def take(self, rates: Sequence[Rate], gentle: Rate) -> tuple[float, int | str]:
+    def take(self, rates: Sequence[Rate], spaced: Rate) -> tuple[float, int | str]:
         with self._lock:
             now = self._clock()
-            if now < self._gentle_until and gentle.seconds:
-                rates = [*rates, gentle]
+            if now < self._spaced_until and spaced.seconds:
+                rates = [*rates, spaced]
             stamps = sorted(self._taken.values())
             wait = seconds_to_wait(lambda n: stamps[-n] if len(stamps) >= n else None, now, rates, self._not_before)
             if wait > 0:
@@ -114,17 +114,17 @@ class MemoryPlaceLog:
             if key in self._taken:
                 self._taken[int(key)] = self._clock()
 
-    def pause(self, seconds: float, gentle_seconds: float) -> None:
+    def pause(self, seconds: float, spaced_seconds: float) -> None:
         with self._lock:
             end = self._clock() + seconds
             self._not_before = max(self._not_before, end)
-            self._gentle_until = max(self._gentle_until, end + gentle_seconds)
+            self._spaced_until = max(self._spaced_until, end + spaced_seconds)
 
     def close(self) -> None:
         """Nothing is open."""
 
 
-class FilePlaceLog:
+class FileSlotStore:
     """For all processes of one host: a SQLite file; SQLite's write lock makes each call atomic.
 
     The stamps are of the monotonic clock, which the processes of a host share and nobody can set back. After a
@@ -153,10 +153,10 @@ class FilePlaceLog:
             self._connection.execute("PRAGMA synchronous=OFF")
             self._connection.execute("PRAGMA journal_mode=MEMORY")
         with self._transaction():
-            self._connection.execute("CREATE TABLE IF NOT EXISTS place (key INTEGER PRIMARY KEY, at REAL NOT NULL)")
-            self._connection.execute("CREATE INDEX IF NOT EXISTS place_at ON place (at)")
+            self._connection.execute("CREATE TABLE IF NOT EXISTS slot (key INTEGER PRIMARY KEY, at REAL NOT NULL)")
+            self._connection.execute("CREATE INDEX IF NOT EXISTS slot_at ON slot (at)")
             self._connection.execute(
-                "CREATE TABLE IF NOT EXISTS pause (one INTEGER PRIMARY KEY, not_before REAL, gentle_until REAL)"
+                "CREATE TABLE IF NOT EXISTS budget_pause (one INTEGER PRIMARY KEY, not_before REAL, spaced_until REAL)"
             )
 
     @contextmanager
@@ -164,7 +164,7 @@ class FilePlaceLog:
         try:
             yield
         except sqlite3.Error as error:
-            raise _file_failed(self._path, error) from None
+            raise _file_error(self._path, error) from None
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -178,29 +178,29 @@ class FilePlaceLog:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
-    def take(self, rates: Sequence[Rate], gentle: Rate) -> tuple[float, int | str]:
+    def take(self, rates: Sequence[Rate], spaced: Rate) -> tuple[float, int | str]:
         with self._transaction():
             now = self._clock()
-            not_before, gentle_until = self._pauses(now)
-            if now < gentle_until and gentle.seconds:
-                rates = [*rates, gentle]
-            self._connection.execute("DELETE FROM place WHERE at > ?", (now,))
+            not_before, spaced_until = self._pauses(now)
+            if now < spaced_until and spaced.seconds:
+                rates = [*rates, spaced]
+            self._connection.execute("DELETE FROM slot WHERE at > ?", (now,))
             wait = seconds_to_wait(self._nth_latest, now, rates, not_before)
             if wait > 0:
                 return wait, ""
             longest = max((rate.seconds for rate in rates), default=0.0)
             # Others may keep longer windows in the same file; an hour is longer than any.
-            self._connection.execute("DELETE FROM place WHERE at < ?", (now - max(longest, 3600.0),))
-            key = self._connection.execute("INSERT INTO place (at) VALUES (?)", (now,)).lastrowid
+            self._connection.execute("DELETE FROM slot WHERE at < ?", (now - max(longest, 3600.0),))
+            key = self._connection.execute("INSERT INTO slot (at) VALUES (?)", (now,)).lastrowid
             assert key is not None  # noqa: S101 - an INSERT has a row id
             return 0.0, key
 
     def _nth_latest(self, n: int) -> float | None:
-        row = self._connection.execute("SELECT at FROM place ORDER BY at DESC LIMIT 1 OFFSET ?", (n - 1,)).fetchone()
+        row = self._connection.execute("SELECT at FROM slot ORDER BY at DESC LIMIT 1 OFFSET ?", (n - 1,)).fetchone()
         return None if row is None else row[0]
 
     def _pauses(self, now: float) -> tuple[float, float]:
-        row = self._connection.execute("SELECT not_before, gentle_until FROM pause").fetchone()
+        row = self._connection.execute("SELECT not_before, spaced_until FROM budget_pause").fetchone()
         # A pause is never longer than a quarter of an hour; what is, was written before a restart of the host.
         if row is None or row[1] > now + 900:
             return float("-inf"), float("-inf")
@@ -208,16 +208,16 @@ class FilePlaceLog:
 
     def restamp(self, key: int | str) -> None:
         with self._transaction():
-            self._connection.execute("UPDATE place SET at = ? WHERE key = ?", (self._clock(), key))
+            self._connection.execute("UPDATE slot SET at = ? WHERE key = ?", (self._clock(), key))
 
-    def pause(self, seconds: float, gentle_seconds: float) -> None:
+    def pause(self, seconds: float, spaced_seconds: float) -> None:
         with self._transaction():
             now = self._clock()
-            not_before, gentle_until = self._pauses(now)
+            not_before, spaced_until = self._pauses(now)
             end = max(not_before, now + seconds)
             self._connection.execute(
-                "INSERT OR REPLACE INTO pause VALUES (1, ?, ?)",
-                (end, max(gentle_until, now + seconds + gentle_seconds)),
+                "INSERT OR REPLACE INTO budget_pause VALUES (1, ?, ?)",
+                (end, max(spaced_until, now + seconds + spaced_seconds)),
             )
 
     def close(self) -> None:
@@ -233,7 +233,7 @@ local now = clock[1] * 1000000 + clock[2]
 _TAKE = (
     _NOW
     + """
-local pauses = redis.call('HMGET', KEYS[2], 'not_before', 'gentle_until')
+local pauses = redis.call('HMGET', KEYS[2], 'not_before', 'spaced_until')
 local free_at = tonumber(pauses[1] or '0')
 local windows = #ARGV - 1
 if now >= tonumber(pauses[2] or '0') then windows = windows - 2 end
@@ -255,17 +255,17 @@ _RESTAMP = _NOW + "return redis.call('ZADD', KEYS[1], 'XX', now, ARGV[1])"
 _PAUSE = (
     _NOW
     + """
-local pauses = redis.call('HMGET', KEYS[2], 'not_before', 'gentle_until')
+local pauses = redis.call('HMGET', KEYS[2], 'not_before', 'spaced_until')
 local until_ = now + tonumber(ARGV[1])
-local gentle = until_ + tonumber(ARGV[2])
+local spaced = until_ + tonumber(ARGV[2])
 redis.call('HSET', KEYS[2], 'not_before', string.format('%.0f', math.max(tonumber(pauses[1] or '0'), until_)))
-redis.call('HSET', KEYS[2], 'gentle_until', string.format('%.0f', math.max(tonumber(pauses[2] or '0'), gentle)))
+redis.call('HSET', KEYS[2], 'spaced_until', string.format('%.0f', math.max(tonumber(pauses[2] or '0'), spaced)))
 return redis.call('PEXPIRE', KEYS[2], 7200000)
 """
 )
 
 
-class RedisPlaceLog:
+class RedisSlotStore:
     """For all hosts behind one IP address: a sorted set in Redis; one script makes each call atomic.
 
     A Redis Cluster is recognised by its first answer and is asked as a cluster from then on.
@@ -298,7 +298,7 @@ class RedisPlaceLog:
             self._become_cluster()
             return self._scripts[script](keys=self._keys, args=arguments)
         except Exception as error:
-            failed = _why_redis_failed(error)
+            failed = _redis_error(error)
         # Not in the block above: what was caught may hold the connection, and with it the password.
         raise failed
 
@@ -308,69 +308,71 @@ class RedisPlaceLog:
         self._register()
         alone.close()
 
-    def take(self, rates: Sequence[Rate], gentle: Rate) -> tuple[float, int | str]:
+    def take(self, rates: Sequence[Rate], spaced: Rate) -> tuple[float, int | str]:
         member = f"{self._member}{next(self._numbers)}"
-        windows = [value for rate in (*rates, gentle) for value in (rate.limit, _microseconds(rate.seconds))]
+        windows = [value for rate in (*rates, spaced) for value in (rate.limit, _microseconds(rate.seconds))]
         wait = self._run(_TAKE, *windows, member)
         return (wait / 1e6, "") if wait > 0 else (0.0, member)
 
     def restamp(self, key: int | str) -> None:
         self._run(_RESTAMP, key)
 
-    def pause(self, seconds: float, gentle_seconds: float) -> None:
-        self._run(_PAUSE, _microseconds(seconds), _microseconds(gentle_seconds))
+    def pause(self, seconds: float, spaced_seconds: float) -> None:
+        self._run(_PAUSE, _microseconds(seconds), _microseconds(spaced_seconds))
 
     def close(self) -> None:
         self._redis.close()
 
 
-class _Fault(NamedTuple):
+class _RedisFailure(NamedTuple):
     """Why Redis does not do what it is asked: the name of redis-py's exception, what that means, what to do."""
 
     exception: str
     meaning: str
     hint: str
-    may_pass: bool = True
+    retryable: bool = True
 
 
-_LOGIN = "Check the user and the password in `rate_limit_url`."
+_CHECK_LOGIN = "Check the user and the password in `rate_limit_url`."
 #: The first that fits an exception or one of its bases is taken.
-_FAULTS = (
-    _Fault("AuthenticationError", "Redis refuses the password, or wants one", _LOGIN, False),
-    _Fault("AuthenticationWrongNumberOfArgsError", "Redis refuses the password, or wants one", _LOGIN, False),
-    _Fault("AuthorizationError", "Redis refuses the user", _LOGIN, False),
-    _Fault(
+_REDIS_FAILURES = (
+    _RedisFailure("AuthenticationError", "Redis refuses the password, or wants one", _CHECK_LOGIN, False),
+    _RedisFailure(
+        "AuthenticationWrongNumberOfArgsError", "Redis refuses the password, or wants one", _CHECK_LOGIN, False
+    ),
+    _RedisFailure("AuthorizationError", "Redis refuses the user", _CHECK_LOGIN, False),
+    _RedisFailure(
         "NoPermissionError",
         "the user may not do it",
         "Let it run scripts (EVALSHA, SCRIPT LOAD) on the keys altegio-rate-limit:*.",
         False,
     ),
-    _Fault(
+    _RedisFailure(
         "OutOfMemoryError",
         "Redis is out of memory",
         "Raise its `maxmemory` or free some of it; the limit itself needs less than a megabyte.",
     ),
-    _Fault("BusyLoadingError", "Redis is still loading its data", "Wait until it is up."),
-    _Fault("ReadOnlyError", "this Redis is a read-only replica", "Give the address of the primary."),
-    _Fault("ClusterDownError", "the Redis Cluster is down", "Check the nodes of the cluster."),
-    _Fault("RedisClusterException", "the Redis Cluster cannot be reached", "Check the nodes of the cluster."),
-    _Fault("TimeoutError", "Redis did not answer in time", "Check `rate_limit_url` and the load of Redis."),
-    _Fault("ConnectionError", "Redis cannot be reached", "Check `rate_limit_url` and that Redis is up."),
-    _Fault("OSError", "Redis cannot be reached", "Check `rate_limit_url` and that Redis is up."),
-    _Fault("ResponseError", "Redis refuses the command", "It must be Redis 5 or newer, and allow scripts."),
+    _RedisFailure("BusyLoadingError", "Redis is still loading its data", "Wait until it is up."),
+    _RedisFailure("ReadOnlyError", "this Redis is a read-only replica", "Give the address of the primary."),
+    _RedisFailure("ClusterDownError", "the Redis Cluster is down", "Check the nodes of the cluster."),
+    _RedisFailure("RedisClusterException", "the Redis Cluster cannot be reached", "Check the nodes of the cluster."),
+    _RedisFailure("TimeoutError", "Redis did not answer in time", "Check `rate_limit_url` and the load of Redis."),
+    _RedisFailure("ConnectionError", "Redis cannot be reached", "Check `rate_limit_url` and that Redis is up."),
+    _RedisFailure("OSError", "Redis cannot be reached", "Check `rate_limit_url` and that Redis is up."),
+    _RedisFailure("ResponseError", "Redis refuses the command", "It must be Redis 5 or newer, and allow scripts."),
 )
-_UNKNOWN_FAULT = _Fault("Exception", "it failed", "Check `rate_limit_url`.")
+_OTHER_FAILURE = _RedisFailure("Exception", "it failed", "Check `rate_limit_url`.")
 
 
-def _why_redis_failed(error: Exception) -> AltegioNotSentError:
+def _redis_error(error: Exception) -> AltegioNotSentError:
     bases = [base.__name__ for base in type(error).__mro__]
     if "unauthenticated" in str(error):  # what Redis 7 answers to a long command of a client without a password
         bases.insert(0, "AuthenticationError")
-    fault = next((fault for fault in _FAULTS if fault.exception in bases), _UNKNOWN_FAULT)
+    fault = next((fault for fault in _REDIS_FAILURES if fault.exception in bases), _OTHER_FAILURE)
     failed = AltegioNotSentError(
         f"the shared rate limit cannot be used: {fault.meaning} ({bases[0]}).", hint=f"Nothing was sent. {fault.hint}"
     )
-    failed.transient = fault.may_pass
+    failed.transient = fault.retryable
     return failed
 
 

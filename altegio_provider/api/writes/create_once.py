@@ -14,8 +14,8 @@ from altegio_provider.api.errors import (
     AltegioOutcomeUnknownError,
     AltegioValidationError,
 )
-from altegio_provider.api.http.retry import wait
-from altegio_provider.api.secrets import forgetful
+from altegio_provider.api.http.retry import default_sleep
+from altegio_provider.api.secrets import clear_variables_on_error
 from altegio_provider.common.location_time import as_instant, load_zone
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ _SETTLE_SECONDS = 20.0
 _ATTEMPTS = 3
 
 
-@forgetful
+@clear_variables_on_error
 def create_event_once(
     client: AltegioClient,
     location_id: int,
     event: Mapping[str, Any],
     *,
     settle_seconds: float = _SETTLE_SECONDS,
-    sleep: Callable[[float], None] = wait,
+    sleep: Callable[[float], None] = default_sleep,
 ) -> Event:
     """Create an event; when the answer is lost, look for it before sending it again.
 
@@ -66,7 +66,7 @@ def create_event_once(
         if before is None:
             break
         try:
-            found = [row for row in _alike(client, location_id, body) if row["id"] not in before]
+            found = [row for row in _matching_events(client, location_id, body) if row["id"] not in before]
         except AltegioError as error:
             raise lost from error
         if len(found) == 1:
@@ -85,12 +85,12 @@ def _ids_before(client: AltegioClient, location_id: int, body: Mapping[str, Any]
     :raises AltegioError: they cannot be listed now; nothing was sent, and the same may succeed later.
     """
     try:
-        return {row["id"] for row in _alike(client, location_id, body)}
+        return {row["id"] for row in _matching_events(client, location_id, body)}
     except (AltegioAuthError, AltegioNotFoundError, AltegioValidationError):
         return None
 
 
-def _alike(client: AltegioClient, location_id: int, body: Mapping[str, Any]) -> list[Event]:
+def _matching_events(client: AltegioClient, location_id: int, body: Mapping[str, Any]) -> list[Event]:
     start = as_instant(body["date"], load_zone(client.timezone))
     return list(
         client.list_activities(

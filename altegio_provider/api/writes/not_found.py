@@ -11,7 +11,7 @@ from altegio_provider.api.errors import AltegioError, AltegioNotFoundError
 if TYPE_CHECKING:
     from altegio_provider.api.client import AltegioClient
 
-__all__ = ["has_location", "what_is_missing"]
+__all__ = ["describe_missing", "has_location"]
 
 
 def has_location(client: AltegioClient, location_id: int) -> bool:
@@ -27,7 +27,7 @@ def has_location(client: AltegioClient, location_id: int) -> bool:
     return True
 
 
-def what_is_missing(client: AltegioClient, location_id: int, event_id: int | None, others: Sequence[str] = ()) -> str:
+def describe_missing(client: AltegioClient, location_id: int, event_id: int | None, others: Sequence[str] = ()) -> str:
     """Return a sentence on what a request that was answered 404 did not find, as far as asking can tell.
 
     :param event_id: the event that was named in it, if any.

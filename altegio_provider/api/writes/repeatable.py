@@ -12,13 +12,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from altegio_provider.api.errors import AltegioError, AltegioNotFoundError, AltegioOutcomeUnknownError
-from altegio_provider.api.http.retry import wait
+from altegio_provider.api.http.retry import default_sleep
 
 if TYPE_CHECKING:
     from altegio_provider.api.client import AltegioClient
     from altegio_provider.api.types import Appointment
 
-__all__ = ["delete_until_gone", "move_until_seen", "repeat_until_answered"]
+__all__ = ["delete_until_gone", "repeat_until_answered", "reschedule_until_seen"]
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ _ATTEMPTS = 3
 
 
 def repeat_until_answered(
-    write: Callable[[], T], *, settle_seconds: float = _SETTLE_SECONDS, sleep: Callable[[float], None] = wait
+    write: Callable[[], T], *, settle_seconds: float = _SETTLE_SECONDS, sleep: Callable[[float], None] = default_sleep
 ) -> T:
     """Make a write that sets what it holds; when its answer is lost, make it again, three times at the most.
 
@@ -52,7 +52,7 @@ def delete_until_gone(
     delete: Callable[[], None],
     *,
     settle_seconds: float = _SETTLE_SECONDS,
-    sleep: Callable[[float], None] = wait,
+    sleep: Callable[[float], None] = default_sleep,
 ) -> None:
     """Delete; when the answer is lost, delete again, where "not found" says that the lost one came through.
 
@@ -74,7 +74,7 @@ def delete_until_gone(
     repeat_until_answered(once, settle_seconds=settle_seconds, sleep=sleep)
 
 
-def move_until_seen(
+def reschedule_until_seen(
     client: AltegioClient,
     location_id: int,
     event_id: int,
@@ -84,7 +84,7 @@ def move_until_seen(
     with_comer: bool = True,
     clients_count: int | None = None,
     settle_seconds: float = _SETTLE_SECONDS,
-    sleep: Callable[[float], None] = wait,
+    sleep: Callable[[float], None] = default_sleep,
 ) -> Appointment:
     """Move an appointment to another event; when the answer is lost, look for it there before it is moved again.
 

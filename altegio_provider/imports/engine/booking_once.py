@@ -20,8 +20,8 @@ from altegio_provider.api.errors import (
     AltegioResponseOutcomeUnknownError,
     AltegioValidationError,
 )
-from altegio_provider.api.http.retry import wait
-from altegio_provider.api.secrets import forgetful
+from altegio_provider.api.http.retry import default_sleep
+from altegio_provider.api.secrets import clear_variables_on_error
 from altegio_provider.api.types import Appointment
 from altegio_provider.imports.matching.lookup import EventFinder
 from altegio_provider.imports.matching.match import Absent, Found, Undecided, Verdict
@@ -38,7 +38,7 @@ _LOOKS = 3
 _KEY = "the booking"
 
 
-@forgetful
+@clear_variables_on_error
 def book_once(
     client: AltegioClient,
     location_id: int,
@@ -46,7 +46,7 @@ def book_once(
     appointment: Mapping[str, Any],
     *,
     settle_seconds: float = SETTLE_SECONDS,
-    sleep: Callable[[float], None] = wait,
+    sleep: Callable[[float], None] = default_sleep,
 ) -> Appointment:
     """Book a client into an event and return the record; when the answer is lost, look for it before it is sent again.
 

@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 
 from altegio_provider.api import AltegioClient
 from altegio_provider.api.arguments import checked_concurrency, checked_seconds
-from altegio_provider.common.garbage_collection import few_collections
+from altegio_provider.common.garbage_collection import reduced_garbage_collection
 from altegio_provider.imports.engine.reconcile import Reconciler
 from altegio_provider.imports.engine.runner import OTHER_CONTENT, Halt, Runner, Sent, standing
 from altegio_provider.imports.engine.spool import Pending, Spool, Status
@@ -108,7 +108,7 @@ class FileImport(ABC):
         self._doubted_before: set[int] = set()
         self._may_clear_up = False
 
-    @few_collections()
+    @reduced_garbage_collection()
     def run(self, source: RowSource) -> Halt | None:
         """Read, check, send and settle every row; return why not all of them are there, where that is so.
 

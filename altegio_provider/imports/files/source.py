@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import IO, Any, cast
 
-from altegio_provider.api.http.redaction import on_one_line
+from altegio_provider.api.http.redaction import single_line
 from altegio_provider.imports.files.formulas import REPORT_COLUMNS, restored
 from altegio_provider.imports.files.row_source import OpenFile, RowSource, checked_columns, is_blank
 from altegio_provider.imports.files.snapshot import Snapshot
@@ -145,7 +145,7 @@ def _keys_of(rows: Iterable[Any]) -> list[str]:
 
 
 def _open_file(source: Any, format: str | None, delimiter: str | None, encoding: str | None) -> RowSource:
-    name = on_one_line(_CREDENTIALS.sub("", str(source)))
+    name = single_line(_CREDENTIALS.sub("", str(source)))
     kind = format or _FORMATS.get(_suffix(name), "")
     if kind not in _FORMATS.values():
         raise ImportFileError(f"{name}: its format is not known; say format=, one of csv, tsv, jsonl, parquet, xlsx.")

@@ -13,7 +13,7 @@ import pytest
 from altegio_provider.api import AltegioClient, RetryPolicy
 from altegio_provider.api.http.transport import Transport
 from altegio_provider.api.ratelimit.limiter import Limiter, Rate
-from altegio_provider.api.ratelimit.stores import MemoryPlaceLog
+from altegio_provider.api.ratelimit.stores import MemorySlotStore
 from tests.unit.api.scripted import ScriptedServer, self_signed
 
 PARTNER = "partner-Token.0/9"
@@ -100,7 +100,7 @@ def clock() -> Clock:
 @pytest.fixture
 def new_transport(waits, clock) -> Iterator[Callable[..., Transport]]:
     """Make transports that share one limit, which passes time on ``clock``; between attempts they do not wait."""
-    places = MemoryPlaceLog(clock)
+    places = MemorySlotStore(clock)
     transports: list[Transport] = []
 
     def make(

@@ -240,7 +240,7 @@ class ScriptedServer:
                     self._open.append(connection)
                 self.handshaken.set()
             with connection:
-                incoming = _Incoming(connection)
+                incoming = _BoundedStream(connection)
                 while connection.fileno() >= 0 and (request := _read_request(incoming, number)):
                     with self._lock:
                         self.requests.append(request)
@@ -250,7 +250,7 @@ class ScriptedServer:
             connection.close()
 
 
-class _Incoming:
+class _BoundedStream:
     """Reads by ``recv``; a socket's file object would keep it open when it is closed."""
 
     def __init__(self, connection: socket.socket) -> None:
@@ -270,7 +270,7 @@ class _Incoming:
         return content
 
 
-def _read_request(incoming: _Incoming, connection: int) -> Request | None:
+def _read_request(incoming: _BoundedStream, connection: int) -> Request | None:
     first = incoming.readline()
     if not first:
         return None

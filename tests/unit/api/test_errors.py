@@ -83,8 +83,8 @@ def test_a_bare_error_has_a_bare_text(leaf) -> None:
 
 @pytest.mark.parametrize("leaf", [leaf for leaf in LEAVES if leaf not in (AltegioError, errors.AltegioAuthError)])
 def test_each_class_says_what_to_do(leaf) -> None:
-    assert str(leaf("it failed.")) == f"it failed. {leaf.advice}"
-    assert leaf.advice.endswith(".")
+    assert str(leaf("it failed.")) == f"it failed. {leaf.default_hint}"
+    assert leaf.default_hint.endswith(".")
 
 
 def test_the_tree_at_the_top_of_the_module_is_the_tree() -> None:
@@ -103,7 +103,7 @@ def test_the_tree_at_the_top_of_the_module_is_the_tree() -> None:
 def test_a_lost_answer_is_never_transient_and_the_rest_keeps_its_parents_word(leaf) -> None:
     if issubclass(leaf, AltegioOutcomeUnknownError):
         assert not leaf.transient
-        assert "look before" in leaf.advice
+        assert "look before" in leaf.default_hint
     else:
         assert leaf.transient == issubclass(
             leaf, AltegioRateLimitError | AltegioServerError | AltegioConnectionError | AltegioResponseError

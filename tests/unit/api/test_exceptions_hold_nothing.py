@@ -14,7 +14,7 @@ from rich.console import Console
 
 from altegio_provider.api import AltegioClient
 from altegio_provider.api.errors import AltegioError
-from altegio_provider.api.secrets import Secret, forget_variables
+from altegio_provider.api.secrets import Secret, clear_variables
 from altegio_provider.imports.engine.booking_once import book_once
 from tests.exception_graph import assert_holds_none, reachable_texts
 from tests.services import redis_url
@@ -199,7 +199,7 @@ def test_forgetting_leaves_the_lines_and_takes_the_variables_of_the_whole_chain(
     try:
         fail()
     except KeyError as error:
-        forget_variables(error)
+        clear_variables(error)
         frames = []
         trace = error.__traceback__
         while trace is not None:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from altegio_provider.api.bodies.event import replacement_of
+from altegio_provider.api.bodies.event import replacement_body
 from altegio_provider.api.errors import AltegioValidationError
 from tests.unit.api.scripted import ok
 
@@ -22,7 +22,7 @@ def test_an_event_is_put_back_at_its_own_time_however_it_was_written(new_client,
     attributes = {**EVENT, "date": date}
     server.script(ok({"type": "activity", "id": "3", "attributes": attributes, "relationships": TIES}))
     event = new_client(server.url, route_family="locations").get_event(7, 3, joined=True)
-    body = replacement_of(event, {"capacity": 12}, ZoneInfo("Europe/Riga"))
+    body = replacement_body(event, {"capacity": 12}, ZoneInfo("Europe/Riga"))
     assert (body["date"], body["capacity"]) == (datetime.fromisoformat("2026-08-01 14:00"), 12)
     assert (body["label_ids"], body["resource_instance_ids"]) == ([], [])
 
@@ -31,4 +31,4 @@ def test_labels_that_an_answer_does_not_show_are_not_dropped_unsaid(new_client, 
     server.script(ok({"type": "activity", "id": "3", "attributes": EVENT}))
     event = new_client(server.url, route_family="locations").get_event(7, 3, joined=True)
     with pytest.raises(AltegioValidationError, match="label_ids"):
-        replacement_of(event, {"capacity": 12}, ZoneInfo("Europe/Riga"))
+        replacement_body(event, {"capacity": 12}, ZoneInfo("Europe/Riga"))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from altegio_provider.api.errors import AltegioOutcomeUnknownError, AltegioResponseError, AltegioValidationError
 from altegio_provider.api.routes import COMPANIES, LOCATIONS, ActivityFilter, PageSpan, family_named
-from altegio_provider.api.rows import page_of, resource_of
+from altegio_provider.api.rows import parse_page, parse_resource
 
 #: An answer as the portal shows it, with what is tied to its events.
 EVENTS = {
@@ -54,7 +54,7 @@ EVENTS = {
 
 
 def test_a_resource_becomes_a_flat_row_with_what_is_tied_to_it() -> None:
-    first, second = page_of(EVENTS, "/locations/7/events").rows
+    first, second = parse_page(EVENTS, "/locations/7/events").rows
     assert first == {
         "id": 10126531,
         **EVENTS["data"][0]["attributes"],
@@ -68,30 +68,30 @@ def test_a_resource_becomes_a_flat_row_with_what_is_tied_to_it() -> None:
 
 def test_one_resource_is_flattened_in_the_same_way() -> None:
     document = {"data": EVENTS["data"][0], "included": EVENTS["included"]}
-    assert resource_of(document, "GET", "/x") == page_of(EVENTS, "/x").rows[0]
+    assert parse_resource(document, "GET", "/x") == parse_page(EVENTS, "/x").rows[0]
 
 
 def test_a_flat_row_stays_as_it_is() -> None:
     row = {"id": 5, "staff": {"id": 1, "name": "Ilze"}, "new_field": {"deep": [1]}}
-    page = page_of({"success": True, "data": [row], "meta": {"pagination": {"total": 12}}}, "/x")
+    page = parse_page({"success": True, "data": [row], "meta": {"pagination": {"total": 12}}}, "/x")
     assert page.rows == [row]
     assert page.total == 12
-    assert resource_of({"data": row}, "GET", "/x") == row
+    assert parse_resource({"data": row}, "GET", "/x") == row
 
 
 def test_ids_that_come_as_text_are_numbers() -> None:
     row = {"id": "5", "staff_id": "7", "service_id": 2, "client_id": "", "name": "12"}
     told = {"id": 5, "staff_id": 7, "service_id": 2, "client_id": "", "name": "12"}
-    assert page_of({"data": [row]}, "/x").rows == [told]
-    assert resource_of({"data": row}, "GET", "/x") == told
+    assert parse_page({"data": [row]}, "/x").rows == [told]
+    assert parse_resource({"data": row}, "GET", "/x") == told
     resource = {"type": "record", "id": "9", "attributes": {"activity_id": "0"}}
-    assert resource_of({"data": resource}, "GET", "/x") == {"id": 9, "activity_id": 0}
+    assert parse_resource({"data": resource}, "GET", "/x") == {"id": 9, "activity_id": 0}
 
 
 @pytest.mark.parametrize("data", [{}, {"id": None}, {"id": ""}, {"type": "record", "attributes": {"activity_id": 5}}])
 def test_whether_a_creation_came_through_is_unknown_where_its_answer_has_no_id(data) -> None:
     with pytest.raises(AltegioOutcomeUnknownError, match="no id"):
-        resource_of({"data": data}, "POST", "/x")
+        parse_resource({"data": data}, "POST", "/x")
 
 
 def test_attributes_win_over_what_is_tied_by_the_same_name() -> None:
@@ -100,19 +100,19 @@ def test_attributes_win_over_what_is_tied_by_the_same_name() -> None:
         "attributes": {"staff": {"name": "of the row"}},
         "relationships": {"staff": {"data": {"type": "staff", "id": "1"}}},
     }
-    assert resource_of({"data": resource}, "GET", "/x") == {"id": 5, "staff": {"name": "of the row"}}
+    assert parse_resource({"data": resource}, "GET", "/x") == {"id": 5, "staff": {"name": "of the row"}}
 
 
 @pytest.mark.parametrize(
     "total", [None, "12", True, {}, [], 1.5, "many"], ids=lambda total: f"{type(total).__name__}-{total}"
 )
 def test_a_total_that_is_no_number_is_none(total) -> None:
-    assert page_of({"data": [], "meta": {"pagination": {"total": total}}}, "/x").total is None
+    assert parse_page({"data": [], "meta": {"pagination": {"total": total}}}, "/x").total is None
 
 
 @pytest.mark.parametrize("meta", [None, [], {}, {"pagination": None}, {"pagination": []}, {"pagination": {}}, "meta"])
 def test_there_may_be_no_total_at_all(meta) -> None:
-    assert page_of({"data": [], "meta": meta}, "/x").total is None
+    assert parse_page({"data": [], "meta": meta}, "/x").total is None
 
 
 @pytest.mark.parametrize(
@@ -130,14 +130,14 @@ def test_there_may_be_no_total_at_all(meta) -> None:
 )
 @pytest.mark.parametrize("included", [None, [], {}, [None], [{"type": "staff"}], "included"])
 def test_odd_resources_are_flattened_as_far_as_they_go(resource, included) -> None:
-    (row,) = page_of({"data": [resource], "included": included}, "/x").rows
+    (row,) = parse_page({"data": [resource], "included": included}, "/x").rows
     assert row["id"] in (5, "x-1", None)
 
 
 @pytest.mark.parametrize("document", [{}, {"data": None}, {"data": "x"}, {"data": {"id": 1}}, {"data": [None]}])
 def test_a_list_without_rows_is_no_valid_answer(document) -> None:
     with pytest.raises(AltegioResponseError, match=r"GET /x: .*list of objects"):
-        page_of(document, "/x")
+        parse_page(document, "/x")
 
 
 def test_the_routes_are_those_of_the_api() -> None:

@@ -6,13 +6,13 @@ import gc
 
 import pytest
 
-from altegio_provider.common.garbage_collection import few_collections
+from altegio_provider.common.garbage_collection import reduced_garbage_collection
 
 
 def test_all_is_as_before_afterwards_also_after_an_error():
     before = gc.get_threshold(), gc.get_freeze_count()
 
-    @few_collections()
+    @reduced_garbage_collection()
     def interrupted() -> None:
         assert gc.get_freeze_count() > 1_000
         raise KeyError
@@ -26,7 +26,7 @@ def test_what_somebody_else_froze_stays_frozen():
     gc.freeze()
     try:
         frozen = gc.get_freeze_count()
-        with few_collections():
+        with reduced_garbage_collection():
             pass
         assert gc.get_freeze_count() > frozen // 2  # some went by themselves
     finally:
@@ -34,7 +34,7 @@ def test_what_somebody_else_froze_stays_frozen():
 
 
 def test_a_cycle_made_within_is_still_collected():
-    with few_collections():
+    with reduced_garbage_collection():
         cycle: list[object] = []
         cycle.append(cycle)
         del cycle

@@ -13,8 +13,8 @@ from altegio_provider.common.location_time import (
     as_instant,
     load_zone,
     parse_datetime,
+    wall_range,
     wall_text,
-    wall_window,
 )
 
 SECOND_US = 1_000_000
@@ -129,7 +129,7 @@ def test_a_date_that_no_clock_can_show_is_refused(value, zone) -> None:
 @pytest.mark.parametrize("zone", ["UTC", "Etc/GMT+12", "Pacific/Kiritimati"])
 def test_the_farthest_dates_that_are_taken_can_be_asked_for(zone) -> None:
     start, end = as_instant("1000-01-02T00:00Z", RIGA), as_instant("9999-12-31T00:00Z", RIGA)
-    first, last = wall_window(start, end, ZoneInfo(zone))
+    first, last = wall_range(start, end, ZoneInfo(zone))
     assert len(first) == len(last) == len("YYYY-MM-DD HH:MM:SS")
 
 
@@ -170,12 +170,12 @@ def test_an_instant_is_written_on_the_locations_clock_without_an_offset() -> Non
 def test_the_range_to_ask_for_is_widened_where_the_clock_is_turned_back_and_only_there(
     zone, start, end, expected
 ) -> None:
-    assert wall_window(datetime.fromisoformat(start), datetime.fromisoformat(end), zone) == expected
+    assert wall_range(datetime.fromisoformat(start), datetime.fromisoformat(end), zone) == expected
 
 
 def test_a_part_of_a_second_at_the_end_is_covered() -> None:
     start = datetime(2026, 8, 1, 11, tzinfo=UTC)
-    assert wall_window(start, start + timedelta(microseconds=1), RIGA)[1] == "2026-08-01 14:00:01"
+    assert wall_range(start, start + timedelta(microseconds=1), RIGA)[1] == "2026-08-01 14:00:01"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from altegio_provider.api import AltegioClient
-from altegio_provider.api.bodies.appointment import checked_appointment, checked_change, checked_move
+from altegio_provider.api.bodies.appointment import checked_appointment, checked_change, checked_reschedule
 from altegio_provider.api.errors import AltegioValidationError
 
 LOCATION = 77
@@ -243,7 +243,7 @@ def test_a_change_that_cannot_be_right_is_named(changes, field) -> None:
 )
 def test_a_move_that_cannot_be_right_is_named(arguments, field) -> None:
     with pytest.raises(AltegioValidationError) as caught:
-        checked_move(arguments.pop("to_event_id"), **arguments)
+        checked_reschedule(arguments.pop("to_event_id"), **arguments)
     assert list(caught.value.errors) == [field]
 
 

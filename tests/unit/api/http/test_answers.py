@@ -18,7 +18,7 @@ from altegio_provider.api.errors import (
     AltegioServerOutcomeUnknownError,
     AltegioValidationError,
 )
-from altegio_provider.api.http.answers import retry_after_seconds
+from altegio_provider.api.http.responses import retry_after_seconds
 from tests.unit.api.scripted import answer, empty, ok, page
 
 EVENT = {"staff_id": 1, "service_id": 2, "date": "2026-11-20 18:00:00", "length": 3600, "capacity": 5}

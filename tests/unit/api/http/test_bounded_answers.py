@@ -109,13 +109,13 @@ def test_a_refusal_whose_text_drips_is_a_refusal(server, new_client) -> None:
 def test_the_time_that_the_limits_store_takes_is_not_the_answers(server, new_transport, clock) -> None:
     """The store hangs for longer than the time-out when it is told that the bytes are gone."""
     transport = new_transport(server.url, timeout=0.2)
-    sent = transport._limiter.sent
+    sent = transport._limiter.mark_sent
 
     def slow(place) -> None:
         sent(place)
         time.sleep(0.4)
 
-    transport._limiter.sent = slow
+    transport._limiter.mark_sent = slow
     assert transport.request("POST", "/companies/7/activities", body={})["data"] == {"id": 1}
 
 

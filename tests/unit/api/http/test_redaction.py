@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from altegio_provider.api.errors import AltegioError
-from altegio_provider.api.http.redaction import personal_texts, redact
+from altegio_provider.api.http.redaction import personal_values, redact
 from tests.unit.api.conftest import PARTNER, USER
 from tests.unit.api.scripted import answer, cut_off, hang_up, page, redirect, reset
 
@@ -199,8 +199,8 @@ def test_what_a_booking_says_of_people_is_known() -> None:
         "some_new_field": {"deep": ["inside", 13155550176]},
     }
     client = {"Vera Maria", "Vera", "Maria", "Brown", "+13155550175", "tall", "Tom"}
-    assert set(personal_texts(body)) == {*client, "Her dog comes too", "inside", "13155550176"}
-    assert personal_texts(None) == personal_texts({"client": None}) == ()
+    assert set(personal_values(body)) == {*client, "Her dog comes too", "inside", "13155550176"}
+    assert personal_values(None) == personal_values({"client": None}) == ()
 
 
 def as_html(text: str) -> str:
@@ -268,7 +268,7 @@ SENTENCES = ["{}", "The value {} is taken.", '{{"x": "{}"}}', "<p>{}</p>", "x={}
 @pytest.mark.parametrize("field", OWN)
 def test_what_was_sent_does_not_come_back_in_any_form(field, form, sentence) -> None:
     text = sentence.format(FORMS[form](OWN[field]))
-    assert compared(sentence.format("***")) == compared(redact(text, (*personal_texts(OWN), PARTNER)))
+    assert compared(sentence.format("***")) == compared(redact(text, (*personal_values(OWN), PARTNER)))
 
 
 def compared(text: str) -> str:
@@ -284,7 +284,7 @@ GROUPINGS += ["5550175", "555-0175", "555 01 75", "0013155550175", "8 (315) 555 
 @pytest.mark.parametrize("written", GROUPINGS)
 def test_a_phone_is_known_by_its_last_digits_however_they_are_grouped(written) -> None:
     body = {"client": {"phone": "+13155550175"}}
-    shown = redact(f"client {written} exists, code 40017", personal_texts(body))
+    shown = redact(f"client {written} exists, code 40017", personal_values(body))
     left = "".join(character for character in shown if character.isdecimal())
     assert left in ("40017", "840017", "0040017", "00140017")
     assert shown.endswith("exists, code 40017")
@@ -297,7 +297,7 @@ BIRTHDAYS += ["17 мая 1990", "1990 May 17", "1990, 17 May", "1990. 05. 17", "
 
 @pytest.mark.parametrize("written", BIRTHDAYS)
 def test_a_birthday_is_known_in_any_order(written) -> None:
-    shown = redact(f"born {written}, too young", personal_texts({"client": {"birthday": "1990-05-17"}}))
+    shown = redact(f"born {written}, too young", personal_values({"client": {"birthday": "1990-05-17"}}))
     for part in ("1990", "17", "May", "mayo", "мая", "90"):
         assert part not in shown
     assert "too young" in shown
@@ -307,7 +307,7 @@ def test_a_comment_that_comes_back_cut_short_is_known() -> None:
     comment = "Allergic to nuts, her sister Ines pays, call her husband Tom first"
     body = {"attendance_service_item": {"cost_per_unit": 5}, "comment": comment}
     said = "comment: may have 40 characters, not 'Allergic to nuts, her sister Ines pays, cal...'"
-    assert redact(said, personal_texts(body)) == "comment: may have 40 characters, not '***...'"
+    assert redact(said, personal_values(body)) == "comment: may have 40 characters, not '***...'"
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ def test_a_comment_that_comes_back_cut_short_is_known() -> None:
     ],
 )
 def test_what_any_body_says_is_known(server, new_transport, body) -> None:
-    said = next(text for text in personal_texts(body) if "Ines" in text)
+    said = next(text for text in personal_values(body) if "Ines" in text)
     complaint = {"message": f"no: {said}", "errors": {said: [said.upper()]}}
     server.otherwise = answer(422, {"success": False, "meta": complaint})
     with pytest.raises(AltegioError) as caught:
@@ -333,7 +333,7 @@ def test_what_any_body_says_is_known(server, new_transport, body) -> None:
 def test_ids_and_times_that_were_sent_stay_legible() -> None:
     body = {"staff_id": 1234567, "date": "2026-11-20 18:00:00", "length": 86400, "color": "#9c27b0", "labels": [123456]}
     text = "team member 1234567 is busy on 2026-11-20 18:00:00; 86400 is too long; #9c27b0; label 123456"
-    assert redact(text, personal_texts(body)) == text
+    assert redact(text, personal_values(body)) == text
 
 
 @given(st.text(max_size=400))

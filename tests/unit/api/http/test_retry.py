@@ -22,7 +22,7 @@ from altegio_provider.api.errors import (
     AltegioServerOutcomeUnknownError,
     AltegioValidationError,
 )
-from altegio_provider.api.http.retry import RetryPolicy, may_repeat
+from altegio_provider.api.http.retry import RetryPolicy, is_retryable
 from altegio_provider.api.ratelimit.limiter import Rate
 from tests.unit.api.scripted import answer, chunks_cut_off, cut_off, empty, hang_up, ok, page, reset
 
@@ -178,7 +178,7 @@ def test_a_429_pauses_whoever_shares_the_limit_though_the_request_is_given_up(se
 
 def test_waits_double_up_to_the_longest_one(server, new_client, waits) -> None:
     server.otherwise = page(502)
-    client = new_client(server.url, retry={"attempts": 8, "first_wait": 1.0, "longest_wait": 10.0})
+    client = new_client(server.url, retry={"attempts": 8, "first_wait": 1.0, "max_wait": 10.0})
     with pytest.raises(AltegioServerError):
         client.get_event(7, 5)
     assert len(waits) == 7
@@ -188,7 +188,7 @@ def test_waits_double_up_to_the_longest_one(server, new_client, waits) -> None:
 
 def test_no_attempt_begins_after_the_total_time(server, new_client) -> None:
     server.otherwise = page(502)
-    retry = {"attempts": 1000, "first_wait": 0.02, "longest_wait": 0.02, "total_seconds": 0.3, "sleep": time.sleep}
+    retry = {"attempts": 1000, "first_wait": 0.02, "max_wait": 0.02, "total_seconds": 0.3, "sleep": time.sleep}
     started = time.monotonic()
     with pytest.raises(AltegioServerError):
         new_client(server.url, retry=retry).get_event(7, 5)
@@ -227,7 +227,7 @@ def test_a_wait_that_would_end_after_the_total_time_is_not_begun(server, new_cli
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else str(value),
 )
 def test_the_decision_looks_at_the_class_alone(error, expected) -> None:
-    assert may_repeat(error) is expected
+    assert is_retryable(error) is expected
 
 
 def test_an_error_of_another_kind_ends_the_loop_as_it_is() -> None:

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from altegio_provider.api.errors import AltegioNotSentError
-from altegio_provider.api.ratelimit.limiter import windows_of
-from altegio_provider.api.ratelimit.stores import FilePlaceLog, open_place_log
+from altegio_provider.api.ratelimit.limiter import rates_of_limits
+from altegio_provider.api.ratelimit.stores import FileSlotStore, open_slot_store
 from tests.unit.api.conftest import Clock
 
 URL = "https://api.alteg.io/api/v2"
-RATES = windows_of(5, 200)
+RATES = rates_of_limits(5, 200)
 
 
 def open_in(folder, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(folder))
-    return open_place_log(URL, RATES, None)
+    return open_slot_store(URL, RATES, None)
 
 
 @pytest.fixture
@@ -84,16 +84,16 @@ def test_a_path_of_the_temporary_directory_that_is_a_file_is_named(tmp_path, mon
 def test_a_damaged_file_says_that_it_may_be_deleted(tmp_path) -> None:
     (tmp_path / "limit.sqlite").write_bytes(b"no database" * 1000)
     with pytest.raises(AltegioNotSentError, match="delete it"):
-        FilePlaceLog(tmp_path / "limit.sqlite")
+        FileSlotStore(tmp_path / "limit.sqlite")
 
 
 def test_a_commit_that_failed_once_does_not_block_the_file_for_ever(tmp_path) -> None:
     """Another program reads the file when this one wants to write: SQLite refuses the COMMIT and keeps it open."""
-    log = FilePlaceLog(tmp_path / "limit.sqlite", Clock())
+    log = FileSlotStore(tmp_path / "limit.sqlite", Clock())
     log._connection.execute("PRAGMA busy_timeout = 1")
     with sqlite3.connect(tmp_path / "limit.sqlite", isolation_level=None) as reader:
         reader.execute("BEGIN")
-        reader.execute("SELECT * FROM place").fetchall()
+        reader.execute("SELECT * FROM slot").fetchall()
         with pytest.raises(AltegioNotSentError, match="locked"):
             log.take(RATES, RATES[0])
         reader.execute("COMMIT")

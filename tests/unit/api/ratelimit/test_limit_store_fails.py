@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from altegio_provider.api.errors import AltegioNotSentError, AltegioRateLimitError
 from altegio_provider.api.http.retry import RetryPolicy
 from altegio_provider.api.http.transport import Transport
-from altegio_provider.api.ratelimit.limiter import Limiter, PlaceLog, Rate
-from altegio_provider.api.ratelimit.stores import FilePlaceLog, MemoryPlaceLog, RedisPlaceLog
+from altegio_provider.api.ratelimit.limiter import Limiter, Rate, SlotStore
+from altegio_provider.api.ratelimit.stores import FileSlotStore, MemorySlotStore, RedisSlotStore
 from tests.services import PrivateRedis, private_redis
 from tests.unit.api.conftest import PARTNER, USER, Clock
 from tests.unit.api.scripted import answer
@@ -45,8 +45,8 @@ def transport_on(server, waits) -> Iterator:
     """Make a transport to the scripted server whose limit is kept in a given log."""
     made: list[Transport] = []
 
-    def make(places: PlaceLog, clock, *, sleep=None, between=waits.append) -> Transport:
-        limiter = Limiter(places, RATES, clock=clock, sleep=sleep or clock.sleep)
+    def make(slots: SlotStore, clock, *, sleep=None, between=waits.append) -> Transport:
+        limiter = Limiter(slots, RATES, clock=clock, sleep=sleep or clock.sleep)
         retry = RetryPolicy(sleep=between, attempts=3)
         made.append(Transport(server.url, PARTNER, USER, limiter=limiter, retry=retry, timeout=5, verify=True))
         return made[-1]
@@ -61,20 +61,20 @@ def test_redis_stops_after_the_bytes_and_the_answer_counts(server, store, transp
 
     def clock() -> float:
         looks.append(1000.0 + len(looks))
-        if len(looks) == 3:  # asked, taken, sent: a second has passed since the place was taken
+        if len(looks) == 3:  # asked, taken, sent: a second has passed since the slot was taken
             store.stop()
         return looks[-1]
 
-    places = RedisPlaceLog(store.url, "limit")
+    slots = RedisSlotStore(store.url, "limit")
     with caplog.at_level(logging.WARNING):
-        assert transport_on(places, clock, sleep=lambda _: None).request(*BOOKING, body={}) == BOOKED
+        assert transport_on(slots, clock, sleep=lambda _: None).request(*BOOKING, body={}) == BOOKED
     assert len(server.requests) == 1
     assert "rate limit" in caplog.text
 
 
 def test_redis_is_down_before_the_bytes_and_nothing_is_sent(server, store, transport_on, waits) -> None:
-    places = RedisPlaceLog(store.url, "limit")
-    transport = transport_on(places, Clock())
+    slots = RedisSlotStore(store.url, "limit")
+    transport = transport_on(slots, Clock())
     transport.request(*BOOKING, body={})
     store.stop()
     with pytest.raises(AltegioNotSentError, match="rate limit") as caught:
@@ -90,7 +90,7 @@ def test_redis_comes_back_while_a_request_is_tried_again(
     store,
     transport_on,
 ) -> None:
-    places = RedisPlaceLog(store.url, "limit")
+    slots = RedisSlotStore(store.url, "limit")
     store.stop()
     started = []
 
@@ -99,21 +99,21 @@ def test_redis_comes_back_while_a_request_is_tried_again(
             store.start()
         started.append(seconds)
 
-    transport = transport_on(places, Clock(), between=come_back)
+    transport = transport_on(slots, Clock(), between=come_back)
     assert transport.request(*BOOKING, body={}) == BOOKED
     assert (len(started), len(server.requests)) == (1, 1)
 
 
 def test_redis_is_down_when_a_429_comes_and_this_process_pauses_all_the_same(server, store, transport_on) -> None:
     clock = Clock()
-    places = RedisPlaceLog(store.url, "limit")
+    slots = RedisSlotStore(store.url, "limit")
 
     def refuse(conversation) -> None:
         store.stop()
         answer(429, "", headers=[("Retry-After", "7")])(conversation)
 
     server.script(refuse)
-    transport = transport_on(places, clock, between=lambda _: store.start())
+    transport = transport_on(slots, clock, between=lambda _: store.start())
     assert transport.request(*BOOKING, body={}) == BOOKED
     assert len(server.requests) == 2
     # Redis has forgotten the pause, for it was down; the process has not.
@@ -121,7 +121,7 @@ def test_redis_is_down_when_a_429_comes_and_this_process_pauses_all_the_same(ser
 
 
 def test_closing_with_a_store_that_is_gone_raises_nothing(server, store, transport_on) -> None:
-    transport = transport_on(RedisPlaceLog(store.url, "limit"), Clock())
+    transport = transport_on(RedisSlotStore(store.url, "limit"), Clock())
     transport.request(*BOOKING, body={})
     store.stop()
     transport.close()
@@ -130,7 +130,7 @@ def test_closing_with_a_store_that_is_gone_raises_nothing(server, store, transpo
 def test_a_limits_file_that_is_damaged_in_use_is_named_and_nothing_is_sent(server, transport_on, tmp_path) -> None:
     path = tmp_path / "limit.sqlite"
     clock = Clock()
-    transport = transport_on(FilePlaceLog(path, clock), clock)
+    transport = transport_on(FileSlotStore(path, clock), clock)
     transport.request(*BOOKING, body={})
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(AltegioNotSentError, match=r"limit\.sqlite"):
@@ -143,22 +143,22 @@ class Flaky:
 
     def __init__(self, clock, failures: list[BaseException | None]) -> None:
         self.failures = failures
-        self._places = MemoryPlaceLog(clock)
+        self._store = MemorySlotStore(clock)
 
     def _call(self, name, *arguments):
         failure = self.failures.pop(0) if self.failures else None
         if failure is not None:
             raise failure
-        return getattr(self._places, name)(*arguments)
+        return getattr(self._store, name)(*arguments)
 
-    def take(self, rates, gentle):
-        return self._call("take", rates, gentle)
+    def take(self, rates, spaced):
+        return self._call("take", rates, spaced)
 
     def restamp(self, key):
         return self._call("restamp", key)
 
-    def pause(self, seconds, gentle_seconds):
-        return self._call("pause", seconds, gentle_seconds)
+    def pause(self, seconds, spaced_seconds):
+        return self._call("pause", seconds, spaced_seconds)
 
     def close(self):
         return self._call("close")

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from altegio_provider.api.errors import AltegioConnectionError, AltegioValidationError
-from altegio_provider.api.ratelimit.limiter import windows_of
-from altegio_provider.api.ratelimit.stores import MemoryPlaceLog, open_place_log
+from altegio_provider.api.ratelimit.limiter import rates_of_limits
+from altegio_provider.api.ratelimit.stores import MemorySlotStore, open_slot_store
 from tests.unit.api.scripted import answer
 
 #: A process that says when it is ready, waits for the word, and sends so many requests by so many threads.
@@ -89,10 +89,10 @@ def test_a_429_seen_by_one_process_pauses_the_other(shared_tmp, server) -> None:
         while not server.requests:
             time.sleep(0.005)
         # The first has sent and is told to wait a second. It writes that down as soon as it has read the answer.
-        places = open_place_log(server.url, windows_of(5, 200), None)
-        while places.take([], windows_of(5, 200)[0])[0] == 0:
+        slots = open_slot_store(server.url, rates_of_limits(5, 200), None)
+        while slots.take([], rates_of_limits(5, 200)[0])[0] == 0:
             time.sleep(0.005)
-        places.close()
+        slots.close()
         go(second)
     told, *later = sorted(request.at for request in server.requests)
     assert len(later) == 2
@@ -112,39 +112,39 @@ def test_a_process_that_is_killed_leaves_nothing_that_stops_the_others(shared_tm
 
 
 def test_the_file_lies_where_nobody_else_can_write(shared_tmp) -> None:
-    open_place_log("https://api.alteg.io/api/v2", windows_of(5, 200), None).close()
+    open_slot_store("https://api.alteg.io/api/v2", rates_of_limits(5, 200), None).close()
     (directory,) = shared_tmp.iterdir()
     assert directory.stat().st_mode & 0o077 == 0
     assert str(os.getuid()) in directory.name
 
 
 def test_a_directory_of_somebody_else_is_not_used(shared_tmp, monkeypatch) -> None:
-    open_place_log("https://api.alteg.io/api/v2", windows_of(5, 200), None).close()
+    open_slot_store("https://api.alteg.io/api/v2", rates_of_limits(5, 200), None).close()
     (directory,) = shared_tmp.iterdir()
     somebody = os.getuid() + 1
     directory.rename(directory.with_name(f"altegio-rate-limit-{somebody}"))
     monkeypatch.setattr(os, "getuid", lambda: somebody)
     with pytest.raises(AltegioValidationError, match="belongs to another user"):
-        open_place_log("https://api.alteg.io/api/v2", windows_of(5, 200), None)
+        open_slot_store("https://api.alteg.io/api/v2", rates_of_limits(5, 200), None)
 
 
 def test_without_limits_there_is_nothing_to_share(shared_tmp) -> None:
-    assert isinstance(open_place_log("https://api.alteg.io/api/v2", [], None), MemoryPlaceLog)
+    assert isinstance(open_slot_store("https://api.alteg.io/api/v2", [], None), MemorySlotStore)
     assert list(shared_tmp.iterdir()) == []
 
 
 @pytest.mark.parametrize("spelling", ["https://API.alteg.io/api/v2", "https://api.alteg.io:443/api/v1"])
 def test_every_spelling_of_a_server_has_the_same_budget(shared_tmp, spelling) -> None:
     for url in ("https://api.alteg.io/api/v2", spelling):
-        open_place_log(url, windows_of(5, 200), None).close()
+        open_slot_store(url, rates_of_limits(5, 200), None).close()
     (directory,) = shared_tmp.iterdir()
     assert len(list(directory.iterdir())) == 1
 
 
 def test_a_damaged_file_is_named(shared_tmp) -> None:
-    open_place_log("https://api.alteg.io/api/v2", windows_of(5, 200), None).close()
+    open_slot_store("https://api.alteg.io/api/v2", rates_of_limits(5, 200), None).close()
     (directory,) = shared_tmp.iterdir()
     (file,) = directory.iterdir()
     file.write_bytes(b"no database" * 1000)
     with pytest.raises(AltegioConnectionError, match=file.name):
-        open_place_log("https://api.alteg.io/api/v2", windows_of(5, 200), None)
+        open_slot_store("https://api.alteg.io/api/v2", rates_of_limits(5, 200), None)

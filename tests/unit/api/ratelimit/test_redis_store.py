@@ -12,7 +12,7 @@ import redis
 
 from altegio_provider.api.errors import AltegioNotSentError, AltegioValidationError
 from altegio_provider.api.ratelimit.limiter import Rate
-from altegio_provider.api.ratelimit.stores import RedisPlaceLog, open_place_log
+from altegio_provider.api.ratelimit.stores import RedisSlotStore, open_slot_store
 from tests.services import free_port, private_redis, redis_url
 
 HOUR = 3600.0
@@ -23,10 +23,10 @@ NEVER = Rate(1, 0.0)
 def hosts():
     """A function that opens the log of one budget once more, as another host would."""
     url, name = redis_url(), f"altegio-test-{uuid.uuid4().hex}"
-    opened: list[RedisPlaceLog] = []
+    opened: list[RedisSlotStore] = []
 
-    def open_log() -> RedisPlaceLog:
-        opened.append(RedisPlaceLog(url, name))
+    def open_log() -> RedisSlotStore:
+        opened.append(RedisSlotStore(url, name))
         return opened[-1]
 
     yield open_log
@@ -39,7 +39,7 @@ def hosts():
 def test_hosts_that_ask_at_once_get_no_place_twice_and_none_too_many(hosts) -> None:
     rates, taken = [Rate(50, HOUR)], []
 
-    def host(log: RedisPlaceLog) -> None:
+    def host(log: RedisSlotStore) -> None:
         for _ in range(40):
             wait, key = log.take(rates, NEVER)
             if wait == 0:
@@ -82,9 +82,9 @@ def test_a_pause_holds_everybody_and_is_never_shortened(hosts) -> None:
 def test_after_a_pause_places_are_evenly_spaced(hosts) -> None:
     log = hosts()
     log.pause(0.0, 60.0)
-    gentle = Rate(1, 30.0)
-    assert log.take([Rate(5, 1.0)], gentle)[0] == 0
-    assert 29 < log.take([Rate(5, 1.0)], gentle)[0] <= 30
+    spaced = Rate(1, 30.0)
+    assert log.take([Rate(5, 1.0)], spaced)[0] == 0
+    assert 29 < log.take([Rate(5, 1.0)], spaced)[0] <= 30
 
 
 def test_a_place_that_was_used_late_counts_from_then(hosts) -> None:
@@ -107,14 +107,14 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("options", "login", "text", "may_pass"), WRONG.values(), ids=WRONG)
-def test_redis_does_not_do_it_and_the_error_says_why(options, login, text, may_pass) -> None:
+@pytest.mark.parametrize(("options", "login", "text", "retryable"), WRONG.values(), ids=WRONG)
+def test_redis_does_not_do_it_and_the_error_says_why(options, login, text, retryable) -> None:
     with private_redis(*" ".join(options).split()) as server:
-        log = RedisPlaceLog(server.url.replace("redis://", f"redis://{login}"), "limit")
+        log = RedisSlotStore(server.url.replace("redis://", f"redis://{login}"), "limit")
         with pytest.raises(AltegioNotSentError, match=text) as caught:
             log.take([Rate(5, 1.0)], NEVER)
         log.close()
-    assert caught.value.transient is may_pass
+    assert caught.value.transient is retryable
     assert "is up" not in str(caught.value)
     assert "wrong@" not in str(caught.value)
 
@@ -141,7 +141,7 @@ def cluster():
 
 def test_a_cluster_keeps_one_budget_whichever_node_is_named(cluster) -> None:
     rates = [Rate(4, HOUR)]
-    logs = [open_place_log(BUDGET, rates, node.url) for node in cluster]
+    logs = [open_slot_store(BUDGET, rates, node.url) for node in cluster]
     taken = [log.take(rates, NEVER) for log in logs * 3]
     assert [wait == 0 for wait, _ in taken] == [True] * 4 + [False] * 2
     for log, (_, key) in zip(logs, taken, strict=False):
@@ -168,11 +168,11 @@ def test_a_cluster_keeps_one_budget_whichever_node_is_named(cluster) -> None:
 )
 def test_a_url_that_is_none_is_named_without_its_password(url) -> None:
     with pytest.raises(AltegioValidationError, match="rate_limit_url is not a URL of Redis") as caught:
-        open_place_log(BUDGET, [Rate(5, 1.0)], url)
+        open_slot_store(BUDGET, [Rate(5, 1.0)], url)
     assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_without_redis_nothing_is_sent() -> None:
-    log = RedisPlaceLog("redis://127.0.0.1:1/0", "nobody")
+    log = RedisSlotStore("redis://127.0.0.1:1/0", "nobody")
     with pytest.raises(AltegioNotSentError, match="rate limit"):
         log.take([Rate(5, 1.0)], NEVER)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from altegio_provider.api.rows import page_of
+from altegio_provider.api.rows import parse_page
 from altegio_provider.tables.convert.activities import ActivityBatches
 from altegio_provider.tables.convert.characters import unescaped
 from altegio_provider.tables.schema import ACTIVITY_SCHEMA
@@ -134,7 +134,7 @@ def test_both_families_make_the_same_row():
             ("resource_instance", parts["resource_instances"][0]),
         )
     ]
-    page = page_of({"data": [resource], "included": included}, "/locations/1001/events")
+    page = parse_page({"data": [resource], "included": included}, "/locations/1001/events")
     (there,), _ = converted(*page.rows)
     (here,), _ = converted(usual_row())
     assert there["booked_seats"] == 4

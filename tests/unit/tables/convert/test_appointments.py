@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from altegio_provider.api.rows import page_of
+from altegio_provider.api.rows import parse_page
 from altegio_provider.tables.convert.appointments import AppointmentBatches
 from altegio_provider.tables.convert.pseudonyms import Pseudonyms
 from altegio_provider.tables.schema import APPOINTMENT_COLUMNS, APPOINTMENT_SCHEMA
@@ -102,7 +102,7 @@ def usual_row(**changes):
         },
     }
     included = [{"type": kind, "id": str(n), "attributes": thing} for (kind, n), thing in INCLUDED.items()]
-    (row,) = page_of({"data": [resource], "included": included}, "/locations/1001/appointments").rows
+    (row,) = parse_page({"data": [resource], "included": included}, "/locations/1001/appointments").rows
     return row | changes
 
 
@@ -119,7 +119,7 @@ def one(personal=False, **changes):
     return row, json.loads(row["extra"] or "{}"), batches
 
 
-IMPERSONAL = {
+NON_PERSONAL_FIELDS = {
     "location_id": 1001,
     "id": 624798251,
     "activity_id": 7,
@@ -165,7 +165,7 @@ IMPERSONAL = {
 
 def test_without_personal_data_a_usual_row_fills_all_columns_but_the_personal_ones():
     (row,), batches = converted(usual_row(), pseudonyms=PSEUDONYMS)
-    assert {name: value for name, value in row.items() if value is not None} == IMPERSONAL
+    assert {name: value for name, value in row.items() if value is not None} == NON_PERSONAL_FIELDS
     assert not batches.misfits
     assert not batches.unknown_fields
     assert not [value for value in PERSONAL if value in str(row)]
@@ -173,7 +173,7 @@ def test_without_personal_data_a_usual_row_fills_all_columns_but_the_personal_on
 
 def test_with_personal_data_the_personal_columns_are_filled_and_nothing_is_left():
     (row,), batches = converted(usual_row(), pseudonyms=PSEUDONYMS, include_personal_data=True)
-    assert {name: value for name, value in row.items() if value is not None} == IMPERSONAL | {
+    assert {name: value for name, value in row.items() if value is not None} == NON_PERSONAL_FIELDS | {
         "client_name": "Anna",
         "client_surname": "Bērziņa",
         "client_patronymic": "Jānovna",

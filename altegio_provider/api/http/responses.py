@@ -33,18 +33,18 @@ from altegio_provider.api.errors import (
 )
 from altegio_provider.api.http.redaction import redact
 
-__all__ = ["bad_answer", "no_answer", "read_answer", "retry_after_seconds"]
+__all__ = ["invalid_response", "no_response", "read_response", "retry_after_seconds"]
 
-_NO_JSON = object()
+_NOT_JSON = object()
 #: Half of a surrogate pair (or of a whole one), as an escape or in bytes.
-_HALF_A_PAIR = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\xed[\xa0-\xbf][\x80-\xbf]")
+_LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\xed[\xa0-\xbf][\x80-\xbf]")
 #: Bytes of a body that are looked at for an error's text.
-_LEGIBLE = 4096
-#: More complaints than these are not kept (a request has fewer fields), nor deeper ones, nor more of one.
-_MOST_COMPLAINTS = 100
-_DEEPEST = 8
-_LONGEST_TEXT = 10_000
-_AUTH_ADVICE = {
+_MAX_SHOWN = 4096
+#: More raw_errors than these are not kept (a request has fewer fields), nor deeper ones, nor more of one.
+_MAX_ERRORS = 100
+_MAX_DEPTH = 8
+_MAX_TEXT = 10_000
+_AUTH_HINTS = {
     401: (
         "Check the partner token (the connection's password) and the user token; "
         "the user token dies when the user's password changes."
@@ -55,7 +55,7 @@ _AUTH_ADVICE = {
 }
 
 
-def read_answer(
+def read_response(
     method: str,
     path: str,
     status: int,
@@ -70,16 +70,16 @@ def read_answer(
     """
     if 200 <= status < 300:
         return _document(method, path, status, body, secrets)
-    raise _refusal(method, path, status, headers, body, secrets)
+    raise _error_of(method, path, status, headers, body, secrets)
 
 
-def no_answer(method: str, path: str, reason: str) -> AltegioConnectionError:
+def no_response(method: str, path: str, reason: str) -> AltegioConnectionError:
     """Return the error for a request that was sent and whose answer never came."""
     kind = AltegioConnectionError if method == "GET" else AltegioConnectionOutcomeUnknownError
     return kind(f"no answer: {reason}.", method=method, path=path)
 
 
-def bad_answer(method: str, path: str, status: int | None, reason: str, **said: Any) -> AltegioResponseError:
+def invalid_response(method: str, path: str, status: int | None, reason: str, **said: Any) -> AltegioResponseError:
     """Return the error for an answer that cannot be read or contradicts itself.
 
     :param said: the ``message``, ``errors`` and ``body`` of it, redacted, as far as there are any.
@@ -92,24 +92,26 @@ def _document(method: str, path: str, status: int, body: bytes, secrets: tuple[s
     if not body.strip() or body.strip() == b"null":
         if method == "DELETE":
             return None
-        raise bad_answer(method, path, status, "its body is empty")
+        raise invalid_response(method, path, status, "its body is empty")
     document = _read(body)
-    if document is _NO_JSON:
+    if document is _NOT_JSON:
         kind = "HTML" if body.lstrip()[:1] == b"<" else "cut off or no JSON"
-        raise bad_answer(method, path, status, f"its body is {kind}", body=_beginning(body, secrets))
-    if _written(document) is None:
-        raise bad_answer(method, path, status, "its body is nested too deep")
+        raise invalid_response(method, path, status, f"its body is {kind}", body=_shown_body(body, secrets))
+    if _serialized(document) is None:
+        raise invalid_response(method, path, status, "its body is nested too deep")
     if not isinstance(document, dict):
-        raise bad_answer(method, path, status, f"a JSON {type(document).__name__} came where an object belongs")
+        raise invalid_response(method, path, status, f"a JSON {type(document).__name__} came where an object belongs")
     hidden = document.get("data")
     if document.get("success") is False:
-        message, errors = _complaint(document, secrets)
-        raise bad_answer(method, path, status, 'it says "success": false', message=message, errors=errors)
+        message, errors = _error_details(document, secrets)
+        raise invalid_response(method, path, status, 'it says "success": false', message=message, errors=errors)
     if method != "DELETE" and not isinstance(hidden, dict | list):
-        message, errors = _complaint(document, secrets)
-        raise bad_answer(method, path, status, "its `data` is no object and no list", message=message, errors=errors)
+        message, errors = _error_details(document, secrets)
+        raise invalid_response(
+            method, path, status, "its `data` is no object and no list", message=message, errors=errors
+        )
     if method != "GET" and isinstance(hidden, dict) and hidden.get("errors"):
-        message, errors = _complaint({"errors": hidden["errors"]}, secrets)
+        message, errors = _error_details({"errors": hidden["errors"]}, secrets)
         raise AltegioValidationError(
             "refused, though the status says otherwise.",
             method=method,
@@ -121,14 +123,14 @@ def _document(method: str, path: str, status: int, body: bytes, secrets: tuple[s
     return document
 
 
-def _refusal(
+def _error_of(
     method: str, path: str, status: int, headers: Mapping[str, str], body: bytes, secrets: tuple[str, ...]
 ) -> AltegioError:
     document = _read(body)
     # Written anew it has no escapes, in which a name or a token could hide.
-    written = body if document is _NO_JSON else _written(document)
-    text = None if written is None else _beginning(written, secrets)
-    message, errors = _complaint(document, secrets)
+    written = body if document is _NOT_JSON else _serialized(document)
+    text = None if written is None else _shown_body(written, secrets)
+    message, errors = _error_details(document, secrets)
     details: dict[str, Any] = {
         "method": method,
         "path": path,
@@ -137,8 +139,8 @@ def _refusal(
         "errors": errors,
         "body": text,
     }
-    if status in _AUTH_ADVICE:
-        return AltegioAuthError(f"not allowed (HTTP {status}).", hint=_AUTH_ADVICE[status], **details)
+    if status in _AUTH_HINTS:
+        return AltegioAuthError(f"not allowed (HTTP {status}).", hint=_AUTH_HINTS[status], **details)
     if status in (404, 405):
         return AltegioNotFoundError(f"not found (HTTP {status}).", **details)
     if status == 409:
@@ -151,41 +153,41 @@ def _refusal(
         return kind(f"the server failed (HTTP {status}).", **details)
     if 400 <= status < 500 and status != 408:
         return AltegioValidationError(f"refused (HTTP {status}).", **details)
-    return bad_answer(method, path, status, f"HTTP {status} was not expected", body=text)
+    return invalid_response(method, path, status, f"HTTP {status} was not expected", body=text)
 
 
 def _read(body: bytes) -> Any:
-    """Return the JSON value, or ``_NO_JSON``: no error is left that would hold the body."""
+    """Return the JSON value, or ``_NOT_JSON``: no error is left that would hold the body."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        return _read_with_halves(body) if _HALF_A_PAIR.search(body) else _NO_JSON
+        return _read_with_surrogates(body) if _LONE_SURROGATE.search(body) else _NOT_JSON
 
 
-def _read_with_halves(body: bytes) -> Any:
+def _read_with_surrogates(body: bytes) -> Any:
     """Return the JSON value of a body that holds halves of surrogate pairs, which only the standard library reads.
 
     One text that was cut in the middle of an emoji must not stop the reading of a whole list.
     """
     try:
         # Without the halves the body is JSON that is not nested too deep, or it is none with them either.
-        _ = orjson.dumps(orjson.loads(_HALF_A_PAIR.sub(rb"\\u0000", body)))
+        _ = orjson.dumps(orjson.loads(_LONE_SURROGATE.sub(rb"\\u0000", body)))
         return json.loads(body.decode("utf-8", "surrogatepass"))
     except (ValueError, orjson.JSONEncodeError):
-        return _NO_JSON
+        return _NOT_JSON
 
 
-def _written(document: Any) -> bytes | None:
+def _serialized(document: Any) -> bytes | None:
     """Return a document as JSON; ``None`` for one that is nested so deep that code which follows its levels breaks."""
     try:
         return orjson.dumps(document)
     except orjson.JSONEncodeError as error:
-        is_half_a_pair = "surrogates" in str(error)
-    return json.dumps(document, ensure_ascii=False).encode("utf-8", "replace") if is_half_a_pair else None
+        has_lone_surrogate = "surrogates" in str(error)
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "replace") if has_lone_surrogate else None
 
 
-def _beginning(body: bytes, secrets: tuple[str, ...]) -> str:
-    return redact(body[:_LEGIBLE].decode("utf-8", "replace"), secrets, was_cut=len(body) > _LEGIBLE)
+def _shown_body(body: bytes, secrets: tuple[str, ...]) -> str:
+    return redact(body[:_MAX_SHOWN].decode("utf-8", "replace"), secrets, was_cut=len(body) > _MAX_SHOWN)
 
 
 def retry_after_seconds(value: str | None, now: float) -> float | None:
@@ -207,30 +209,30 @@ def retry_after_seconds(value: str | None, now: float) -> float | None:
     return max(0.0, seconds) if seconds == seconds and seconds != float("inf") else None
 
 
-def _complaint(document: Any, secrets: tuple[str, ...]) -> tuple[str | None, dict[str, list[str]]]:
-    """Return the message and the complaints per field, whichever shape they came in."""
+def _error_details(document: Any, secrets: tuple[str, ...]) -> tuple[str | None, dict[str, list[str]]]:
+    """Return the message and the raw_errors per field, whichever shape they came in."""
     if not isinstance(document, dict):
         return None, {}
     raw_meta = document.get("meta")
     meta = raw_meta if isinstance(raw_meta, dict) else {}
-    complaints = meta.get("errors") or document.get("errors")
+    raw_errors = meta.get("errors") or document.get("errors")
     message = meta.get("message") or document.get("message")
-    if message is None and isinstance(complaints, dict) and isinstance(complaints.get("message"), str):
-        message = complaints["message"]
-        complaints = {field: text for field, text in complaints.items() if field not in ("message", "code")}
+    if message is None and isinstance(raw_errors, dict) and isinstance(raw_errors.get("message"), str):
+        message = raw_errors["message"]
+        raw_errors = {field: text for field, text in raw_errors.items() if field not in ("message", "code")}
     errors: dict[str, list[str]] = {}
-    for field, text in islice(_pairs(complaints), _MOST_COMPLAINTS):
+    for field, text in islice(_pairs(raw_errors), _MAX_ERRORS):
         errors.setdefault(redact(field, secrets), []).append(redact(text, secrets))
     return (redact(message, secrets) if isinstance(message, str) else None), errors
 
 
-def _pairs(complaints: Any) -> Iterator[tuple[str, str]]:
-    """Flatten complaints to (field, text); a complaint about no field in particular is about ``request``."""
-    if isinstance(complaints, dict):
-        for field, texts in complaints.items():
-            yield from ((field[:_LONGEST_TEXT], text) for text in _texts(texts))
+def _pairs(raw_errors: Any) -> Iterator[tuple[str, str]]:
+    """Flatten raw_errors to (field, text); a complaint about no field in particular is about ``request``."""
+    if isinstance(raw_errors, dict):
+        for field, texts in raw_errors.items():
+            yield from ((field[:_MAX_TEXT], text) for text in _texts(texts))
         return
-    for entry in complaints if isinstance(complaints, list) else [complaints]:
+    for entry in raw_errors if isinstance(raw_errors, list) else [raw_errors]:
         if not isinstance(entry, dict):
             yield from (("request", text) for text in _texts(entry))
         elif "field_name" in entry:
@@ -243,10 +245,10 @@ def _pairs(complaints: Any) -> Iterator[tuple[str, str]]:
 
 
 def _texts(value: Any, depth: int = 0) -> Iterator[str]:
-    if value is None or depth > _DEEPEST:
+    if value is None or depth > _MAX_DEPTH:
         return
     if isinstance(value, dict | list):
         for nested in value.values() if isinstance(value, dict) else value:
             yield from _texts(nested, depth + 1)
     else:
-        yield str(value)[:_LONGEST_TEXT]
+        yield str(value)[:_MAX_TEXT]
