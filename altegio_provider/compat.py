@@ -72,17 +72,17 @@ __all__ = [
     "Variable",
     "XComArg",
     "conf",
-    "connection_form",
     "dag",
     "get_hook_lineage_collector",
     "mask_secret",
     "retry_policy",
     "task",
     "task_group",
+    "with_connection_form",
 ]
 
 _VERSION = tuple(int(part) for part in _airflow_version.split(".")[:2])
-#: Connection forms as data (``conn-fields``). Airflow 3.1 asks the hook's form methods: :func:`connection_form`.
+#: Connection forms as data (``conn-fields``). Airflow 3.1 asks the hook's form methods: :func:`with_connection_form`.
 AIRFLOW_V_3_2_PLUS = _VERSION >= (3, 2)
 #: Retry policies by exception, and the state stores of tasks and assets.
 AIRFLOW_V_3_3_PLUS = _VERSION >= (3, 3)
@@ -114,7 +114,7 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-def connection_form(hook: type[_Hook]) -> type[_Hook]:
+def with_connection_form(hook: type[_Hook]) -> type[_Hook]:
     """Give a hook class the two form methods that Airflow 3.1 asks for the connection's form, made of the same data.
 
     Later versions read the form from the provider's data, and warn of these methods. When 3.1 is dropped, this goes.

@@ -8,7 +8,7 @@ import time
 
 from benchmarks import throughput
 from benchmarks.contenders import CONTENDERS
-from benchmarks.goals import Goal, machine, told
+from benchmarks.goals import Goal, format_goals, machine
 
 
 def main() -> int:
@@ -43,7 +43,7 @@ def main() -> int:
 
         goals += limit.main()
         print()
-    print(told(goals), machine(), f"{time.monotonic() - began:.0f} s", sep="\n\n")
+    print(format_goals(goals), machine(), f"{time.monotonic() - began:.0f} s", sep="\n\n")
     return 0
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-__all__ = ["Goal", "machine", "told"]
+__all__ = ["Goal", "format_goals", "machine"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Goal:
         )
 
 
-def told(goals: Sequence[Goal]) -> str:
+def format_goals(goals: Sequence[Goal]) -> str:
     """The goals, a line each, and how many of them are met."""
     return "\n".join([*map(str, goals), f"{sum(goal.is_met for goal in goals)} of {len(goals)} goals met"])
 

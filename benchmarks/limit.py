@@ -11,7 +11,7 @@ import sys
 import threading
 
 from altegio_provider.api import AltegioClient
-from benchmarks.goals import Goal, told
+from benchmarks.goals import Goal, format_goals
 from benchmarks.servers import sandbox, stats_of
 
 __all__ = ["main"]
@@ -82,4 +82,4 @@ if __name__ == "__main__":
     if options.worker:
         work(options.worker, options.requests, options.threads, options.redis)
     else:
-        print(told(main()))
+        print(format_goals(main()))

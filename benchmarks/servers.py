@@ -29,8 +29,8 @@ def stats_of(url: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def pages(rows: int, latency_seconds: float = 0) -> Iterator[str]:
-    """Run ``python -m benchmarks.pages`` with so many rows and give its base URL."""
-    with _running("benchmarks.pages", "--rows", str(rows), "--latency-ms", str(latency_seconds * 1000)) as url:
+    """Run ``python -m benchmarks.page_server`` with so many rows and give its base URL."""
+    with _running("benchmarks.page_server", "--rows", str(rows), "--latency-ms", str(latency_seconds * 1000)) as url:
         yield url
 
 

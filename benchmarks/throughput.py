@@ -18,9 +18,9 @@ from statistics import median
 from typing import NamedTuple
 
 from benchmarks.contenders import CONTENDERS
-from benchmarks.contest import Result
 from benchmarks.goals import Goal
 from benchmarks.job import PAGE
+from benchmarks.run_contender import Result
 from benchmarks.servers import pages, used_by
 
 __all__ = ["main"]
@@ -88,7 +88,7 @@ def _environment() -> Iterator[dict[str, str]]:
 
 
 def _run(name: str, url: str, rows: int, environment: dict[str, str]) -> Result:
-    command = [sys.executable, "-m", "benchmarks.contest", name, url, str(rows)]
+    command = [sys.executable, "-m", "benchmarks.run_contender", name, url, str(rows)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from altegio_provider.tables.convert.activities import ActivityBatches
+from altegio_provider.tables.convert.activities import ActivityConverter
 from altegio_provider.tables.dataset.dataset import ParquetDataset
 
 POSTGRES = os.environ.get("ALTEGIO_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/test")
@@ -30,7 +30,7 @@ def write(root: Path) -> None:
     """Write the dataset: a hundred days of a thousand classes."""
     first = datetime(2026, 1, 1, tzinfo=UTC)
     with ParquetDataset(root, 1001).writer(first, first + timedelta(days=100)) as writer:
-        for batch in ActivityBatches(1001, "UTC").batches(event(number, first) for number in range(ROWS)):
+        for batch in ActivityConverter(1001, "UTC").batches(event(number, first) for number in range(ROWS)):
             writer.write(batch)
 
 

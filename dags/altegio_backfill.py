@@ -60,9 +60,9 @@ def altegio_backfill() -> None:
 
     @task(outlets=[activities], trigger_rule="none_failed_min_one_success")
     def tell(location_id: str, **context: Any) -> None:
-        from altegio_provider.transfers.extract import tell_outlets
+        from altegio_provider.transfers.extract import add_summary_to_outlets
 
-        tell_outlets(context, [activities], {"path": f"{DATA}/activities", "location_id": int(location_id)})
+        add_summary_to_outlets(context, [activities], {"path": f"{DATA}/activities", "location_id": int(location_id)})
 
     for location in LOCATIONS.split(","):
         location_id, timezone = location.split("=")

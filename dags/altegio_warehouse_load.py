@@ -41,11 +41,11 @@ SQL = Path(__file__).parent / "sql" / "warehouse"
 def altegio_warehouse_load() -> None:
     @task
     def arrived(**context: Any) -> dict[str, Any]:
-        from altegio_provider.warehouse.build import files_loaded, files_named, told_of
+        from altegio_provider.warehouse.build import files_of_events, files_to_xcom, loaded_files
 
         events = (context.get("triggering_asset_events") or {}).values()
         extras = [event.extra for of_asset in events for event in of_asset]
-        return told_of(files_named(extras, f"{DATA}/activities", files_loaded(WAREHOUSE)))
+        return files_to_xcom(files_of_events(extras, f"{DATA}/activities", loaded_files(WAREHOUSE)))
 
     files = arrived()
     load = ParquetToSqlOperator(

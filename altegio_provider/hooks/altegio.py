@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from altegio_provider.api.errors import AltegioError, AltegioNotFoundError, AltegioValidationError
 from altegio_provider.api.secrets import clear_variables_on_error
-from altegio_provider.compat import AirflowNotFoundException, BaseHook, connection_form, mask_secret
+from altegio_provider.compat import AirflowNotFoundException, BaseHook, mask_secret, with_connection_form
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,7 @@ _UNENCRYPTED = ". The host is http:// (allow_http is set): both tokens and the c
 DtypeBackend = Literal["numpy", "pyarrow"]
 
 
-@connection_form
+@with_connection_form
 class AltegioHook(BaseHook):
     """Talks to Altegio with the tokens and settings of an Airflow connection.
 
@@ -251,12 +251,12 @@ class AltegioHook(BaseHook):
         rows: int,
         options: Mapping[str, Any],
     ) -> Iterator[Any]:
-        from altegio_provider.tables.convert.activities import ActivityBatches
+        from altegio_provider.tables.convert.activities import ActivityConverter
 
         location = self.location_id(location_id)
         timezone = options.get("timezone") or self.settings.timezone
         activities = self.get_conn().list_activities(location, date_from, date_to, **options)
-        yield from ActivityBatches(location, timezone).batches(activities, rows)
+        yield from ActivityConverter(location, timezone).batches(activities, rows)
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask for one activity of tomorrow in the default location, and say which family of routes answers.

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from altegio_provider.transfers.to_parquet import ToParquetOperator
+from altegio_provider.transfers.base import ParquetExtractOperator
 
 if TYPE_CHECKING:
     from altegio_provider.common.location_time import TimeRange
     from altegio_provider.hooks.altegio import AltegioHook
-    from altegio_provider.tables.convert.pseudonyms import Pseudonyms
+    from altegio_provider.tables.convert.pseudonyms import Pseudonymizer
     from altegio_provider.tables.dataset.dataset import ParquetDataset
-    from altegio_provider.transfers.extract import Reading
+    from altegio_provider.transfers.extract import ExtractInput
 
 __all__ = ["AltegioActivitiesToParquetOperator", "AltegioAppointmentsToParquetOperator"]
 
@@ -25,7 +25,7 @@ _LACKS = "classes that nobody booked, unless an earlier extract saw them"
 _THINGS = ("staff", "services", "labels")
 
 
-class AltegioActivitiesToParquetOperator(ToParquetOperator):
+class AltegioActivitiesToParquetOperator(ParquetExtractOperator):
     """Write the activities of a location that start in ``[date_from, date_to)`` into a Parquet dataset.
 
     Use it daily with a ``CronDataIntervalTimetable`` (on Airflow 3 a plain cron schedule gives an interval of zero
@@ -69,11 +69,11 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
         are marked.
     :raises AltegioValidationError: an argument cannot be right; nothing was touched.
     :raises AltegioError: what a request ended in; the old dataset stays as it was.
-    :raises StoreError: the disk or the store does not take the file; the old dataset stays as it was.
+    :raises StorageError: the disk or the store does not take the file; the old dataset stays as it was.
     """
 
     template_fields: Sequence[str] = (
-        *ToParquetOperator.template_fields,
+        *ParquetExtractOperator.template_fields,
         "staff_ids",
         "service_ids",
         "capacity",
@@ -99,10 +99,12 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
         self.history = history
         self.mark_deleted = mark_deleted
 
-    def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: TimeRange, timezone: str) -> Reading:
+    def _extract_input(
+        self, hook: AltegioHook, dataset: ParquetDataset, window: TimeRange, timezone: str
+    ) -> ExtractInput:
         from altegio_provider.operators.arguments import flag_of
-        from altegio_provider.tables.convert.activities import ActivityBatches
-        from altegio_provider.transfers.extract import Reading
+        from altegio_provider.tables.convert.activities import ActivityConverter
+        from altegio_provider.transfers.extract import ExtractInput
 
         for argument in ("history", "mark_deleted"):
             flag_of(argument, getattr(self, argument))
@@ -112,17 +114,17 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
             return self._history(hook, dataset, window, filters, options)
         client = hook.get_conn()
         rows = client.list_activities(dataset.location_id, window.start, window.end, **filters, **options)
-        conversion = ActivityBatches(dataset.location_id, timezone)
+        converter = ActivityConverter(dataset.location_id, timezone)
         if filters or not self.mark_deleted:
-            return Reading(rows, conversion)
-        earlier = dataset.earlier(*window)
+            return ExtractInput(rows, converter)
+        previous = dataset.previous_rows(*window)
 
         def listed() -> Iterator[Mapping[str, Any]]:
             yield from rows
             # Where the past is not listed, a class that began while this was read is not gone.
-            earlier.told_from = client.earliest_listed or window.start
+            previous.complete_from = client.earliest_listed or window.start
 
-        return Reading(listed(), conversion, earlier=earlier)
+        return ExtractInput(listed(), converter, previous=previous)
 
     def _history(
         self,
@@ -131,25 +133,27 @@ class AltegioActivitiesToParquetOperator(ToParquetOperator):
         window: TimeRange,
         filters: dict[str, Any],
         options: dict[str, Any],
-    ) -> Reading:
-        from altegio_provider.tables.convert.activities import ActivityBatches
-        from altegio_provider.transfers.extract import Reading
+    ) -> ExtractInput:
+        from altegio_provider.tables.convert.activities import ActivityConverter
+        from altegio_provider.transfers.extract import ExtractInput
         from altegio_provider.transfers.history import BookedEvents
 
         client = hook.get_conn()
         _check_history(client.lists_the_past, filters)
-        spool = dataset.spool("history", *window, _FRESH_FOR)
-        events = BookedEvents(client, dataset.location_id, *window, spool=spool, **options)
+        saved = dataset.saved_answers("history", *window, _FRESH_FOR)
+        events = BookedEvents(client, dataset.location_id, *window, saved=saved, **options)
         notes = {"source": "history", "lacks": _LACKS, "not_found": 0}
 
         def booked() -> Iterator[Mapping[str, Any]]:
-            with spool:
+            with saved:
                 yield from events.rows()
             events.warn(self.log)
             notes["not_found"] = events.not_found
 
-        conversion = ActivityBatches(dataset.location_id, options["timezone"], spool.began_at)
-        return Reading(booked(), conversion, notes, dataset.earlier(*window, tells_deleted=False), spool.clear)
+        converter = ActivityConverter(dataset.location_id, options["timezone"], saved.began_at)
+        return ExtractInput(
+            booked(), converter, notes, dataset.previous_rows(*window, marks_deleted=False), saved.clear
+        )
 
     def _filters(self) -> dict[str, Any]:
         """The filters that are set."""
@@ -182,7 +186,7 @@ def _check_history(lists_the_past: bool, filters: dict[str, Any]) -> None:
         )
 
 
-class AltegioAppointmentsToParquetOperator(ToParquetOperator):
+class AltegioAppointmentsToParquetOperator(ParquetExtractOperator):
     """Write the appointments of a location that start in ``[date_from, date_to)`` into a Parquet dataset.
 
     The past is allowed, under either family of routes: the same service answers both, and this list is its only one.
@@ -222,10 +226,10 @@ class AltegioAppointmentsToParquetOperator(ToParquetOperator):
     :raises AltegioValidationError: an argument or the key cannot be right; nothing was touched.
     :raises AltegioAuthError: the user has no right to see appointments.
     :raises AltegioError: what a request ended in; the old dataset stays as it was.
-    :raises StoreError: the disk or the store does not take the file; the old dataset stays as it was.
+    :raises StorageError: the disk or the store does not take the file; the old dataset stays as it was.
     """
 
-    template_fields: Sequence[str] = (*ToParquetOperator.template_fields, "hash_key_conn_id")
+    template_fields: Sequence[str] = (*ParquetExtractOperator.template_fields, "hash_key_conn_id")
 
     def __init__(
         self, *, include_personal_data: bool = False, hash_key_conn_id: str | None = None, **kwargs: Any
@@ -234,10 +238,12 @@ class AltegioAppointmentsToParquetOperator(ToParquetOperator):
         self.include_personal_data = include_personal_data
         self.hash_key_conn_id = hash_key_conn_id
 
-    def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: TimeRange, timezone: str) -> Reading:
+    def _extract_input(
+        self, hook: AltegioHook, dataset: ParquetDataset, window: TimeRange, timezone: str
+    ) -> ExtractInput:
         from altegio_provider.operators.arguments import flag_of
-        from altegio_provider.tables.convert.appointments import AppointmentBatches
-        from altegio_provider.transfers.extract import Reading
+        from altegio_provider.tables.convert.appointments import AppointmentConverter
+        from altegio_provider.transfers.extract import ExtractInput
 
         flag_of("include_personal_data", self.include_personal_data)
         pseudonyms = self._pseudonyms()
@@ -256,15 +262,15 @@ class AltegioAppointmentsToParquetOperator(ToParquetOperator):
             concurrency=self.concurrency,
             timezone=timezone,
         )
-        conversion = AppointmentBatches(
+        converter = AppointmentConverter(
             dataset.location_id, timezone, include_personal_data=self.include_personal_data, pseudonyms=pseudonyms
         )
         notes = {"personal_data": self.include_personal_data}
-        return Reading(appointments, conversion, notes, is_personal=self.include_personal_data)
+        return ExtractInput(appointments, converter, notes, is_personal=self.include_personal_data)
 
-    def _pseudonyms(self) -> Pseudonyms | None:
+    def _pseudonyms(self) -> Pseudonymizer | None:
         if self.hash_key_conn_id in (None, "", "None"):
             return None
-        from altegio_provider.transfers.extract import pseudonyms_of
+        from altegio_provider.transfers.extract import pseudonyms_from_connection
 
-        return pseudonyms_of(str(self.hash_key_conn_id))
+        return pseudonyms_from_connection(str(self.hash_key_conn_id))

@@ -14,7 +14,7 @@ from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.common.location_time import as_instant, load_zone
 from altegio_provider.operators.arguments import storage_path
 from altegio_provider.tables.dataset.dataset import ParquetDataset
-from altegio_provider.tables.dataset.windows import Window
+from altegio_provider.tables.dataset.windows import UtcWindow
 
 __all__ = ["missing_months"]
 
@@ -54,21 +54,21 @@ def missing_months(
             hint="",
         )
     files = ParquetDataset(storage_path(output_path), checked_id("location_id", location_id)).files()
-    there = [Window(file.start, file.end) for file in files if file.written_at >= file.end]
+    there = [UtcWindow(file.start, file.end) for file in files if file.written_at >= file.end]
     windows = [part for month in _months(start, end, zone) for part in _without(month, there)]
     return [{"date_from": one.start.isoformat(), "date_to": one.end.isoformat()} for one in reversed(windows)]
 
 
-def _months(start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[Window]:
+def _months(start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[UtcWindow]:
     while start < end:
         local = start.astimezone(zone)
         year, month = (local.year + 1, 1) if local.month == 12 else (local.year, local.month + 1)
         following = as_instant(datetime(year, month, 1), zone)  # noqa: DTZ001 - on that clock
-        yield Window(start, min(following, end))
+        yield UtcWindow(start, min(following, end))
         start = following
 
 
-def _without(window: Window, there: list[Window]) -> list[Window]:
+def _without(window: UtcWindow, there: list[UtcWindow]) -> list[UtcWindow]:
     left = [window]
     for one in there:
         left = [part for whole in left for part in whole.without(one)]

@@ -17,29 +17,29 @@ from altegio_provider.common.garbage_collection import reduced_garbage_collectio
 from altegio_provider.common.location_time import TimeRange
 from altegio_provider.compat import Asset, BaseHook, mask_secret
 from altegio_provider.operators.arguments import PRIVATE, mode_of, wrong_argument
-from altegio_provider.tables.convert.pseudonyms import Pseudonyms
+from altegio_provider.tables.convert.pseudonyms import Pseudonymizer
 from altegio_provider.tables.dataset.dataset import DatasetError, ParquetDataset
 from altegio_provider.transfers.transform import frame_transform
 
 if TYPE_CHECKING:
     from altegio_provider.compat import Context
     from altegio_provider.hooks.altegio import AltegioHook
-    from altegio_provider.tables.convert.batches import RowBatches
-    from altegio_provider.tables.dataset.earlier import EarlierRows
+    from altegio_provider.tables.convert.row_converter import RowConverter
+    from altegio_provider.tables.dataset.previous_rows import PreviousRows
 
 __all__ = [
-    "ExtractingTask",
-    "Progress",
-    "Reading",
+    "ExtractInput",
+    "ExtractTask",
+    "ProgressLogger",
+    "add_summary_to_outlets",
     "extract",
-    "pseudonyms_of",
-    "tell_outlets",
+    "pseudonyms_from_connection",
 ]
 
 _PROGRESS_SECONDS = 5.0
 
 
-class Progress:
+class ProgressLogger:
     """Tells the log, every few seconds at the most, how far the reading is."""
 
     def __init__(self, hook: AltegioHook, log: Any, clock: Callable[[], float] = time.monotonic) -> None:
@@ -63,7 +63,7 @@ class Progress:
         self._log.info("%d rows, %d requests, %.0f rows/s%s", self._rows, requests, self._rows / seconds, share)
 
 
-class ExtractingTask(Protocol):
+class ExtractTask(Protocol):
     """What an extracting operator tells of itself."""
 
     output_path: str
@@ -75,7 +75,7 @@ class ExtractingTask(Protocol):
     def log(self) -> Any: ...
 
 
-def pseudonyms_of(conn_id: str) -> Pseudonyms:
+def pseudonyms_from_connection(conn_id: str) -> Pseudonymizer:
     """Return what hashes with the key of a connection, which is its password.
 
     :raises AltegioValidationError: it has none, or one that is too short.
@@ -83,7 +83,7 @@ def pseudonyms_of(conn_id: str) -> Pseudonyms:
     key = Secret(BaseHook.get_connection(conn_id).password or "")
     mask_secret(key.reveal())
     try:
-        return Pseudonyms(key.reveal().encode())
+        return Pseudonymizer(key.reveal().encode())
     except ValueError as error:
         fault = str(error)
     # Not in the block above: the frames of what was caught hold the key.
@@ -95,31 +95,31 @@ def pseudonyms_of(conn_id: str) -> Pseudonyms:
 
 
 def extract(
-    task: ExtractingTask,
+    task: ExtractTask,
     context: Context,
     hook: AltegioHook,
     dataset: ParquetDataset,
     window: TimeRange,
-    reading: Reading,
+    extract_input: ExtractInput,
 ) -> dict[str, Any]:
     """Write a range's rows into the dataset, tell the outlets, and return the summary."""
     transform = frame_transform(task.transform)
-    mode = mode_of(task.file_mode, PRIVATE if reading.is_personal else None)
-    table = reading.conversion.table
+    mode = mode_of(task.file_mode, PRIVATE if extract_input.is_personal else None)
+    table = extract_input.converter.table
     _check_table(dataset, table)
-    progress = Progress(hook, task.log)
-    earlier = reading.earlier
-    batches = reading.conversion.batches(reading.rows)
+    progress = ProgressLogger(hook, task.log)
+    previous = extract_input.previous
+    batches = extract_input.converter.batches(extract_input.rows)
     notes: dict[str, Any] = {}
-    with reduced_garbage_collection(), dataset.writer(window.start, window.end, notes, earlier, mode) as writer:
-        for batch in transform(earlier.watch(batches) if earlier else batches):
+    with reduced_garbage_collection(), dataset.writer(window.start, window.end, notes, previous, mode) as writer:
+        for batch in transform(previous.track(batches) if previous else batches):
             writer.write(batch)
             progress.report(batch.num_rows)
-        texts_replaced = reading.conversion.replacements.total()
-        notes |= {"table": table, "texts_replaced": texts_replaced, **reading.notes}
-    if reading.done:
-        reading.done()
-    reading.conversion.warn(task.log)
+        texts_replaced = extract_input.converter.replacements.total()
+        notes |= {"table": table, "texts_replaced": texts_replaced, **extract_input.notes}
+    if extract_input.done:
+        extract_input.done()
+    extract_input.converter.warn(task.log)
     stats = hook.get_conn().stats
     summary = {
         "path": str(task.output_path),
@@ -133,10 +133,10 @@ def extract(
         "location_id": dataset.location_id,
         "texts_replaced": texts_replaced,
     }
-    if earlier:
-        summary["deleted"] = earlier.deleted
+    if previous:
+        summary["deleted"] = previous.deleted
     task.log.info("Wrote %(rows)d rows of location %(location_id)d into %(path)s", summary)
-    tell_outlets(context, task.outlets, summary)
+    add_summary_to_outlets(context, task.outlets, summary)
     return summary
 
 
@@ -152,7 +152,7 @@ def _check_table(dataset: ParquetDataset, table: str) -> None:
         raise wrong_argument("output_path", f"holds {others.pop()}, which {table} would replace", "Give each its own.")
 
 
-def tell_outlets(context: Context, outlets: Sequence[Any], summary: Mapping[str, Any]) -> None:
+def add_summary_to_outlets(context: Context, outlets: Sequence[Any], summary: Mapping[str, Any]) -> None:
     """Put a summary on the asset event of each outlet."""
     events = context.get("outlet_events") if context else None
     if events is None:
@@ -162,20 +162,20 @@ def tell_outlets(context: Context, outlets: Sequence[Any], summary: Mapping[str,
             events[outlet].extra = json.loads(json.dumps(summary))
 
 
-class Reading(NamedTuple):
+class ExtractInput(NamedTuple):
     """What a run writes.
 
     :param rows: read when the writing has begun, never before the task's arguments are known to be right.
-    :param conversion: what makes them batches; it tells the log what did not add up.
+    :param converter: what makes them batches; it tells the log what did not add up.
     :param notes: small JSON values to keep beside the file in the manifest, as they are when all rows are read.
-    :param earlier: what is to be kept of earlier runs; ``None``: this one replaces all of its range.
+    :param previous: what is to be kept of earlier runs; ``None``: this one replaces all of its range.
     :param done: called when the file is in its place.
     :param is_personal: whether the rows tell of people, so that others than the owner are not to read the file.
     """
 
     rows: Iterable[Mapping[str, Any]]
-    conversion: RowBatches
+    converter: RowConverter
     notes: Mapping[str, Any] = {}
-    earlier: EarlierRows | None = None
+    previous: PreviousRows | None = None
     done: Callable[[], None] | None = None
     is_personal: bool = False

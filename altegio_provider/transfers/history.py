@@ -5,7 +5,7 @@ for by its id, however long ago it was. So the appointments of the range are lis
 asked for, once. What this cannot find is an event that nobody booked.
 
 **Costs**: a request for each event, and one for each 250 appointments. At 200 requests a minute 3,000 events take a
-quarter of an hour, so answers are spooled: a run that died goes on behind the last answer that it had.
+quarter of an hour, so answers are saved: a run that died goes on after the last answer that it had.
 
 **Memory**: the ids of the events in a compressed bitmap, and the answers under way.
 """
@@ -26,7 +26,7 @@ from altegio_provider.common.location_time import LocationClock, load_zone
 
 if TYPE_CHECKING:
     from altegio_provider.api.client import AltegioClient
-    from altegio_provider.tables.dataset.saved_answers import Spool
+    from altegio_provider.tables.dataset.saved_answers import SavedAnswers
 
 __all__ = ["BookedEvents"]
 
@@ -44,7 +44,7 @@ class BookedEvents:
     :param client: of the family ``locations``.
     :param start: an aware datetime; so is ``end``.
     :param timezone: the location's IANA time zone.
-    :param spool: keeps the answers until the run is done.
+    :param saved: keeps the answers until the run is done.
     :param concurrency: events asked for at once, at most.
     :raises AltegioValidationError: the client is of a family that has no list of appointments.
     """
@@ -57,7 +57,7 @@ class BookedEvents:
         end: datetime,
         *,
         timezone: str,
-        spool: Spool,
+        saved: SavedAnswers,
         concurrency: int = 4,
         page_size: int | None = None,
     ) -> None:
@@ -65,7 +65,7 @@ class BookedEvents:
         self._location_id = location_id
         self._bounds_us = (round(start.timestamp() * 1e6), round(end.timestamp() * 1e6))
         self._clock = LocationClock(load_zone(timezone))
-        self._spool = spool
+        self._saved = saved
         self._concurrency = concurrency
         self._seen = BitMap64()
         self._joins = True
@@ -85,9 +85,9 @@ class BookedEvents:
     def rows(self) -> Iterator[Row]:
         """Yield the events, flat; one that does not say when it starts is among them: its appointment is in the range.
 
-        :raises AltegioError: what a request ended in; what was answered until then is in the spool.
+        :raises AltegioError: what a request ended in; what was answered until then is in the saved.
         """
-        for event_id, row in self._spool.answers():
+        for event_id, row in self._saved.answers():
             if self._is_new(event_id):
                 self.resumed += 1
                 yield from self._wanted(row)
@@ -121,7 +121,7 @@ class BookedEvents:
             row = self._event(event_id)
         except AltegioNotFoundError:
             row = None
-        self._spool.add(event_id, row)
+        self._saved.add(event_id, row)
         return row
 
     def _event(self, event_id: int) -> Row:
@@ -156,7 +156,7 @@ class _Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # What is under way ends by itself, and is spooled then.
+        # What is under way ends by itself, and its answer is saved then.
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     @property

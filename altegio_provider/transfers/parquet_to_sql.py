@@ -16,7 +16,7 @@ __all__ = ["ParquetToSqlOperator"]
 
 
 #: A load that meets extracts of the same dataset begins again so often.
-_TURNS = 5
+_TRIES = 5
 
 
 class ParquetToSqlOperator(BaseOperator):
@@ -76,7 +76,7 @@ class ParquetToSqlOperator(BaseOperator):
             raise AltegioValidationError(
                 f"mode {self.mode!r} is unknown.", errors={"mode": ["use upsert, replace_range or append"]}, hint=""
             )
-        for turn in range(_TURNS):
+        for attempt in range(_TRIES):
             source = source_files(self.source_path)
             try:
                 if self.mode == "replace_range":
@@ -87,7 +87,7 @@ class ParquetToSqlOperator(BaseOperator):
                 break
             except Exception:
                 # Nothing was loaded; what the manifest names now can be.
-                if not source.has_changed or turn == _TURNS - 1:
+                if not source.has_changed or attempt == _TRIES - 1:
                     raise
                 self.log.info("An extract has replaced a file of %s meanwhile; loading again", self.source_path)
         self.log.info("Loaded %d rows of %d files into %s", rows, len(source.files), self.table)

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from altegio_provider.warehouse.names import Identifier, TableName
+from altegio_provider.warehouse.identifiers import Identifier, TableName
 
-__all__ = ["WAIT_SECONDS", "Warehouse", "WarehouseBusyError", "WarehouseError", "undo"]
+__all__ = ["WAIT_SECONDS", "Warehouse", "WarehouseBusyError", "WarehouseError", "clean_up_after"]
 
 #: How long a load waits for another one, before it fails and Airflow tries it again.
 WAIT_SECONDS = 600.0
@@ -53,7 +53,7 @@ class Warehouse(Protocol):
     def type_of(self, table: TableName, column: Identifier) -> str:
         """Return the type of a column, as SQL writes it."""
 
-    def flattened(self, batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    def without_nested(self, batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
         """Return the batches with what the database cannot hold in another form."""
 
     def stage(self, table: TableName, schema: pa.Schema) -> pa.Schema:
@@ -81,7 +81,7 @@ class Warehouse(Protocol):
         """Return the SQL condition that rows of two aliases are equal in these columns; null equals null."""
 
 
-def undo(error: BaseException, clean_up: Callable[[], object]) -> None:
+def clean_up_after(error: BaseException, clean_up: Callable[[], object]) -> None:
     """Clean up after an error. If that fails too, the error that came first keeps its place, with a note of the second.
 
     :param error: what is being raised.

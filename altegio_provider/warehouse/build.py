@@ -15,11 +15,11 @@ import pyarrow as pa
 
 from altegio_provider.operators.arguments import storage_path
 from altegio_provider.tables.dataset.dataset import DataFile, read_manifest
-from altegio_provider.tables.dataset.windows import Window
+from altegio_provider.tables.dataset.windows import UtcWindow
 from altegio_provider.warehouse import TableName, Warehouse
 from altegio_provider.warehouse.connections import open_warehouse
 
-__all__ = ["DataCheckError", "build_tables", "files_loaded", "files_named", "files_told", "told_of"]
+__all__ = ["DataCheckError", "build_tables", "files_from_xcom", "files_of_events", "files_to_xcom", "loaded_files"]
 
 _NEEDS = re.compile(r"^-- needs: (\S+)$", re.MULTILINE)
 _LOADS, _FILES = TableName.of("altegio_loads"), TableName.of("altegio_files")
@@ -39,7 +39,7 @@ class DataCheckError(ValueError):
     """A check found rows at fault; everything is as it was before."""
 
 
-def files_loaded(conn_id: str) -> dict[str, str]:
+def loaded_files(conn_id: str) -> dict[str, str]:
     """Return the files that the warehouse has, by path, and when they were written.
 
     :param conn_id: a connection of type ``duckdb`` or ``adbc``.
@@ -51,7 +51,7 @@ def files_loaded(conn_id: str) -> dict[str, str]:
     return dict(zip(rows.column("path").to_pylist(), rows.column("written_at").to_pylist(), strict=True))
 
 
-def files_named(
+def files_of_events(
     extras: Iterable[Mapping[str, Any]], default_root: str, loaded: Mapping[str, str] | None = None
 ) -> list[DataFile]:
     """Return the files that hold what the extracts of some asset events wrote.
@@ -60,10 +60,10 @@ def files_named(
     name. Where two tasks end within a moment, Airflow starts one run and can forget the second event; what it named is
     in the manifest by then, so whatever the warehouse lacks of the same dataset counts too.
 
-    :param extras: what :func:`~altegio_provider.transfers.extract.tell_outlets` put on the events: ``path``, and where
-        not all of the dataset is meant, ``location_id`` or ``from`` and ``to``.
+    :param extras: what :func:`~altegio_provider.transfers.extract.add_summary_to_outlets` put on the events: ``path``,
+        and where not all of the dataset is meant, ``location_id`` or ``from`` and ``to``.
     :param default_root: the dataset whose files all count where there is no event, or one that does not say where.
-    :param loaded: what :func:`files_loaded` returned; ``None``: only what the events name counts.
+    :param loaded: what :func:`loaded_files` returned; ``None``: only what the events name counts.
     """
     extras = list(extras)
     if not extras or any("path" not in extra for extra in extras):
@@ -79,7 +79,7 @@ def files_named(
     return list(files.values())
 
 
-def told_of(files: Sequence[DataFile]) -> dict[str, Any]:
+def files_to_xcom(files: Sequence[DataFile]) -> dict[str, Any]:
     """Return what other tasks need of the files, as JSON values; ``files`` is what ``ParquetToSqlOperator`` takes."""
     ranges = [
         [file.location_id, file.start.isoformat(), file.end.isoformat(), file.rows, file.written_at.isoformat()]
@@ -88,23 +88,23 @@ def told_of(files: Sequence[DataFile]) -> dict[str, Any]:
     return {"files": [file.path for file in files], "ranges": ranges}
 
 
-def files_told(told: Mapping[str, Any]) -> pa.Table:
-    """Return what :func:`told_of` tells as the table ``altegio_files``."""
+def files_from_xcom(xcom: Mapping[str, Any]) -> pa.Table:
+    """Return what :func:`files_to_xcom` tells as the table ``altegio_files``."""
     rows = [
         {
             "location_id": number,
-            "range_start": _moment(start),
-            "range_end": _moment(end),
+            "range_start": _instant(start),
+            "range_end": _instant(end),
             "file_rows": count,
             "written_at": written_at,
             "path": path,
         }
-        for path, (number, start, end, count, written_at) in zip(told["files"], told["ranges"], strict=True)
+        for path, (number, start, end, count, written_at) in zip(xcom["files"], xcom["ranges"], strict=True)
     ]
     return pa.Table.from_pylist(rows, schema=_FILES_SCHEMA)
 
 
-def build_tables(conn_id: str, folder: Path, told: Mapping[str, Any]) -> None:
+def build_tables(conn_id: str, folder: Path, files: Mapping[str, Any]) -> None:
     """Run the SQL files of a folder by name, then the checks, in one transaction.
 
     A file whose first line is ``-- needs: TABLE`` is left out where there is no such table. Each file of ``checks/``
@@ -112,14 +112,14 @@ def build_tables(conn_id: str, folder: Path, told: Mapping[str, Any]) -> None:
     Builds in one warehouse follow each other.
 
     :param conn_id: a connection of type ``duckdb`` or ``adbc``.
-    :param told: what :func:`told_of` returned.
+    :param files: what :func:`files_to_xcom` returned.
     :raises DataCheckError: a check found rows. The tables are as they were.
     """
     with open_warehouse(conn_id) as warehouse, warehouse.transaction():
         warehouse.lock("build")
-        files = files_told(told)
-        warehouse.stage(_FILES, files.schema)
-        warehouse.fill(_FILES, files.to_reader())
+        listing = files_from_xcom(files)
+        warehouse.stage(_FILES, listing.schema)
+        warehouse.fill(_FILES, listing.to_reader())
         for path in sorted(folder.glob("*.sql")):
             _run(warehouse, path.read_text())
         checks = {path.stem: path.read_text() for path in sorted(folder.glob("checks/*.sql"))}
@@ -150,8 +150,8 @@ def _is_meant(file: DataFile, extra: Mapping[str, Any]) -> bool:
         return False
     if not {"from", "to"} <= extra.keys():
         return True
-    return Window.of(_moment(extra["from"]), _moment(extra["to"])).overlaps(Window(file.start, file.end))
+    return UtcWindow.of(_instant(extra["from"]), _instant(extra["to"])).overlaps(UtcWindow(file.start, file.end))
 
 
-def _moment(text: str) -> datetime:
+def _instant(text: str) -> datetime:
     return datetime.fromisoformat(text)

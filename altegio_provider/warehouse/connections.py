@@ -19,20 +19,20 @@ import pyarrow.parquet as pq
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.compat import BaseHook, get_hook_lineage_collector
 from altegio_provider.operators.arguments import storage_path
-from altegio_provider.tables.convert.unions import conformed, joined_schema
+from altegio_provider.tables.convert.unify import cast_batches, unify_schemas
+from altegio_provider.tables.dataset.conflict_retry import retry_on_conflict
 from altegio_provider.tables.dataset.dataset import read_manifest
-from altegio_provider.tables.dataset.manifest import parquet_footer
-from altegio_provider.tables.dataset.parquet import FOOTER_KEY
-from altegio_provider.tables.dataset.storage import Folder
-from altegio_provider.tables.dataset.turns import taking_turns
+from altegio_provider.tables.dataset.file_writer import FOOTER_KEY
+from altegio_provider.tables.dataset.folder import Folder
+from altegio_provider.tables.dataset.manifest import read_parquet_footer
 from altegio_provider.warehouse import AdbcWarehouse, DuckDbWarehouse, LoadRange, Warehouse
-from altegio_provider.warehouse.base import WAIT_SECONDS, undo
-from altegio_provider.warehouse.duckdb_file import connected
+from altegio_provider.warehouse.base import WAIT_SECONDS, clean_up_after
+from altegio_provider.warehouse.duckdb_file import connect_when_free
 
-__all__ = ["Source", "open_warehouse", "source_files"]
+__all__ = ["LoadSource", "open_warehouse", "source_files"]
 
 
-class Source:
+class LoadSource:
     """The files to load.
 
     :param files: their paths. Each file's footer is read once, when it is first needed.
@@ -70,12 +70,12 @@ class Source:
 
         :raises ColumnConflictError: files have a column of one name with types that cannot be joined.
         """
-        schema = joined_schema(zip(self.files, (footer.schema for footer in self._footers), strict=True))
+        schema = unify_schemas(zip(self.files, (footer.schema for footer in self._footers), strict=True))
 
         def read() -> Iterator[pa.RecordBatch]:
             for file in self.files:
                 with self._open(file) as opened:
-                    yield from conformed(pq.ParquetFile(opened).iter_batches(), schema)
+                    yield from cast_batches(pq.ParquetFile(opened).iter_batches(), schema)
 
         return pa.RecordBatchReader.from_batches(schema, read())
 
@@ -105,7 +105,7 @@ class _Footer(NamedTuple):
     range: LoadRange | None
 
 
-def source_files(source_path: str | Mapping[str, Any], sleep: Callable[[float], None] = time.sleep) -> Source:
+def source_files(source_path: str | Mapping[str, Any], sleep: Callable[[float], None] = time.sleep) -> LoadSource:
     """Return the files that count.
 
     :param sleep: waits so many seconds before the manifest is read again, where a file that it names is gone.
@@ -123,7 +123,7 @@ def source_files(source_path: str | Mapping[str, Any], sleep: Callable[[float], 
         root = storage_path(source_path)
         try:
             # A run that cuts a file writes the manifest anew at the same time.
-            files = taking_turns(partial(_files_of, root), sleep)
+            files = retry_on_conflict(partial(_files_of, root), sleep)
         except FileNotFoundError:
             files = []
     if not files or not is_there:
@@ -132,7 +132,7 @@ def source_files(source_path: str | Mapping[str, Any], sleep: Callable[[float], 
             errors={"source_path": ["give the root of a dataset, a .parquet file, or the summary of an extract"]},
             hint="",
         )
-    return Source(files)
+    return LoadSource(files)
 
 
 @contextmanager
@@ -170,7 +170,7 @@ def _duckdb(conn_id: str, wait_seconds: float) -> Any:
             errors={"conn_id": ["give the connection a file as its host, such as /data/warehouse.duckdb"]},
             hint="",
         )
-    connection = connected(hook.get_conn, wait_seconds)
+    connection = connect_when_free(hook.get_conn, wait_seconds)
     # A table that is not there must not be taken for a variable of that name.
     connection.execute("SET python_enable_replacements = false")
     return connection
@@ -188,7 +188,7 @@ def _closing(connection: Any) -> Iterator[Any]:
     try:
         yield connection
     except BaseException as error:
-        undo(error, connection.close)
+        clean_up_after(error, connection.close)
         raise
     connection.close()
 
@@ -200,7 +200,7 @@ def _open(file: str) -> BinaryIO:
     """
     path = storage_path(file)
     folder = Folder(path.parent)
-    opened = taking_turns(lambda: folder.open(path.name), folder.sleep, turns_without_file=1)
+    opened = retry_on_conflict(lambda: folder.open(path.name), folder.sleep, tries_without_file=1)
     get_hook_lineage_collector().add_input_asset(context=path, uri=str(path))
     return opened
 
@@ -212,7 +212,7 @@ def _metadata(file: str) -> pq.FileMetaData:
     """
     path = storage_path(file)
     folder = Folder(path.parent)
-    return parquet_footer(folder, folder.listed(path.name))
+    return read_parquet_footer(folder, folder.listed(path.name))
 
 
 def _files_of(root: Any) -> list[str]:

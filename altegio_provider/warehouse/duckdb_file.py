@@ -13,10 +13,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from altegio_provider.warehouse.base import WAIT_SECONDS, WarehouseBusyError, WarehouseError, undo
-from altegio_provider.warehouse.names import Identifier, TableName, listed
+from altegio_provider.warehouse.base import WAIT_SECONDS, WarehouseBusyError, WarehouseError, clean_up_after
+from altegio_provider.warehouse.identifiers import Identifier, TableName, column_list
 
-__all__ = ["DuckDbWarehouse", "connected"]
+__all__ = ["DuckDbWarehouse", "connect_when_free"]
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ _VALUES = re.compile(r"""(key|value|string) (".*"|'.*')""", re.DOTALL)
 _LOCKS: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
-def connected(
+def connect_when_free(
     connect: Callable[[], Any],
     wait_seconds: float = WAIT_SECONDS,
     clock: Callable[[], float] = time.monotonic,
@@ -42,7 +42,7 @@ def connected(
     import duckdb
 
     began = clock()
-    is_told = False
+    is_logged = False
     while True:
         try:
             return connect()
@@ -53,11 +53,11 @@ def connected(
                 raise WarehouseBusyError(
                     f"another process has the DuckDB file open, and still did after {wait_seconds:.0f} s of waiting; "
                     "nothing was loaded. DuckDB lets one process write at a time: close the other program, or give the "
-                    f"tasks that use the file a pool with one slot. ({_said(error)})"
+                    f"tasks that use the file a pool with one slot. ({_error_text(error)})"
                 ) from None
-        if not is_told:
+        if not is_logged:
             log.info("Another process has the DuckDB file open; waiting up to %.0f s", wait_seconds)
-            is_told = True
+            is_logged = True
         sleep(_BETWEEN_TRIES_SECONDS)
 
 
@@ -86,7 +86,7 @@ class DuckDbWarehouse:
             try:
                 yield
             except BaseException as error:
-                undo(error, self._connection.rollback)
+                clean_up_after(error, self._connection.rollback)
                 raise
             self._connection.commit()
         finally:
@@ -121,7 +121,7 @@ class DuckDbWarehouse:
         )
         return str(rows[0][0])
 
-    def flattened(self, batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    def without_nested(self, batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
         return batches
 
     def stage(self, table: TableName, schema: pa.Schema) -> pa.Schema:
@@ -129,14 +129,14 @@ class DuckDbWarehouse:
         return self.columns(table)
 
     def fill(self, table: TableName, batches: pa.RecordBatchReader) -> None:
-        self._take(f"INSERT INTO {table} ({listed(batches.schema.names)})", batches)
+        self._take(f"INSERT INTO {table} ({column_list(batches.schema.names)})", batches)
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        with _told():
+        with _translated_errors():
             self._connection.execute(sql, list(parameters))
 
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        with _told():
+        with _translated_errors():
             return self._connection.sql(sql, params=list(parameters)).to_arrow_table()
 
     def equal_rows(self, one: str, other: str, columns: Sequence[str]) -> str:
@@ -145,17 +145,17 @@ class DuckDbWarehouse:
 
     def _take(self, statement: str, batches: pa.RecordBatchReader) -> None:
         view = TableName.temporary()
-        with _told():
+        with _translated_errors():
             self._connection.register(view.plain, batches)
             try:
                 self._connection.execute(f"{statement} SELECT * FROM {view}")
             except BaseException as error:
-                undo(error, lambda: self._connection.unregister(view.plain))
+                clean_up_after(error, lambda: self._connection.unregister(view.plain))
                 raise
             self._connection.unregister(view.plain)
 
     def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with _told():
+        with _translated_errors():
             rows: list[tuple[Any, ...]] = self._connection.execute(sql, list(parameters)).fetchall()
             return rows
 
@@ -186,16 +186,16 @@ class DuckDbWarehouse:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     """Raise what DuckDB says in an error of ours."""
     import duckdb
 
     try:
         yield
     except duckdb.Error as error:
-        raise WarehouseError(f"DuckDB: {_said(error)}") from None
+        raise WarehouseError(f"DuckDB: {_error_text(error)}") from None
 
 
-def _said(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     """What an error says, but for the values of rows."""
     return _VALUES.sub(r"\1 ***", str(error)).strip()

@@ -14,15 +14,15 @@ from typing import Literal, NamedTuple, get_args
 import pyarrow as pa
 
 from altegio_provider.tables.convert.arrays import array_of
-from altegio_provider.tables.convert.unions import (
+from altegio_provider.tables.convert.unify import (
     ColumnConflictError,
-    conformed,
-    joined_schema,
-    joined_type,
-    plain_type,
+    canonical_type,
+    cast_batches,
+    common_type,
+    unify_schemas,
 )
 from altegio_provider.warehouse.base import Warehouse, WarehouseError
-from altegio_provider.warehouse.names import Identifier, TableName, listed
+from altegio_provider.warehouse.identifiers import Identifier, TableName, column_list
 
 __all__ = ["LoadRange", "Mode", "load"]
 
@@ -60,7 +60,7 @@ def load(
     """Load the batches into a table and return how many rows there were.
 
     The table is made where it is missing, and gets the columns that it lacks. A column of the table whose type is too
-    narrow is widened by the rules of :mod:`~altegio_provider.tables.convert.unions`.
+    narrow is widened by the rules of :mod:`~altegio_provider.tables.convert.unify`.
 
     A class that was moved can be there twice: alive at its new time, and marked as deleted at the old one. Where both
     would have one key, the row counts that was seen last, and a row that is only kept as deleted replaces none that was
@@ -109,7 +109,7 @@ class _Load:
             self._warehouse.run(f"CREATE TABLE {self._target} AS SELECT * FROM {self._staging} LIMIT 0")
         if self._mode != "append":
             self._replace(ranges)
-        names = listed(self._names)
+        names = column_list(self._names)
         self._warehouse.run(f"INSERT INTO {self._target} ({names}) SELECT {names} FROM {self._staging}")
         rows = self._count(f"{self._staging}")
         self._warehouse.run(f"DROP TABLE {self._staging}")
@@ -117,8 +117,8 @@ class _Load:
 
     def _stage(self, batches: pa.RecordBatchReader, present: pa.Schema) -> None:
         """Put the rows into the temporary table, in types that the table has or will have."""
-        batches = self._warehouse.flattened(batches)
-        incoming = joined_schema([("the rows to load", batches.schema)])
+        batches = self._warehouse.without_nested(batches)
+        incoming = unify_schemas([("the rows to load", batches.schema)])
         # A column that is null in all rows does not tell its type: it takes the table's, or is left out.
         incoming = pa.schema([(one.name, _known(one, present)) for one in incoming if _known(one, present) is not None])
         for name in incoming.names:
@@ -129,7 +129,7 @@ class _Load:
         if not wanted.equals(incoming):
             self._warehouse.run(f"DROP TABLE {self._staging}")
             self._warehouse.stage(self._staging, wanted)
-        stream = _Stream(conformed(batches, wanted))
+        stream = _Stream(cast_batches(batches, wanted))
         try:
             self._warehouse.fill(self._staging, pa.RecordBatchReader.from_batches(wanted, stream))
         except WarehouseError:
@@ -154,7 +154,7 @@ class _Load:
         if field.name not in present.names:
             return field.type
         there = present.field(field.name).type
-        joined = joined_type(there, here)
+        joined = common_type(there, here)
         if joined is None:
             kind = self._warehouse.type_of(self._target, Identifier(field.name))
             raise ColumnConflictError(
@@ -162,7 +162,7 @@ class _Load:
                 "to load, which cannot become one column; nothing was loaded. Load into another table, or change the "
                 "column there"
             )
-        return field.type if joined.equals(plain_type(here)) else joined
+        return field.type if joined.equals(canonical_type(here)) else joined
 
     def _widen(self, present: pa.Schema) -> None:
         """Give the table the columns and the types that it lacks."""
@@ -173,8 +173,8 @@ class _Load:
                 kind = self._warehouse.type_of(self._staging, column)
                 self._warehouse.run(f"ALTER TABLE {self._target} ADD COLUMN {column} {kind}")
                 continue
-            there, here = present.field(field.name).type, plain_type(field.type)
-            if joined_type(there, here) == plain_type(there):
+            there, here = present.field(field.name).type, canonical_type(field.type)
+            if common_type(there, here) == canonical_type(there):
                 continue
             if pa.types.is_integer(there) and pa.types.is_floating(here):
                 self._check_exact(column)
@@ -198,17 +198,17 @@ class _Load:
     def _replace(self, ranges: Sequence[LoadRange]) -> None:
         """Delete what the staged rows replace, and staged rows that an older one of theirs cannot replace."""
         run, target, staging = self._warehouse.run, self._target, self._staging
-        tells_deleted = {"is_deleted", "extracted_at"} <= set(self._names)
+        has_deletion_columns = {"is_deleted", "extracted_at"} <= set(self._names)
         if self._mode == "upsert":
-            if tells_deleted:
+            if has_deletion_columns:
                 self._keep_latest()
             self._check_unique()
         if self._key:
             same = _same("s", "t", self._key)
             is_outdated = "(s.is_deleted AND s.extracted_at < t.extracted_at)"
-            if self._mode == "upsert" and tells_deleted:
+            if self._mode == "upsert" and has_deletion_columns:
                 run(f"DELETE FROM {staging} AS s USING {target} AS t WHERE {same} AND {is_outdated}")
-            spared = f" AND NOT {is_outdated}" if tells_deleted else ""
+            spared = f" AND NOT {is_outdated}" if has_deletion_columns else ""
             run(f"DELETE FROM {target} AS t USING {staging} AS s WHERE {same}{spared}")
         self._replace_ranges(ranges)
         if self._key and self._count(f"{staging} AS s WHERE {_keyless('s', self._key)}"):
@@ -248,7 +248,7 @@ class _Load:
 
     def _check_unique(self) -> None:
         with_key = f"{self._staging} AS s WHERE NOT {_keyless('s', self._key)}"
-        distinct = f"(SELECT DISTINCT {listed(list(self._key))} FROM {with_key}) AS keys"
+        distinct = f"(SELECT DISTINCT {column_list(list(self._key))} FROM {with_key}) AS keys"
         if self._count(distinct) != self._count(with_key):
             raise ValueError(f"key: {', '.join(self._key)} is not unique in the rows to load; nothing was loaded")
 

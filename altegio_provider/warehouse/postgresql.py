@@ -12,11 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from altegio_provider.tables.convert.characters import replaced
-from altegio_provider.tables.convert.json_text import json_texts
-from altegio_provider.tables.convert.unions import ColumnConflictError, plain_type
-from altegio_provider.warehouse.base import WAIT_SECONDS, WarehouseBusyError, WarehouseError, undo
-from altegio_provider.warehouse.names import Identifier, TableName, listed
+from altegio_provider.tables.convert.characters import replace_unstorable
+from altegio_provider.tables.convert.json_text import json_text_array
+from altegio_provider.tables.convert.unify import ColumnConflictError, canonical_type
+from altegio_provider.warehouse.base import WAIT_SECONDS, WarehouseBusyError, WarehouseError, clean_up_after
+from altegio_provider.warehouse.identifiers import Identifier, TableName, column_list
 
 __all__ = ["AdbcWarehouse"]
 
@@ -52,7 +52,7 @@ class AdbcWarehouse:
             self.fetch("SELECT set_config('lock_timeout', $1, true)", [str(round(self._wait_seconds * 1000))])
             yield
         except BaseException as error:
-            undo(error, self._connection.rollback)
+            clean_up_after(error, self._connection.rollback)
             raise
         self._connection.commit()
 
@@ -90,7 +90,7 @@ class AdbcWarehouse:
             )
         )
 
-    def flattened(self, batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    def without_nested(self, batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
         """Return the batches with nested columns as JSON text, which every SQL database has, and without U+0000."""
         schema = pa.schema(
             [(field.name, pa.string() if pa.types.is_nested(field.type) else field.type) for field in batches.schema]
@@ -116,7 +116,9 @@ class AdbcWarehouse:
 
     def equal_rows(self, one: str, other: str, columns: Sequence[str]) -> str:
         # Rows as text can be hashed, which IS NOT DISTINCT FROM cannot be.
-        return f"ROW({listed(list(columns), f'{one}.')})::text = ROW({listed(list(columns), f'{other}.')})::text"
+        return (
+            f"ROW({column_list(list(columns), f'{one}.')})::text = ROW({column_list(list(columns), f'{other}.')})::text"
+        )
 
     def _ingest(self, table: TableName, batches: pa.RecordBatchReader, mode: str) -> None:
         with self._cursor() as cursor:
@@ -150,14 +152,14 @@ class AdbcWarehouse:
         try:
             yield cursor
         except BaseException as error:
-            undo(error, cursor.close)
+            clean_up_after(error, cursor.close)
             if isinstance(error, Error):
-                raise _told(error, self._wait_seconds) from None
+                raise _warehouse_error(error, self._wait_seconds) from None
             raise
         cursor.close()
 
 
-def _told(error: Any, wait_seconds: float) -> WarehouseError:
+def _warehouse_error(error: Any, wait_seconds: float) -> WarehouseError:
     """An error of ours with what PostgreSQL says. Its details are left out: they show values of rows."""
     if error.sqlstate == _LOCK_TIMEOUT:
         return WarehouseBusyError(
@@ -198,7 +200,7 @@ def _flat(batches: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.Recor
 
 def _json_texts(name: str, column: pa.Array) -> pa.Array:
     try:
-        return json_texts(column.cast(plain_type(column.type)))
+        return json_text_array(column.cast(canonical_type(column.type)))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise ColumnConflictError(
             f"the column {name!r} is {column.type}, which cannot become JSON text for PostgreSQL; nothing was loaded"
@@ -225,7 +227,7 @@ def _mended_json(text: str) -> str:
 
 def _mended(value: object) -> object:
     if isinstance(value, dict):
-        return {replaced(key): _mended(member) for key, member in value.items()}
+        return {replace_unstorable(key): _mended(member) for key, member in value.items()}
     if isinstance(value, list):
         return [_mended(item) for item in value]
-    return replaced(value)
+    return replace_unstorable(value)

@@ -12,9 +12,9 @@ import time
 from scripts.demo import bookings
 from scripts.demo.airflow import running_airflow
 from scripts.demo.extract import extract_a_week
-from scripts.demo.places import DATA, DEMO
+from scripts.demo.output import console, print_line, step
+from scripts.demo.paths import DATA, DEMO
 from scripts.demo.sandbox import running_sandbox
-from scripts.demo.screen import console, step, tell
 from scripts.demo.warehouse import ask_the_warehouse, load_the_warehouse
 
 
@@ -34,10 +34,12 @@ def main() -> int:
         load_the_warehouse(airflow)
     ask_the_warehouse()
     console.print(f"\nDone in {time.monotonic() - began:.0f} s. To look further:\n")
-    tell("  .venv/bin/python -c \"import pandas; print(pandas.read_parquet('.demo/data/activities').info())\"")
-    tell("  .venv/bin/python -c \"import duckdb; duckdb.connect('.demo/warehouse.duckdb').sql('SHOW TABLES').show()\"")
-    tell("  ls -R .demo/data/inbox     the file of clients, and its reports")
-    tell("  make sandbox               the imitated API, for your own experiments")
+    print_line("  .venv/bin/python -c \"import pandas; print(pandas.read_parquet('.demo/data/activities').info())\"")
+    print_line(
+        "  .venv/bin/python -c \"import duckdb; duckdb.connect('.demo/warehouse.duckdb').sql('SHOW TABLES').show()\""
+    )
+    print_line("  ls -R .demo/data/inbox     the file of clients, and its reports")
+    print_line("  make sandbox               the imitated API, for your own experiments")
     return 0
 
 

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scripts.demo.places import DATA, DEMO, REPOSITORY, WAREHOUSE
-from scripts.demo.screen import tell
+from scripts.demo.output import print_line
+from scripts.demo.paths import DATA, DEMO, REPOSITORY, WAREHOUSE
 
 _LOG = DEMO / "airflow.log"
 
@@ -29,7 +29,7 @@ class Airflow:
         with contextlib.suppress(BrokenPipeError):
             print(json.dumps(arguments), file=self._process.stdin, flush=True)
         if self._process.stdout.readline() != "0\n":
-            tell("\n".join(_LOG.read_text().splitlines()[-40:]))
+            print_line("\n".join(_LOG.read_text().splitlines()[-40:]))
             raise SystemExit(f"airflow {' '.join(arguments)} failed; the whole output is in {_LOG}")
 
 

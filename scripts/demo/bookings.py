@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from scripts.demo.airflow import Airflow
-from scripts.demo.places import DEMO, INBOX
+from scripts.demo.output import print_line, show_table, step
+from scripts.demo.paths import DEMO, INBOX
 from scripts.demo.sandbox import Sandbox
-from scripts.demo.screen import show_table, step, tell
 
 _LOCATION = 2001
 _TIMEZONE = "Europe/Riga"
@@ -35,8 +35,8 @@ def book_a_file_twice(sandbox: Sandbox, airflow: Airflow) -> None:
     start, full_class = _open_studio(sandbox)
     _write_file(start)
     step("A file of clients goes into the inbox of the DAG altegio_bookings_import")
-    tell("  Two rows are faulty, one says what another says, one wants a class that is full,")
-    tell("  and the sandbox loses its answer to the first booking, after it took effect.")
+    print_line("  Two rows are faulty, one says what another says, one wants a class that is full,")
+    print_line("  and the sandbox loses its answer to the first booking, after it took effect.")
     sandbox.post("/faults", {"effect": "lose_answer_after", "route": _POST, "nth": 1})
     _show(_drop(airflow))
 
@@ -46,8 +46,10 @@ def book_a_file_twice(sandbox: Sandbox, airflow: Airflow) -> None:
     step("The full class is cancelled, and the same file comes once more: nothing is sent")
     statuses = Counter(row["status"] for row in _drop(airflow))
     asked_again, booked_now = _times_asked(sandbox) - asked, _booked(sandbox)
-    tell("  " + ", ".join(f"{count} {status}" for status, count in statuses.items()))
-    tell(f"  Bookings in the sandbox: {len(booked)} before, {len(booked_now)} after. Requests to book: {asked_again}")
+    print_line("  " + ", ".join(f"{count} {status}" for status, count in statuses.items()))
+    print_line(
+        f"  Bookings in the sandbox: {len(booked)} before, {len(booked_now)} after. Requests to book: {asked_again}"
+    )
     if asked_again or booked_now != booked:
         raise SystemExit("That must not be: every row of the file had its answer already.")
 

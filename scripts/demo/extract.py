@@ -6,8 +6,8 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from scripts.demo.airflow import Airflow
-from scripts.demo.places import DATA, REPOSITORY
-from scripts.demo.screen import show_bars, show_table, step, tell
+from scripts.demo.output import print_line, show_bars, show_table, step
+from scripts.demo.paths import DATA, REPOSITORY
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _COLUMNS = {
@@ -38,7 +38,7 @@ def _show() -> None:
     files = sorted(root.rglob("*.parquet"))
     step(f"{len(frame)} classes in {len(files)} files")
     for file in files:
-        tell(f"  {file.relative_to(REPOSITORY)}  ({file.stat().st_size:,} bytes)")
+        print_line(f"  {file.relative_to(REPOSITORY)}  ({file.stat().st_size:,} bytes)")
 
     frame["day"] = frame["starts_at_local"].dt.date
     counts = frame.pivot_table(index="day", columns="location_id", values="id", aggfunc="count", fill_value=0)

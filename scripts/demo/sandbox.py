@@ -11,8 +11,8 @@ from typing import Any
 
 import requests
 
-from scripts.demo.places import REPOSITORY
-from scripts.demo.screen import step, tell
+from scripts.demo.output import print_line, step
+from scripts.demo.paths import REPOSITORY
 
 
 class Sandbox:
@@ -53,7 +53,7 @@ def running_sandbox() -> Iterator[Sandbox]:
         assert process.stdout is not None
         for line in process.stdout:
             if found := re.search(r"http\S+", line):
-                tell(f"  {found[0]}")
+                print_line(f"  {found[0]}")
                 yield Sandbox(found[0])
                 return
         raise SystemExit("The sandbox did not start; what it said is above.")

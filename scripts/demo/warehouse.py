@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from scripts.demo.airflow import Airflow
-from scripts.demo.places import WAREHOUSE
-from scripts.demo.screen import show_bars, show_table, step, tell
+from scripts.demo.output import print_line, show_bars, show_table, step
+from scripts.demo.paths import WAREHOUSE
 
 _QUESTION = """
   SELECT service_title AS class, sum(classes) AS classes, sum(seats) AS seats,
@@ -24,7 +24,7 @@ def ask_the_warehouse() -> None:
     import duckdb
 
     step("The warehouse: which classes are full?")
-    tell(_QUESTION.strip("\n"))
+    print_line(_QUESTION.strip("\n"))
     with duckdb.connect(str(WAREHOUSE), read_only=True) as warehouse:
         answer = warehouse.execute(_QUESTION)
         headings = [column[0] for column in answer.description or ()]

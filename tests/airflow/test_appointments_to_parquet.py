@@ -14,7 +14,7 @@ import pytest
 from altegio_provider.api.errors import AltegioAuthError, AltegioError, AltegioNotFoundError, AltegioValidationError
 from altegio_provider.compat import AirflowNotFoundException
 from altegio_provider.hooks.altegio import AltegioHook
-from altegio_provider.tables.convert.pseudonyms import Pseudonyms
+from altegio_provider.tables.convert.pseudonyms import Pseudonymizer
 from altegio_provider.tables.dataset.dataset import read_manifest
 from altegio_provider.tables.schema import APPOINTMENT_COLUMNS, APPOINTMENT_SCHEMA
 from altegio_provider.transfers.altegio_to_parquet import (
@@ -167,10 +167,10 @@ def test_hashes_join_across_runs_and_locations_and_nothing_else(studio, tmp_path
     monkeypatch.setenv("AIRFLOW_CONN_ALTEGIO_KEY", json.dumps({"conn_type": "generic", "password": KEY[::-1]}))
     extract(tmp_path / "three", location_id=77, hash_key_conn_id="altegio_key")
     one, two, three = (pd.read_parquet(tmp_path / name) for name in ("one", "two", "three"))
-    ours = Pseudonyms(KEY.encode())
+    ours = Pseudonymizer(KEY.encode())
     for frame in (one, two):
-        assert set(frame["client_phone_hash"]) == {ours.of_phone(ANNA["phone"])}
-        assert set(frame["client_email_hash"]) == {ours.of_email(ANNA["email"])}
+        assert set(frame["client_phone_hash"]) == {ours.hash_phone(ANNA["phone"])}
+        assert set(frame["client_email_hash"]) == {ours.hash_email(ANNA["email"])}
     assert set(one["location_id"]) == {77, 78}
     assert not set(three["client_phone_hash"]) & set(one["client_phone_hash"])
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.tables.convert.activities import ActivityBatches
+from altegio_provider.tables.convert.activities import ActivityConverter
 from altegio_provider.tables.dataset.dataset import ParquetDataset, read_manifest
 from altegio_provider.transfers.backfill import missing_months
 
@@ -24,7 +24,7 @@ def write(root, start, end) -> None:
     """Write an empty file of a window."""
     window = [datetime.fromisoformat(text) for text in (start, end)]
     with ParquetDataset(root, 1001).writer(*window) as writer:
-        for batch in ActivityBatches(1001, "UTC").batches([]):
+        for batch in ActivityConverter(1001, "UTC").batches([]):
             writer.write(batch)
 
 

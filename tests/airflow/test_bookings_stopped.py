@@ -20,7 +20,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from altegio_provider.compat import AirflowException, AirflowFailException
 from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator
-from altegio_provider.tables.dataset.store_errors import StoreError
+from altegio_provider.tables.dataset.storage_errors import StorageError
 from tests.small_disk import small_disk
 
 LOCATION = 77
@@ -243,7 +243,7 @@ def test_a_report_that_its_disk_does_not_hold_is_written_by_the_next_run(tmp_pat
     options = {"max_rejected": 12, "column_mapping": {"remarks": None}}
     with small_disk(tmp_path / "report", "1m") as disk:
         disk.fill(leave=leave)
-        with pytest.raises(StoreError, match=r"cannot write .*: the disk is full\. Free some space") as failure:
+        with pytest.raises(StorageError, match=r"cannot write .*: the disk is full\. Free some space") as failure:
             run(tmp_path, rows, **options)
         assert str(disk.folder) in str(failure.value)
         assert booked(altegio_sandbox) == asked_for(people(12))

@@ -77,7 +77,7 @@ def test_a_made_month_has_every_class_that_was_booked(connect, altegio_sandbox, 
     assert file.notes["source"] == "history"
     assert "nobody booked" in file.notes["lacks"]
     assert file.rows == summary["rows"] == len(frame)
-    assert [path.name for path in tmp_path.rglob(".spool*")] == []
+    assert [path.name for path in tmp_path.rglob(".answers*")] == []
 
 
 def test_an_event_belongs_where_it_starts(connect, studio, tmp_path) -> None:
@@ -136,7 +136,7 @@ def test_a_retry_asks_for_what_was_not_answered_alone(connect, altegio_sandbox, 
     frame = pd.read_parquet(tmp_path)
     assert frame["id"].is_unique
     assert frame["extracted_at"].max() < pd.Timestamp(began), "it is as old as its oldest answer"
-    assert not list(tmp_path.rglob(".spool*"))
+    assert not list(tmp_path.rglob(".answers*"))
 
 
 @pytest.mark.parametrize(

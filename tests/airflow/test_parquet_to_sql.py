@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.tables.convert.activities import ActivityBatches
+from altegio_provider.tables.convert.activities import ActivityConverter
 from altegio_provider.tables.dataset.dataset import ParquetDataset
 from altegio_provider.transfers.parquet_to_sql import ParquetToSqlOperator
 from altegio_provider.warehouse.connections import open_warehouse
@@ -34,7 +34,7 @@ def write(root, day=DAY, rows=5, location_id=1001, **fields):
         for number in range(rows)
     ]
     with ParquetDataset(root, location_id).writer(day, day + timedelta(days=1)) as writer:
-        for batch in ActivityBatches(location_id, "UTC").batches(events):
+        for batch in ActivityConverter(location_id, "UTC").batches(events):
             writer.write(batch)
     return writer.result.files
 

@@ -18,8 +18,8 @@ from altegio_provider.imports.files import inbox
 from altegio_provider.imports.files.source import open_source
 from altegio_provider.imports.model import ImportFileError
 from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator
-from altegio_provider.tables.dataset.saved_answers import Spool
-from altegio_provider.tables.dataset.storage import Folder
+from altegio_provider.tables.dataset.folder import Folder
+from altegio_provider.tables.dataset.saved_answers import SavedAnswers
 from altegio_provider.transfers.altegio_to_parquet import (
     AltegioActivitiesToParquetOperator,
     AltegioAppointmentsToParquetOperator,
@@ -130,8 +130,8 @@ def test_activities_are_as_any_new_file(tmp_path) -> None:
 
 def test_answers_that_a_run_keeps_for_its_retry_are_the_owners(tmp_path) -> None:
 
-    with Spool(Folder(tmp_path / "data"), "history", timedelta(hours=1)) as spool:
-        spool.add(1, {"comment": "Ask Ines"})
+    with SavedAnswers(Folder(tmp_path / "data"), "history", timedelta(hours=1)) as saved:
+        saved.add(1, {"comment": "Ask Ines"})
     assert modes(tmp_path / "data") == {"0o600"}
 
 

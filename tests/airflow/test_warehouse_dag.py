@@ -11,12 +11,12 @@ import duckdb
 import pytest
 
 from altegio_provider.compat import AirflowNotFoundException
-from altegio_provider.tables.convert.activities import ActivityBatches
-from altegio_provider.tables.convert.appointments import AppointmentBatches
+from altegio_provider.tables.convert.activities import ActivityConverter
+from altegio_provider.tables.convert.appointments import AppointmentConverter
 from altegio_provider.tables.dataset.dataset import ParquetDataset
 from altegio_provider.transfers.parquet_to_sql import ParquetToSqlOperator
 from altegio_provider.warehouse import TableName
-from altegio_provider.warehouse.build import DataCheckError, build_tables, files_loaded, files_named, told_of
+from altegio_provider.warehouse.build import DataCheckError, build_tables, files_of_events, files_to_xcom, loaded_files
 from altegio_provider.warehouse.connections import open_warehouse
 from tests.services import connection_of, postgres_uri
 
@@ -55,14 +55,14 @@ def ask(request, tmp_path, monkeypatch):
             opened.run(f"DROP SCHEMA {schema} CASCADE")
 
 
-def write(root, rows, day=DAY, location_id=1001, extracted_at=None, batches=ActivityBatches) -> None:
+def write(root, rows, day=DAY, location_id=1001, extracted_at=None, batches=ActivityConverter) -> None:
     """Write a day of activities, or of what else."""
     window = (day, day + timedelta(days=1))
     dataset = ParquetDataset(root, location_id)
-    earlier = dataset.earlier(*window) if batches is ActivityBatches else None
+    previous = dataset.previous_rows(*window) if batches is ActivityConverter else None
     made = batches(location_id, "UTC", extracted_at).batches(rows)
-    with dataset.writer(*window, earlier=earlier) as writer:
-        for batch in earlier.watch(made) if earlier else made:
+    with dataset.writer(*window, previous=previous) as writer:
+        for batch in previous.track(made) if previous else made:
             writer.write(batch)
 
 
@@ -80,7 +80,7 @@ def event(number, hour=9, service=7, capacity=10, booked=4, day=DAY, **fields) -
 
 def load(root, *extras) -> None:
     """Do what the DAG does."""
-    told = told_of(files_named(extras, str(root)))
+    told = files_to_xcom(files_of_events(extras, str(root)))
     ParquetToSqlOperator(
         task_id="load",
         source_path=told,
@@ -161,7 +161,7 @@ def test_no_shows_are_counted_where_appointments_are_loaded(ask, tmp_path) -> No
         for number, (one, mark) in enumerate(attendance, 1)
     ]
     gone = {**rows[0], "id": 9, "deleted": True}
-    write(tmp_path / "appointments", [*rows, gone], batches=AppointmentBatches)
+    write(tmp_path / "appointments", [*rows, gone], batches=AppointmentConverter)
     for _ in range(2):
         ParquetToSqlOperator(
             task_id="load",
@@ -195,11 +195,11 @@ def test_what_an_event_forgot_comes_with_the_next_one(ask, tmp_path) -> None:
     load(tmp_path, first)
     write(tmp_path, [event(2)], location_id=1002)
     write(tmp_path, [event(3)], location_id=1003)
-    named = files_named([first], "/nowhere", files_loaded("altegio_warehouse"))
+    named = files_of_events([first], "/nowhere", loaded_files("altegio_warehouse"))
     assert [file.location_id for file in named] == [1001, 1002, 1003]
     write(tmp_path, [event(4)])
     load(tmp_path)
-    assert files_named([{**first, "location_id": 9}], "/nowhere", files_loaded("altegio_warehouse")) == []
+    assert files_of_events([{**first, "location_id": 9}], "/nowhere", loaded_files("altegio_warehouse")) == []
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_check_that_fails_leaves_the_tables_as_they_were(ask, tmp_path, statem
         opened.run(statement)
         opened.run("UPDATE altegio_occupancy SET booked_seats = 77")
     with pytest.raises(DataCheckError, match=check):
-        build_tables("altegio_warehouse", SQL, told_of(files_named([], str(tmp_path))))
+        build_tables("altegio_warehouse", SQL, files_to_xcom(files_of_events([], str(tmp_path))))
     assert ask("SELECT booked_seats FROM altegio_occupancy") == [(77,)]
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from altegio_provider.warehouse import LoadRange
-from tests.integration.warehouses import Place
+from tests.integration.warehouses import WarehouseTarget
 
 START = datetime(2026, 11, 10, tzinfo=UTC)
 RANGE = LoadRange(1, START, START + timedelta(days=1))
@@ -43,7 +43,7 @@ def main() -> None:
             yield table.to_batches()[0].slice(10)
 
         reader = pa.RecordBatchReader.from_batches(table.schema, batches())
-        place = Place(told["kind"], told["where"])
+        place = WarehouseTarget(told["kind"], told["where"])
         say(str(place.load(reader, mode=told["mode"], key=("location_id", "id"), ranges=[RANGE])))
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from altegio_provider.warehouse import WarehouseBusyError, load
-from tests.integration.warehouses import Place, place
+from tests.integration.warehouses import WarehouseTarget, place
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROWS = 3_000
@@ -39,7 +39,7 @@ class Loader:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def begin(self, warehouse: Place, mode: str, *, stops: bool = False) -> None:
+    def begin(self, warehouse: WarehouseTarget, mode: str, *, stops: bool = False) -> None:
         """Begin a load; where it stops, return when it has read some of its rows."""
         told = {"kind": warehouse.kind, "where": warehouse.where, "mode": mode, "rows": ROWS, "stops": stops}
         self._write(json.dumps(told))
@@ -84,7 +84,7 @@ def loaders() -> Iterator[Callable[[int], list[Loader]]]:
 
 
 @contextmanager
-def busy(loader: Loader, warehouse: Place) -> Iterator[None]:
+def busy(loader: Loader, warehouse: WarehouseTarget) -> Iterator[None]:
     """A load that has begun, and ends when the block does."""
     loader.begin(warehouse, "append", stops=True)
     yield
@@ -135,7 +135,7 @@ def test_threads_of_one_process_wait_for_each_other(warehouse) -> None:
 
 
 @pytest.fixture
-def postgres(tmp_path: Path) -> Iterator[Place]:
+def postgres(tmp_path: Path) -> Iterator[WarehouseTarget]:
     with place("postgresql", tmp_path) as made:
         yield made
 
@@ -158,7 +158,7 @@ def test_one_table_has_one_lock_however_it_is_named(postgres, loaders) -> None:
 
 def test_a_stricter_isolation_does_not_hide_what_was_waited_for(postgres, loaders) -> None:
     """A snapshot that is taken before the wait would not have the rows of the load that was waited for."""
-    strict = Place("postgresql", f"{postgres.where}%20-cdefault_transaction_isolation%3Dserializable")
+    strict = WarehouseTarget("postgresql", f"{postgres.where}%20-cdefault_transaction_isolation%3Dserializable")
     two = loaders(2)
     for loader in two:
         loader.begin(strict, "upsert")
@@ -186,7 +186,7 @@ def test_a_load_waits_for_one_that_is_killed_in_the_middle(warehouse, loaders) -
     assert sorted(warehouse.ask("SELECT id FROM activities")) == [(-1,), (0,), (1,)]
 
 
-def wait_for_a_waiter(warehouse: Place) -> None:
+def wait_for_a_waiter(warehouse: WarehouseTarget) -> None:
     """Return when a load waits for the lock that ``docs/reliability.md`` names."""
     sql = (
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND (classid::bigint << 32) + "

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from altegio_provider.tables.convert.activities import ActivityBatches
-from altegio_provider.tables.convert.characters import unescaped
-from altegio_provider.tables.convert.unions import ColumnConflictError
+from altegio_provider.tables.convert.activities import ActivityConverter
+from altegio_provider.tables.convert.characters import unescape
+from altegio_provider.tables.convert.unify import ColumnConflictError
 from altegio_provider.warehouse import LoadRange, WarehouseError, load
 from tests.integration.warehouses import place
 
@@ -395,7 +395,7 @@ def test_whatever_text_the_api_sends_can_be_loaded_and_told(warehouse) -> None:
     @settings(max_examples=25)
     @given(st.lists(rows, min_size=1, max_size=4))
     def check(page: list[dict[str, Any]]) -> None:
-        batch = ActivityBatches(1, "UTC").batch([{**row, "id": number} for number, row in enumerate(page)])
+        batch = ActivityConverter(1, "UTC").batch([{**row, "id": number} for number, row in enumerate(page)])
         reader = pa.RecordBatchReader.from_batches(batch.schema, [batch])
         assert load(opened, reader, "activities", mode="upsert", key=("id",)) == len(page)
         found = opened.fetch(f"SELECT name, {extra} AS extra, labels FROM activities ORDER BY id LIMIT {len(page)}")
@@ -415,10 +415,10 @@ def test_whatever_text_the_api_sends_can_be_loaded_and_told(warehouse) -> None:
 
 def restored(value: Any) -> Any:
     if isinstance(value, dict):
-        return {unescaped(key): restored(member) for key, member in value.items()}
+        return {unescape(key): restored(member) for key, member in value.items()}
     if isinstance(value, list):
         return [restored(member) for member in value]
-    return unescaped(value) if isinstance(value, str) else value
+    return unescape(value) if isinstance(value, str) else value
 
 
 def test_texts_of_other_files_are_mended_for_postgresql_and_counted(tmp_path, caplog) -> None:

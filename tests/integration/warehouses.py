@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from altegio_provider.warehouse import AdbcWarehouse, DuckDbWarehouse, Warehouse, load
-from altegio_provider.warehouse.duckdb_file import connected
+from altegio_provider.warehouse.duckdb_file import connect_when_free
 
 KINDS = ("duckdb", "postgresql")
 
@@ -25,7 +25,7 @@ def opened(kind: str, where: str, **options: Any) -> Iterator[Warehouse]:
     if kind == "duckdb":
         import duckdb
 
-        connection = connected(lambda: duckdb.connect(where), **options)
+        connection = connect_when_free(lambda: duckdb.connect(where), **options)
         try:
             yield DuckDbWarehouse(connection)
         finally:
@@ -37,7 +37,7 @@ def opened(kind: str, where: str, **options: Any) -> Iterator[Warehouse]:
         yield AdbcWarehouse(connection, **options)
 
 
-class Place:
+class WarehouseTarget:
     """An empty warehouse.
 
     :param kind: one of :data:`KINDS`.
@@ -74,17 +74,17 @@ class Place:
 
 
 @contextmanager
-def place(kind: str, folder: Path) -> Iterator[Place]:
+def place(kind: str, folder: Path) -> Iterator[WarehouseTarget]:
     """A warehouse that goes afterwards."""
     if kind == "duckdb":
-        yield Place(kind, str(folder / f"{uuid.uuid4().hex}.duckdb"))
+        yield WarehouseTarget(kind, str(folder / f"{uuid.uuid4().hex}.duckdb"))
         return
     from tests.services import postgres_uri
 
     schema, uri = f"altegio_{uuid.uuid4().hex[:12]}", postgres_uri()
-    whole = Place(kind, uri)
+    whole = WarehouseTarget(kind, uri)
     whole.run(f"CREATE SCHEMA {schema}")
     try:
-        yield Place(kind, f"{uri}?options=-csearch_path%3D{schema}")
+        yield WarehouseTarget(kind, f"{uri}?options=-csearch_path%3D{schema}")
     finally:
         whole.run(f"DROP SCHEMA {schema} CASCADE")

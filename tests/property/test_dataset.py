@@ -18,7 +18,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from altegio_provider.tables.dataset.dataset import ParquetDataset, read_manifest
-from altegio_provider.tables.dataset.windows import Window, remainders
+from altegio_provider.tables.dataset.windows import UtcWindow, remainders
 
 FIRST = datetime(2026, 11, 1, tzinfo=UTC)
 HOURS = 8
@@ -89,11 +89,11 @@ class Run:
         ]
         batches = [pa.RecordBatch.from_pylist(rows, schema=SCHEMA)]
         dataset = ParquetDataset(root, 1)
-        earlier = None
+        previous = None
         if self.keeps != "nothing":
-            earlier = dataset.earlier(start, end, tells_deleted=self.keeps == "marked")
-        with dataset.writer(start, end, {"number": number}, earlier) as writer:
-            for batch in earlier.watch(batches) if earlier else batches:
+            previous = dataset.previous_rows(start, end, marks_deleted=self.keeps == "marked")
+        with dataset.writer(start, end, {"number": number}, previous) as writer:
+            for batch in previous.track(batches) if previous else batches:
                 writer.write(batch)
 
 
@@ -128,7 +128,7 @@ def by_manifest(root: Any) -> State:
     files = read_manifest(root)
     rows = rows_of(root, [f"location-1/{file.path.rsplit('/', 1)[-1]}" for file in files])
     assert len(dict(rows)) == len(rows), "an event is there twice for who reads the manifest"
-    windows = [Window(file.start, file.end) for file in files]
+    windows = [UtcWindow(file.start, file.end) for file in files]
     assert remainders(windows) == [[window] for window in windows]
     assert sum(file.rows for file in files) >= 0
     return dict(rows)
@@ -201,7 +201,7 @@ def check_both_readers(root: Path, possible: list[State]) -> None:
 
 
 moments = st.integers(0, 12).map(lambda hour: FIRST + timedelta(hours=hour))
-windows = st.builds(lambda a, b: Window(min(a, b), max(a, b) + timedelta(hours=1)), moments, moments)
+windows = st.builds(lambda a, b: UtcWindow(min(a, b), max(a, b) + timedelta(hours=1)), moments, moments)
 
 
 @given(st.lists(windows, max_size=7))
@@ -223,6 +223,6 @@ def test_remainders_share_nothing_and_lose_nothing(given_windows):
     assert all(part.start < part.end for parts in left for part in parts)
 
 
-@given(windows.map(lambda window: Window(window.start + timedelta(microseconds=5), window.end)))
+@given(windows.map(lambda window: UtcWindow(window.start + timedelta(microseconds=5), window.end)))
 def test_a_file_name_tells_its_window(window):
-    assert Window.named(window.file_name) == window
+    assert UtcWindow.named(window.file_name) == window

@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altegio_provider.tables.convert.json_text import json_texts
+from altegio_provider.tables.convert.json_text import json_text_array
 
 KIND = pa.list_(
     pa.struct(
@@ -48,10 +48,10 @@ def as_json_has_it(value: Any) -> Any:
 @given(st.lists(st.none() | st.lists(ITEMS, max_size=3), max_size=6), st.integers(0, 3))
 def test_reading_it_back_gives_the_same(rows, skipped):
     column = pa.array(rows, KIND)[skipped:]
-    texts = json_texts(column).to_pylist()
+    texts = json_text_array(column).to_pylist()
     assert [None if text is None else json.loads(text) for text in texts] == as_json_has_it(rows[skipped:])
 
 
 def test_moments_become_text():
     column = pa.array([[0]], pa.list_(pa.timestamp("us", tz="UTC")))
-    assert json_texts(column).to_pylist() == ['["1970-01-01 00:00:00.000000Z"]']
+    assert json_text_array(column).to_pylist() == ['["1970-01-01 00:00:00.000000Z"]']

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altegio_provider.tables.convert.appointments import AppointmentBatches
-from altegio_provider.tables.convert.pseudonyms import Pseudonyms
+from altegio_provider.tables.convert.appointments import AppointmentConverter
+from altegio_provider.tables.convert.pseudonyms import Pseudonymizer
 from altegio_provider.tables.schema import APPOINTMENT_COLUMNS
 
-PSEUDONYMS = Pseudonyms(b"a key for the tests")
+PSEUDONYMS = Pseudonymizer(b"a key for the tests")
 #: The catalogue's own texts, which the salon shows to everybody.
 PUBLIC = {("staff", "name"), ("staff", "specialization"), ("staff", "avatar"), ("staff", "position", "title")}
 PUBLIC |= {("services",), ("labels",)}
@@ -86,7 +86,7 @@ def planted(draw: st.DrawFn) -> tuple[dict[str, Any], set[str]]:
 
 
 def shown(rows: list[dict[str, Any]], **options: Any) -> str:
-    batches = AppointmentBatches(1001, "Europe/Riga", pseudonyms=PSEUDONYMS, **options)
+    batches = AppointmentConverter(1001, "Europe/Riga", pseudonyms=PSEUDONYMS, **options)
     return repr(batches.batch(rows).to_pylist())
 
 
@@ -116,7 +116,7 @@ def test_no_log_names_anybody(row_and_people):
     log = logging.Logger("test")
     log.handle = lambda record: records.append(record.getMessage())  # type: ignore[method-assign]
     for personal in (False, True):
-        batches = AppointmentBatches(1001, "Europe/Riga", include_personal_data=personal)
+        batches = AppointmentConverter(1001, "Europe/Riga", include_personal_data=personal)
         batches.batch([row])
         batches.warn(log)
     told = {person for person in who if any(person in record for record in records)}

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altegio_provider.tables.convert.activities import ActivityBatches
-from altegio_provider.tables.convert.characters import escaped, is_holdable, unescaped
+from altegio_provider.tables.convert.activities import ActivityConverter
+from altegio_provider.tables.convert.characters import escape, is_storable, unescape
 from altegio_provider.tables.schema import ACTIVITY_COLUMNS, ACTIVITY_SCHEMA
 
 LOCATION = 1001
@@ -206,8 +206,8 @@ def is_moment(text: str, cell: datetime) -> bool:
     return is_wall_same and moment.utcoffset() in (None, cell.utcoffset())
 
 
-def converted(page: list[dict[str, Any]], zone: str) -> tuple[list[dict[str, Any]], ActivityBatches]:
-    batches = ActivityBatches(LOCATION, zone, extracted_at=EPOCH)
+def converted(page: list[dict[str, Any]], zone: str) -> tuple[list[dict[str, Any]], ActivityConverter]:
+    batches = ActivityConverter(LOCATION, zone, extracted_at=EPOCH)
     batch = batches.batch(page)
     batch.validate(full=True)
     assert batch.schema.equals(ACTIVITY_SCHEMA)
@@ -227,15 +227,15 @@ def test_every_leaf_is_in_its_column_or_in_extra(page, zone):
 
 @given(st.text("\0\ud800\udfff\ufffd09afg"))
 def test_an_escaped_text_tells_its_original(text):
-    assert unescaped(escaped(text)) == text
-    assert escaped(text) == escaped_as_documented(text)
-    assert is_holdable(escaped(text))
+    assert unescape(escape(text)) == text
+    assert escape(text) == escaped_as_documented(text)
+    assert is_storable(escape(text))
 
 
 @given(pages)
 def test_no_cell_has_a_character_that_a_warehouse_cannot_hold(page):
     made, _ = converted(page, "UTC")
-    assert all(is_holdable(leaf) for row in made for _, leaf in leaves(row) if isinstance(leaf, str))
+    assert all(is_storable(leaf) for row in made for _, leaf in leaves(row) if isinstance(leaf, str))
     assert all("\\u0000" not in row["extra"].replace("\\\\", "") for row in made if row["extra"])
 
 
@@ -244,8 +244,8 @@ def test_a_row_becomes_the_same_whatever_rows_are_beside_it(page):
     together, counted = converted(page, "Europe/Riga")
     alone = [converted([row], "Europe/Riga") for row in page]
     assert together == [row for (row,), _ in alone]
-    assert counted.replacements == sum((one.replacements for _, one in alone), start=type(counted.misfits)())
-    assert counted.misfits == sum((one.misfits for _, one in alone), start=type(counted.misfits)())
+    assert counted.replacements == sum((one.replacements for _, one in alone), start=type(counted.mismatches)())
+    assert counted.mismatches == sum((one.mismatches for _, one in alone), start=type(counted.mismatches)())
     assert counted.start_disagreements == sum(one.start_disagreements for _, one in alone)
     assert counted.rows_without_start == sum(one.rows_without_start for _, one in alone)
 

@@ -26,9 +26,9 @@ def write(root: Any, days: range, run: int = 1, location_id: int = 1, *, keeps: 
     dataset = ParquetDataset(root, location_id, **options)
     rows = [{"id": day, "run": run, "starts_at": FIRST + day * DAY, "is_deleted": False} for day in days]
     batch = pa.RecordBatch.from_pylist([] if keeps else rows, schema=SCHEMA)
-    earlier = dataset.earlier(*window(days)) if keeps else None
-    with dataset.writer(*window(days), earlier=earlier) as writer:
-        for one in earlier.watch([batch]) if earlier else [batch]:
+    previous = dataset.previous_rows(*window(days)) if keeps else None
+    with dataset.writer(*window(days), previous=previous) as writer:
+        for one in previous.track([batch]) if previous else [batch]:
             writer.write(one)
 
 

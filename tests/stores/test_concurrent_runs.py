@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from altegio_provider.tables.dataset.store_errors import StoreError
+from altegio_provider.tables.dataset.storage_errors import StorageError
 from tests.stores.days import days_of_all_files, runs_by_day, write
 from tests.stores.quick_store import QuickStore
 
@@ -132,7 +132,7 @@ def test_a_run_that_dies_happened_or_did_not_and_the_next_one_tidies_up(there, d
             raise Killed
 
     root.fs.before_request = die
-    with suppress(Killed, StoreError):
+    with suppress(Killed, StorageError):
         write(root, days, run=1, sleep=no_sleep)
     root.fs.before_request = None
     possible = [state, state | dict.fromkeys(days, 1)]

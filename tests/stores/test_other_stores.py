@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import upath
 
-from altegio_provider.tables.dataset.conditional import conditional_writes
-from altegio_provider.tables.dataset.store_errors import Conflict, StoreError
+from altegio_provider.tables.dataset.conditional_writes import conditional_writes
+from altegio_provider.tables.dataset.storage_errors import StorageError, WriteConflictError
 from tests.stores.days import days_of_all_files, runs_by_day, write
 
 
@@ -46,12 +46,12 @@ def test_conditional_writes_are_refused_where_they_should_be(root):
     with pytest.raises(FileNotFoundError):
         writes.read(path)
     writes.write(path, b"1", "")
-    with pytest.raises(Conflict):
+    with pytest.raises(WriteConflictError):
         writes.write(path, b"2", "")
     content, version = writes.read(path)
     assert content == b"1"
     writes.write(path, b"3", version)
-    with pytest.raises(Conflict):
+    with pytest.raises(WriteConflictError):
         writes.write(path, b"4", version)
     assert writes.read(path)[0] == b"3"
 
@@ -85,5 +85,5 @@ def test_locations_whose_numbers_begin_alike_are_kept_apart(root):
 
 def test_no_bucket_is_made(root):
     missing = type(root)(f"{root.protocol}://altegio-missing/data", **root.storage_options)
-    with pytest.raises(StoreError, match="there is no such bucket"):
+    with pytest.raises(StorageError, match="there is no such bucket"):
         write(missing, range(1))

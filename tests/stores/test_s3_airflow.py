@@ -13,7 +13,7 @@ import pytest
 
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator
-from altegio_provider.tables.dataset.store_errors import StoreError
+from altegio_provider.tables.dataset.storage_errors import StorageError
 from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToParquetOperator
 from altegio_provider.transfers.parquet_to_sql import ParquetToSqlOperator
 from altegio_provider.warehouse.connections import source_files
@@ -55,7 +55,7 @@ def test_an_extract_and_a_load_go_through_the_connection(root, tmp_path):
 
 def test_an_error_of_the_store_names_the_connection(root, s3):
     s3.on_request = lambda request: ACCESS_DENIED if request.method == "PUT" else None
-    with pytest.raises(StoreError, match=r"Allow the credentials of the connection 'aws_of_tests'"):
+    with pytest.raises(StorageError, match=r"Allow the credentials of the connection 'aws_of_tests'"):
         AltegioActivitiesToParquetOperator(task_id="extract", output_path=root, **RANGE).execute({})
 
 
@@ -71,7 +71,7 @@ def test_reports_in_a_bucket_that_is_not_there_are_refused_before_anything_is_se
         options = {"location_id": 77, "ledger_url": ledger_url, "report_path": report_path}
         AltegioCreateAppointmentsOperator(task_id="book", source=[row], **options).execute({})
 
-    with pytest.raises(StoreError, match=r"'mistyped-bucket'.*there is no such bucket"):
+    with pytest.raises(StorageError, match=r"'mistyped-bucket'.*there is no such bucket"):
         book("s3://aws_of_tests@mistyped-bucket/reports")
     assert altegio_sandbox.truth(77)["appointments"] == []
     book(f"{root}/reports")

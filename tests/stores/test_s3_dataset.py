@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from altegio_provider.tables.dataset.dataset import DatasetError, ParquetDataset, read_manifest
-from altegio_provider.tables.dataset.store_errors import StoreError
+from altegio_provider.tables.dataset.storage_errors import StorageError
 from tests.stores.days import days_of_all_files, runs_by_day, window, write
 from tests.stores.s3_server import (
     ACCESS_DENIED,
@@ -102,7 +102,7 @@ def test_a_run_that_dies_at_any_moment_happened_or_did_not_and_the_next_one_tidi
             return ACCESS_DENIED if count >= place else None
 
         s3.on_request = on_request
-        with suppress(StoreError):
+        with suppress(StorageError):
             write(root, range(1, 3), run=1, sleep=Sleeps())
         s3.on_request = None
         before, after = dict.fromkeys(range(4), 0), {0: 0, 1: 1, 2: 1, 3: 0}
@@ -141,10 +141,10 @@ def test_a_store_without_conditional_writes_is_noticed_and_looked_at_again(bucke
 def test_a_bucket_that_is_not_there_is_told_before_anything_is_read_and_never_made(s3):
     root = s3.path("s3://mistyped-bucket/activities")
     for path in (root, root / "one.parquet"):
-        with pytest.raises(StoreError, match=r"'mistyped-bucket'.*there is no such bucket") as raised, opened(path):
+        with pytest.raises(StorageError, match=r"'mistyped-bucket'.*there is no such bucket") as raised, opened(path):
             raise AssertionError("the rows would be read now")
         assert raised.value.errno == errno.ENOENT
-    with pytest.raises(StoreError, match="no such bucket"):
+    with pytest.raises(StorageError, match="no such bucket"):
         read_manifest(root)
     assert "mistyped-bucket" not in s3.buckets()
 
@@ -159,7 +159,7 @@ def test_a_bucket_that_is_not_there_is_told_before_anything_is_read_and_never_ma
 )
 def test_who_may_not_write_is_told_so_before_anything_is_read(bucket, s3, answer, sentence):
     s3.on_request = lambda request: answer if request.method == "PUT" else None
-    with pytest.raises(StoreError) as raised, opened(bucket):
+    with pytest.raises(StorageError) as raised, opened(bucket):
         raise AssertionError("the rows would be read now")
     assert sentence in str(raised.value)
     assert f"the bucket {bucket.path.strip('/')!r}" in str(raised.value)
@@ -170,7 +170,7 @@ def test_who_may_not_write_is_told_so_before_anything_is_read(bucket, s3, answer
 def test_who_may_not_read_gets_no_half_of_it(bucket, s3):
     write(bucket, range(2))
     s3.on_request = lambda request: ACCESS_DENIED if request.name == MANIFEST else None
-    with pytest.raises(StoreError, match=r"cannot read .*_manifest.json.*access is denied"):
+    with pytest.raises(StorageError, match=r"cannot read .*_manifest.json.*access is denied"):
         read_manifest(bucket)
 
 
@@ -191,7 +191,7 @@ def test_a_store_that_is_busy_for_too_long_is_named_and_the_next_run_heals(bucke
     write(bucket, range(3), run=0)
     s3.on_request = lambda request: SLOW_DOWN if request.method == "PUT" and request.name == MANIFEST else None
     sleeps = Sleeps()
-    with pytest.raises(StoreError, match=r"cannot write .*_manifest.json.*the store is busy.*It was tried 9 times"):
+    with pytest.raises(StorageError, match=r"cannot write .*_manifest.json.*the store is busy.*It was tried 9 times"):
         write(bucket, range(1, 2), run=1, sleep=sleeps)
     assert sum(sleeps) < 9 * 30
     s3.on_request = None
@@ -201,7 +201,7 @@ def test_a_store_that_is_busy_for_too_long_is_named_and_the_next_run_heals(bucke
 
 def test_a_name_that_is_too_long_is_told_before_anything_is_read(bucket, s3):
     s3.on_request = lambda request: Answer.error(400, "KeyTooLongError") if len(request.path) > 1024 else None
-    with pytest.raises(StoreError, match="the name is too long"), opened(bucket / ("x" * 1100)):
+    with pytest.raises(StorageError, match="the name is too long"), opened(bucket / ("x" * 1100)):
         raise AssertionError("the rows would be read now")
 
 

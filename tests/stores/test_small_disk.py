@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from altegio_provider.tables.dataset.dataset import ParquetDataset
-from altegio_provider.tables.dataset.store_errors import StoreError
+from altegio_provider.tables.dataset.storage_errors import StorageError
 from tests.stores.days import FIRST, SCHEMA, days_of_all_files, runs_by_day, window, write
 
 PAGE = 4096
@@ -68,7 +68,7 @@ def overflow(root: Any) -> None:
 
 def test_full_in_the_middle_of_the_rows(disk):
     message = rf"cannot write into {disk}/data/location-1: the disk is full\. Free some space"
-    with pytest.raises(StoreError, match=message) as raised:
+    with pytest.raises(StorageError, match=message) as raised:
         overflow(disk / "data")
     assert raised.value.errno == errno.ENOSPC
     assert is_as_it_was(disk)
@@ -82,7 +82,7 @@ def test_full_when_the_last_rows_are_written_out(disk):
             writer.write(incompressible(1_000))
             fill(disk)
 
-    with pytest.raises(StoreError, match="the disk is full"):
+    with pytest.raises(StorageError, match="the disk is full"):
         run()
     (disk / "filler").unlink()
     assert is_as_it_was(disk)
@@ -94,7 +94,7 @@ def test_full_when_the_last_rows_are_written_out(disk):
 def test_full_when_files_are_cut_and_the_manifest_is_written(disk, pages):
     """With each page more, the run comes a step further."""
     filler = fill(disk, leaving=pages * PAGE)
-    with pytest.raises(StoreError, match="the disk is full") if pages < 4 else nullcontext():
+    with pytest.raises(StorageError, match="the disk is full") if pages < 4 else nullcontext():
         write(disk / "data", range(1, 2), run=1)
     assert pages == 4 or is_as_it_was(disk)
     filler.unlink()
@@ -111,13 +111,13 @@ def test_what_a_killed_run_has_left_makes_room_before_the_next_one(disk):
 
 
 def test_full_while_answers_are_kept(disk):
-    spool = ParquetDataset(disk / "data", 1).spool("history", *window(range(1)), timedelta(days=1))
-    spool.add(1, {"a": 1})
+    saved = ParquetDataset(disk / "data", 1).saved_answers("history", *window(range(1)), timedelta(days=1))
+    saved.add(1, {"a": 1})
     filler = fill(disk)
-    with pytest.raises(StoreError, match=r"cannot write .*\.spool-history-1.*the disk is full"):
-        spool.add(2, {"text": "x" * 2 * PAGE})
+    with pytest.raises(StorageError, match=r"cannot write .*\.answers-history-1.*the disk is full"):
+        saved.add(2, {"text": "x" * 2 * PAGE})
     filler.unlink()
-    later = ParquetDataset(disk / "data", 1).spool("history", *window(range(1)), timedelta(days=1))
+    later = ParquetDataset(disk / "data", 1).saved_answers("history", *window(range(1)), timedelta(days=1))
     assert dict(later.answers())[1] == {"a": 1}
 
 
@@ -125,20 +125,20 @@ def test_read_only_is_told_before_anything_is_read(disk):
     mount("-o", "remount,ro", str(disk))
     message = "the file system is read-only. Let the worker's user write there, or use another folder"
     for root in (disk / "data", disk / "elsewhere", disk / "one.parquet"):
-        with pytest.raises(StoreError, match=message), ParquetDataset(root, 1).writer(*window(range(1))):
+        with pytest.raises(StorageError, match=message), ParquetDataset(root, 1).writer(*window(range(1))):
             raise AssertionError("the rows would be read now")
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "x" * 260 + ".parquet"])
 def test_a_name_that_is_too_long_is_told_before_anything_is_read(tmp_path, name):
     dataset = ParquetDataset(tmp_path / name, 1)
-    with pytest.raises(StoreError, match="the name is too long"), dataset.writer(*window(range(1))):
+    with pytest.raises(StorageError, match="the name is too long"), dataset.writer(*window(range(1))):
         raise AssertionError("the rows would be read now")
 
 
 def test_the_disk_of_temporary_files_is_named_where_a_store_is_written(disk, bucket: Any, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(disk))
-    with pytest.raises(StoreError, match=f"cannot write into {disk}/altegio-staging-.*: the disk is full"):
+    with pytest.raises(StorageError, match=f"cannot write into {disk}/altegio-staging-.*: the disk is full"):
         overflow(bucket / "data")
     write(bucket / "data", range(1), run=1)
     assert runs_by_day(bucket / "data") == {0: 1}

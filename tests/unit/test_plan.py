@@ -11,7 +11,7 @@ from altegio_provider.api.ratelimit.stores import MemorySlotStore
 from altegio_provider.api.routes import COMPANIES
 from altegio_provider.sandbox.render import activity
 from altegio_provider.sandbox.seed import seeded_state
-from altegio_provider.tables.convert.activities import ActivityBatches
+from altegio_provider.tables.convert.activities import ActivityConverter
 from altegio_provider.tables.dataset.dataset import ParquetDataset
 from scripts.plan import Plan, least_seconds, main, requests_for_rows
 from tests.property.churning_list import ChurningList, read_all
@@ -52,7 +52,7 @@ def test_the_size_is_that_of_real_looking_rows(days, tmp_path) -> None:
     location.fill(begin.date(), (begin + timedelta(days - 1)).date())
     rows = [activity(location, event) for event in location.events.values()]
     with ParquetDataset(tmp_path, 1001).writer(begin, begin + timedelta(days)) as writer:
-        for batch in ActivityBatches(1001, "Europe/Riga").batches(rows):
+        for batch in ActivityConverter(1001, "Europe/Riga").batches(rows):
             writer.write(batch)
     plan = Plan(locations=1, events_per_day=len(rows) / days, days=days, window_days=days)
     assert plan.files == len(writer.result.files)

@@ -10,10 +10,10 @@ import time
 import pytest
 
 from altegio_provider.api import AltegioClient
-from altegio_provider.tables.convert.activities import ActivityBatches
-from altegio_provider.tables.convert.appointments import AppointmentBatches
-from altegio_provider.tables.convert.pseudonyms import Pseudonyms
-from altegio_provider.tables.dataset.parquet import FileWriter
+from altegio_provider.tables.convert.activities import ActivityConverter
+from altegio_provider.tables.convert.appointments import AppointmentConverter
+from altegio_provider.tables.convert.pseudonyms import Pseudonymizer
+from altegio_provider.tables.dataset.file_writer import FileWriter
 from benchmarks.contenders import floor
 from benchmarks.job import LOCATION_ID, TIMEZONE, Job
 from benchmarks.servers import pages
@@ -34,7 +34,7 @@ def extract(job: Job) -> None:
     with AltegioClient(
         job.url, "sandbox-partner", "sandbox-user", timezone=TIMEZONE, requests_per_second=0, requests_per_minute=0
     ) as client:
-        for batch in ActivityBatches(LOCATION_ID, TIMEZONE).batches(client.list_activities(LOCATION_ID, *job.range)):
+        for batch in ActivityConverter(LOCATION_ID, TIMEZONE).batches(client.list_activities(LOCATION_ID, *job.range)):
             writer.write(batch)
     writer.close({})
     assert writer.rows == job.rows
@@ -104,9 +104,9 @@ def test_an_appointment_costs_python_few_instructions(hashes, most) -> None:
         }
         for number in range(ROWS)
     ]
-    key = Pseudonyms(b"a key for the tests") if hashes else None
-    batches = AppointmentBatches(LOCATION_ID, "Europe/Riga", pseudonyms=key)
+    key = Pseudonymizer(b"a key for the tests") if hashes else None
+    batches = AppointmentConverter(LOCATION_ID, "Europe/Riga", pseudonyms=key)
     batches.batch(appointments[:9])
     # Some 170, and 400 with hashes.
     assert instructions_of(lambda: [batches.batch(appointments)]) / ROWS < most
-    assert not batches.misfits
+    assert not batches.mismatches

@@ -26,8 +26,8 @@ import pyarrow.parquet as pq
 
 from altegio_provider.imports.engine.spool import Outcome, Spool, Status
 from altegio_provider.imports.files.formulas import REPORT_PREFIX, neutral_row
-from altegio_provider.tables.dataset.storage import Folder
-from altegio_provider.tables.dataset.store_errors import local_errors
+from altegio_provider.tables.dataset.folder import Folder
+from altegio_provider.tables.dataset.storage_errors import disk_errors
 
 __all__ = ["check_report_path", "report_schema", "write_report"]
 
@@ -60,7 +60,7 @@ def write_report(
     :param report_path: a folder (``pathlib.Path``, ``ObjectStoragePath`` or another of the ``universal_pathlib``
         kind), made where it is missing; or a file in it, ``.parquet`` or ``.csv``, whose name both reports take.
     :param mode: the permissions of the files on a disk; default: only their owner reads them.
-    :raises StoreError: a file cannot be written there. None is there in part.
+    :raises StorageError: a file cannot be written there. None is there in part.
     """
     folder, stem = _place_of(report_path)
     schema = report_schema(lane)
@@ -71,17 +71,17 @@ def write_report(
     }
     for name, write in writers.items():
         with closing(folder.stage(name, mode)) as staged:
-            with local_errors("write", folder.location_of(name)):
+            with disk_errors("write", folder.path_of(name)):
                 write(staged.path)
             folder.publish(staged, name)
-    return {name: folder.location_of(name) for name in writers}
+    return {name: folder.path_of(name) for name in writers}
 
 
 def check_report_path(report_path: Any) -> None:
     """See, before anything is sent, whether reports can be written into a bucket, where it is one.
 
     :param report_path: as for :func:`write_report`.
-    :raises StoreError: there is no such bucket. None is made.
+    :raises StorageError: there is no such bucket. None is made.
     """
     _place_of(report_path)[0].check_bucket()
 

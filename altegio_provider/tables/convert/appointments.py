@@ -15,17 +15,17 @@ from typing import Any, Final
 import pyarrow as pa
 
 from altegio_provider.tables.convert.arrays import array_of
-from altegio_provider.tables.convert.batches import RowBatches
-from altegio_provider.tables.convert.extra_fields import Leftovers
-from altegio_provider.tables.convert.page import Page
-from altegio_provider.tables.convert.pseudonyms import Pseudonyms, canonical_phone
+from altegio_provider.tables.convert.batch_builder import BatchBuilder
+from altegio_provider.tables.convert.extra_fields import ExtraFields
+from altegio_provider.tables.convert.pseudonyms import Pseudonymizer, canonical_phone
+from altegio_provider.tables.convert.row_converter import RowConverter
 from altegio_provider.tables.schema import APPOINTMENT_COLUMNS, APPOINTMENT_SCHEMA
 
-__all__ = ["AppointmentBatches"]
+__all__ = ["AppointmentConverter"]
 
 _COLOR = re.compile(r"|#?[0-9A-Fa-f]{3}|#?[0-9A-Fa-f]{6}", re.ASCII)
 #: What a text of these columns looks like that is what the column says, and no name or number of a person.
-_FORMS: Final = {
+_PATTERNS: Final = {
     "attendance_slug": re.compile("absent|waiting|attended|confirmed"),
     "prepaid_status": re.compile("|forbidden|allowed|required"),
     "color": _COLOR,
@@ -38,7 +38,7 @@ _FIELD = re.compile(r"[a-z_][a-z0-9_]{0,60}", re.ASCII)
 _SMALL, _DECIMALS = 1_000_000, 2
 
 
-class AppointmentBatches(RowBatches):
+class AppointmentConverter(RowConverter):
     """Turns the appointments of one location into record batches.
 
     :param location_id: the location that was asked.
@@ -60,36 +60,38 @@ class AppointmentBatches(RowBatches):
         extracted_at: datetime | None = None,
         *,
         include_personal_data: bool = False,
-        pseudonyms: Pseudonyms | None = None,
+        pseudonyms: Pseudonymizer | None = None,
     ) -> None:
         super().__init__(location_id, timezone, extracted_at)
-        self._is_open = include_personal_data
+        self._include_personal_data = include_personal_data
         self._pseudonyms = pseudonyms
         if not include_personal_data:
-            self._proviso = " where that names nobody"
+            self._extra_note = " where that names nobody"
 
-    def _leftovers(self, count: int) -> Leftovers:
-        return Leftovers(count, None if self._is_open else _names_nobody)
+    def _extra_fields(self, count: int) -> ExtraFields:
+        return ExtraFields(count, None if self._include_personal_data else _is_impersonal)
 
-    def _own(self, page: Page) -> dict[str, pa.Array]:
-        count = len(page.rows)
-        phone = self._pseudonyms.of_phone if self._pseudonyms else None
-        email = self._pseudonyms.of_email if self._pseudonyms else None
+    def _table_columns(self, builder: BatchBuilder) -> dict[str, pa.Array]:
+        count = len(builder.rows)
+        phone = self._pseudonyms.hash_phone if self._pseudonyms else None
+        email = self._pseudonyms.hash_email if self._pseudonyms else None
         arrays = {
-            "client_phone_hash": self._hashes(page, "client_phone_hash", phone),
-            "client_email_hash": self._hashes(page, "client_email_hash", email),
+            "client_phone_hash": self._hashes(builder, "client_phone_hash", phone),
+            "client_email_hash": self._hashes(builder, "client_email_hash", email),
         }
-        if self._is_open:
-            return arrays | {name: _in_e164(page.column(self._column[name])) for name in _PHONES}
+        if self._include_personal_data:
+            return arrays | {name: _in_e164(builder.column(self._column[name])) for name in _PHONES}
         arrays |= {column.name: pa.nulls(count, column.type) for column in self.columns if column.personal}
-        return arrays | {name: _formed(page.column(self._column[name]), form) for name, form in _FORMS.items()}
+        return arrays | {
+            name: _matching_texts(builder.column(self._column[name]), form) for name, form in _PATTERNS.items()
+        }
 
-    def _hashes(self, page: Page, name: str, hashed: Callable[[Any], str | None] | None) -> pa.Array:
+    def _hashes(self, builder: BatchBuilder, name: str, hashed: Callable[[Any], str | None] | None) -> pa.Array:
         """The hash of the first of a column's fields that has something to hash."""
-        hashes: list[str | None] = [None] * len(page.rows)
+        hashes: list[str | None] = [None] * len(builder.rows)
         if hashed is not None:
             for path in self._column[name].paths:
-                values = page.values(path)
+                values = builder.values(path)
                 hashes = [said or (value and hashed(value)) or None for said, value in zip(hashes, values, strict=True)]
         return array_of(pa.string(), hashes)
 
@@ -100,14 +102,14 @@ def _in_e164(array: pa.Array) -> pa.Array:
     return array_of(pa.string(), phones)
 
 
-def _formed(array: pa.Array, form: re.Pattern[str]) -> pa.Array:
+def _matching_texts(array: pa.Array, form: re.Pattern[str]) -> pa.Array:
     """The texts of that form; a page has few different ones."""
     texts = array.to_pylist()
     fitting = {text for text in set(texts) if text is not None and form.fullmatch(text)}
     return array_of(pa.string(), [text if text in fitting else None for text in texts])
 
 
-def _names_nobody(path: tuple[str, ...], value: Any) -> bool:
+def _is_impersonal(path: tuple[str, ...], value: Any) -> bool:
     """Whether a leftover can stand where personal data are not wanted."""
     if _OF_PEOPLE.fullmatch(path[0]) or not all(map(_FIELD.fullmatch, path)):
         return False

@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from altegio_provider.tables.convert.columns import Members
+from altegio_provider.tables.convert.columns import ObjectColumns
 
 __all__ = ["array_of", "constant"]
 
@@ -121,7 +121,7 @@ def _lists(kind: pa.DataType, values: Sequence[Any], has_null: bool) -> pa.Array
 def _structs(kind: pa.DataType, values: Sequence[Any]) -> pa.Array | None:
     """Turn dicts; a key that the struct has no field for does not fit."""
     fields = [kind.field(number) for number in range(kind.num_fields)]
-    members = Members(values)
+    members = ObjectColumns(values)
     if not members.keys <= {field.name for field in fields}:
         return None
     children = [array_of(field.type, members.values(field.name)) for field in fields]

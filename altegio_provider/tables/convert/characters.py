@@ -4,8 +4,8 @@ A half of a surrogate pair has no UTF-8 form, so neither Arrow nor Parquet can h
 in Parquet and in DuckDB, but PostgreSQL refuses it, and its ``jsonb`` refuses ``\\u0000`` in JSON text too.
 
 In a column each such character becomes U+FFFD (the replacement character). The original text goes to ``extra``, in a
-form that every database can read: the character becomes U+FFFD and its four hexadecimal digits. :func:`escaped` writes
-this form, and :func:`unescaped` restores the original.
+form that every database can read: the character becomes U+FFFD and its four hexadecimal digits. :func:`escape` writes
+this form, and :func:`unescape` restores the original.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-__all__ = ["escaped", "is_holdable", "replaced", "unescaped"]
+__all__ = ["escape", "is_storable", "replace_unstorable", "unescape"]
 
 _MARK: Final = "\ufffd"
 _REFUSED = re.compile("[\0\ud800-\udfff]")
@@ -22,21 +22,21 @@ _TO_ESCAPE = re.compile("[\0\ud800-\udfff]|\ufffd(?=[0-9a-f]{4})")
 _ESCAPE = re.compile("\ufffd([0-9a-f]{4})")
 
 
-def is_holdable(text: str) -> bool:
+def is_storable(text: str) -> bool:
     """Return whether every warehouse can hold the text as it is."""
     return _REFUSED.search(text) is None
 
 
-def replaced(value: Any) -> Any:
+def replace_unstorable(value: Any) -> Any:
     """Return a text with U+FFFD in place of each refused character; lists of objects likewise, one level deep.
 
     :param value: any JSON value.
     """
     if type(value) is str:
-        return value if is_holdable(value) else _REFUSED.sub(_MARK, value)
+        return value if is_storable(value) else _REFUSED.sub(_MARK, value)
     if type(value) is list:
         return [
-            {key: replaced(member) if type(member) is str else member for key, member in item.items()}
+            {key: replace_unstorable(member) if type(member) is str else member for key, member in item.items()}
             if type(item) is dict
             else item
             for item in value
@@ -44,14 +44,14 @@ def replaced(value: Any) -> Any:
     return value
 
 
-def escaped(text: str) -> str:
-    """Return a text that every database can hold and from which :func:`unescaped` restores the original.
+def escape(text: str) -> str:
+    """Return a text that every database can hold and from which :func:`unescape` restores the original.
 
     ``"a\\0b"`` becomes ``"a\\ufffd0000b"``. A text without such characters is returned unchanged.
     """
     return _TO_ESCAPE.sub(lambda match: f"{_MARK}{ord(match[0]):04x}", text)
 
 
-def unescaped(text: str) -> str:
-    """Return the original of a text that :func:`escaped` wrote; use it on the texts and the keys of ``extra``."""
+def unescape(text: str) -> str:
+    """Return the original of a text that :func:`escape` wrote; use it on the texts and the keys of ``extra``."""
     return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)

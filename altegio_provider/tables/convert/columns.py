@@ -7,10 +7,10 @@ from itertools import chain
 from operator import methodcaller
 from typing import Any
 
-__all__ = ["Members"]
+__all__ = ["ObjectColumns"]
 
 
-class Members:
+class ObjectColumns:
     """Objects of one kind, by key.
 
     A server writes the objects of a page with the same keys in the same order, and then they are turned in one go;
@@ -24,16 +24,16 @@ class Members:
         shapes = set(map(tuple, objects))
         #: All keys that any of the objects has.
         self.keys: set[str] = set().union(*shapes)
-        self._turned: dict[str, list[Any]] = {}
+        self._by_key: dict[str, list[Any]] = {}
         if len(shapes) == 1:
             (keys,) = shapes
             values = list(chain.from_iterable(map(methodcaller("values"), objects)))
-            self._turned = {key: values[place :: len(keys)] for place, key in enumerate(keys)}
+            self._by_key = {key: values[place :: len(keys)] for place, key in enumerate(keys)}
 
     def values(self, key: str) -> list[Any]:
         """The value of each object; ``None`` where it has no such key."""
-        if key in self._turned:
-            return self._turned[key]
+        if key in self._by_key:
+            return self._by_key[key]
         if key not in self.keys:
             return [None] * len(self.objects)
         return [one.get(key) for one in self.objects]

@@ -9,26 +9,26 @@ from typing import Any
 
 import orjson
 
-from altegio_provider.tables.convert.characters import escaped
+from altegio_provider.tables.convert.characters import escape
 
-__all__ = ["Leftovers", "json_text"]
+__all__ = ["ExtraFields", "json_text"]
 
 
-class Leftovers:
+class ExtraFields:
     """Keeps what the rows of one page have left, each value at the place where it came.
 
     :param count: how many rows the page has.
-    :param may_stay: tells by its path and itself whether a value may be kept; default: all may.
+    :param is_allowed: tells by its path and itself whether a value may be kept; default: all may.
     """
 
-    def __init__(self, count: int, may_stay: Callable[[tuple[str, ...], Any], bool] | None = None) -> None:
+    def __init__(self, count: int, is_allowed: Callable[[tuple[str, ...], Any], bool] | None = None) -> None:
         self._rows: dict[int, dict[str, Any]] = {}
         self._count = count
-        self._may_stay = may_stay
+        self._is_allowed = is_allowed
 
     def put(self, number: int, path: tuple[str, ...], value: Any) -> None:
         """Keep a value of a row; the path leads to it through the row's objects."""
-        if self._may_stay is not None and not self._may_stay(path, value):
+        if self._is_allowed is not None and not self._is_allowed(path, value):
             return
         place = self._rows.setdefault(number, {})
         for name in path[:-1]:
@@ -36,7 +36,7 @@ class Leftovers:
         place[path[-1]] = value
 
     def texts(self) -> list[str | None]:
-        """The JSON text of each row's leftovers; ``None`` where there is nothing left."""
+        """The JSON text of the fields that each row has left; ``None`` where there is nothing left."""
         texts: list[str | None] = [None] * self._count
         for number, row in self._rows.items():
             texts[number] = json_text(row)
@@ -45,7 +45,7 @@ class Leftovers:
 
 #: What orjson's text has where the value may need another form: not-a-number is written as null, U+0000 as an escape,
 #: and U+FFFD (in UTF-8) may have to be escaped itself.
-_DOUBTFUL = (b"null", b"\\u0000", "\ufffd".encode())
+_NEEDS_OWN_WRITER = (b"null", b"\\u0000", "\ufffd".encode())
 
 
 def json_text(value: Any) -> str:
@@ -53,16 +53,16 @@ def json_text(value: Any) -> str:
 
     Not-a-number and the infinities, which JSON does not have, become the texts ``"NaN"``, ``"Infinity"`` and
     ``"-Infinity"``; whole numbers keep all their digits. Characters that databases refuse, in texts and in keys, have
-    the form of :func:`~altegio_provider.tables.convert.characters.escaped`.
+    the form of :func:`~altegio_provider.tables.convert.characters.escape`.
     """
     try:
         text = orjson.dumps(value)
     except TypeError:
-        return _patient_text(value)
-    return _patient_text(value) if any(sign in text for sign in _DOUBTFUL) else text.decode()
+        return _iterative_json_text(value)
+    return _iterative_json_text(value) if any(sign in text for sign in _NEEDS_OWN_WRITER) else text.decode()
 
 
-def _patient_text(value: Any) -> str:
+def _iterative_json_text(value: Any) -> str:
     """The same for any depth and any number: it keeps a stack of its own, where the quick ones would run out."""
     parts: list[str] = []
     # What is still to be written, the last one first: either a text as it stands, or a value.
@@ -89,4 +89,4 @@ def _patient_text(value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(escaped(text), ensure_ascii=False)
+    return json.dumps(escape(text), ensure_ascii=False)

@@ -7,13 +7,13 @@ from functools import reduce
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["json_texts"]
+__all__ = ["json_text_array"]
 
 _NULL = "null"
 _CONTROLS = {chr(code): f"\\u{code:04x}" for code in range(0x20)}
 
 
-def json_texts(column: pa.Array) -> pa.StringArray:
+def json_text_array(column: pa.Array) -> pa.StringArray:
     """Return each value of a column as JSON text, and null where it is null.
 
     :param column: lists and structs, nested at will, of texts, numbers, booleans and moments. Moments become text;
@@ -42,14 +42,14 @@ def _objects(column: pa.StructArray) -> pa.StringArray:
         opening = "{" if number == 0 else ","
         name = _quoted(pa.array([kind.field(number).name], pa.string()))[0].as_py()
         member = pc.struct_field(column, [number])
-        parts += [f"{opening}{name}:", pc.fill_null(json_texts(member), _NULL)]
+        parts += [f"{opening}{name}:", pc.fill_null(json_text_array(member), _NULL)]
     return _joined(*parts, "}") if parts else pc.if_else(pc.is_valid(column), "{}", _NULL)
 
 
 def _lists(column: pa.ListArray) -> pa.StringArray:
     lengths = pc.fill_null(pc.cast(pc.list_value_length(column), pa.int32()), 0)
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths)])
-    items = pc.fill_null(json_texts(column.flatten()), _NULL)
+    items = pc.fill_null(json_text_array(column.flatten()), _NULL)
     return _joined("[", pc.binary_join(pa.ListArray.from_arrays(offsets, items), ","), "]")
 
 

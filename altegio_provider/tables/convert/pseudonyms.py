@@ -14,7 +14,7 @@ import re
 import unicodedata
 from typing import Any
 
-__all__ = ["Pseudonyms", "canonical_email", "canonical_phone"]
+__all__ = ["Pseudonymizer", "canonical_email", "canonical_phone"]
 
 _SHORTEST_KEY = 16
 _PUNCTUATION = dict.fromkeys(map(ord, " \t\u00a0()-./\u2010\u2011\u2012\u2013"))
@@ -22,7 +22,7 @@ _E164 = re.compile(r"[1-9][0-9]{8,14}", re.ASCII)
 _ADDRESS = re.compile(r"[^@\s*]+@[^@\s*]+")
 
 
-class Pseudonyms:
+class Pseudonymizer:
     """Hashes with one key: HMAC-SHA256, as 64 hexadecimal digits.
 
     :param key: the secret, of 16 bytes or more.
@@ -36,11 +36,11 @@ class Pseudonyms:
             raise ValueError(f"the key must have {_SHORTEST_KEY} characters or more")
         self._key = key
 
-    def of_phone(self, value: Any) -> str | None:
+    def hash_phone(self, value: Any) -> str | None:
         """Hash a phone's digits; ``None`` for one that is masked, cut short, or none."""
         return self._hash(canonical_phone(value))
 
-    def of_email(self, value: Any) -> str | None:
+    def hash_email(self, value: Any) -> str | None:
         """Hash an e-mail address in small letters; ``None`` for one that is masked or none."""
         return self._hash(canonical_email(value))
 

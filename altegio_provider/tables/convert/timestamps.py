@@ -1,7 +1,7 @@
 """The moments in activity rows: starts, creation, the end of a repetition.
 
 Each is turned into whole microseconds since the epoch. Where the columns then do not tell all that the field told (an
-offset that is not the zone's, a notation that nobody can read), the field is *untold*: it must stand in ``extra`` too.
+offset that is not the zone's, a notation that nobody can read), the field is *lossy*: it must stand in ``extra`` too.
 
 The usual notations are parsed by Arrow, a page at a time; rows with anything else are looked at one by one.
 """
@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 
 from altegio_provider.common.location_time import EventStart, LocationClock, parse_datetime
 from altegio_provider.tables.convert.arrays import array_of
-from altegio_provider.tables.convert.columns import Members
+from altegio_provider.tables.convert.columns import ObjectColumns
 
-__all__ = ["Moments", "Read", "Starts"]
+__all__ = ["ReadTimestamps", "Starts", "TimestampReader"]
 
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,22 +38,22 @@ _START_FIELDS = ("date", "datetime", "timestamp")
 
 
 class Starts(NamedTuple):
-    """When the rows of a page start (microseconds), and which fields of which rows are untold."""
+    """When the rows of a page start (microseconds), and which fields of which rows are lossy."""
 
     instants: list[int | None]
     walls: list[int | None]
-    untold: list[tuple[int, str]]
+    lossy: list[tuple[int, str]]
 
 
-class Read(NamedTuple):
-    """A column of moments (microseconds), the numbers of the untold values, and of those that none could be made of."""
+class ReadTimestamps(NamedTuple):
+    """A column of moments (microseconds), the numbers of the lossy values, and of those that none could be made of."""
 
     moments: list[int | None]
-    untold: list[int]
-    misfits: list[int]
+    lossy: list[int]
+    mismatches: list[int]
 
 
-class Moments:
+class TimestampReader:
     """Reads the moments of one location's rows.
 
     :param zone: the location's time zone.
@@ -62,22 +62,22 @@ class Moments:
     def __init__(self, zone: ZoneInfo) -> None:
         self.clock = LocationClock(zone)
         self._zone = zone
-        self._steady_offset_of_day: dict[int, int | None] = {}
+        self._constant_offset_of_day: dict[int, int | None] = {}
 
-    def starts(self, rows: Members) -> Starts:
+    def starts(self, rows: ObjectColumns) -> Starts:
         """Return when the events of the rows start; see :class:`LocationClock` for what is believed."""
         count = len(rows.objects)
-        quick = self._quick_starts(*map(rows.values, _START_FIELDS))
+        quick = self._usual_starts(*map(rows.values, _START_FIELDS))
         instants, walls, odd = quick or ([None] * count, [None] * count, range(count))
         starts = Starts(instants, walls, [])
         for number in odd:
             row = rows.objects[number]
             start = self._start_of(row)
             starts.instants[number], starts.walls[number] = start or (None, None)
-            starts.untold.extend((number, field) for field in _untold(row, start))
+            starts.lossy.extend((number, field) for field in _lossy_fields(row, start))
         return starts
 
-    def created(self, values: Sequence[Any]) -> Read:
+    def created(self, values: Sequence[Any]) -> ReadTimestamps:
         """Read instants; one without offset is on the location's clock."""
         moments: list[int | None] = [None] * len(values)
         present = [number for number, value in enumerate(values) if value is not None]
@@ -87,40 +87,40 @@ class Moments:
         if walls is not None and instants is not None:
             for number, instant in zip(present, instants, strict=True):
                 moments[number] = instant
-            odd = [present[place] for place in self._strangers(walls, instants)]
-            return Read(moments, [number for number in odd if not self._created(values[number])[1]], [])
-        untold, misfits = [], []
+            odd = [present[place] for place in self._offset_mismatches(walls, instants)]
+            return ReadTimestamps(moments, [number for number in odd if not self._created(values[number])[1]], [])
+        lossy, mismatches = [], []
         for number in present:
-            moments[number], is_told = self._created(values[number])
-            if not is_told:
-                untold.append(number)
+            moments[number], is_exact = self._created(values[number])
+            if not is_exact:
+                lossy.append(number)
             if moments[number] is None:
-                misfits.append(number)
-        return Read(moments, untold, misfits)
+                mismatches.append(number)
+        return ReadTimestamps(moments, lossy, mismatches)
 
-    def schedule_till(self, values: Sequence[Any]) -> Read:
+    def schedule_till(self, values: Sequence[Any]) -> ReadTimestamps:
         """Read wall clocks: texts, or the objects that PHP writes of a date."""
         moments: list[int | None] = [None] * len(values)
-        untold, misfits = [], []
+        lossy, mismatches = [], []
         for number, value in enumerate(values):
             if value is None:
                 continue
             moment = _parsed(value.get("date") if type(value) is dict else value)
             if moment is None:
-                misfits.append(number)
-                untold.append(number)
+                mismatches.append(number)
+                lossy.append(number)
                 continue
-            moments[number] = _wall_us(moment)
+            moments[number] = _wall_microseconds(moment)
             usual = (
                 {"date": value["date"], "timezone_type": 3, "timezone": self._zone.key}
                 if type(value) is dict
                 else value
             )
             if moment.tzinfo is not None or value != usual:
-                untold.append(number)
-        return Read(moments, untold, misfits)
+                lossy.append(number)
+        return ReadTimestamps(moments, lossy, mismatches)
 
-    def _quick_starts(
+    def _usual_starts(
         self, dates: Sequence[Any], datetimes: Sequence[Any], timestamps: Sequence[Any]
     ) -> tuple[list[int | None], list[int | None], Iterable[int]] | None:
         """Starts of rows whose fields are of the usual forms, and the numbers of those that do not agree."""
@@ -131,7 +131,7 @@ class Moments:
         if walls is None:
             return None
         instants = [seconds * _SECOND_US for seconds in timestamps]
-        odd = set(self._strangers(walls, instants))
+        odd = set(self._offset_mismatches(walls, instants))
         with_offset = [written] if len(dates[0]) > _WALL_TEXT else []
         if set(map(type, datetimes)) != {type(None)}:
             with_offset.append(_text_array(datetimes))
@@ -143,23 +143,25 @@ class Moments:
                 odd.update(n for n, pair in enumerate(zip(said, instants, strict=True)) if pair[0] != pair[1])
         return [*instants], [*walls], sorted(odd)
 
-    def _strangers(self, walls: list[int], instants: list[int]) -> list[int]:
+    def _offset_mismatches(self, walls: list[int], instants: list[int]) -> list[int]:
         """The numbers of those whose wall clock is not what the zone shows at the instant, beyond doubt."""
         if not walls:
             return []
         offsets = list(map(sub, walls, instants))
         first, last = min(walls) // _DAY_US, max(walls) // _DAY_US
         if last - first < _SPAN_DAYS:
-            distinct = {*offsets, *map(self._steady_offset, range(first, last + 1))}
+            distinct = {*offsets, *map(self._constant_offset, range(first, last + 1))}
             if len(distinct) == 1:
                 return []
         pairs = zip(walls, offsets, strict=True)
-        return [number for number, (wall, offset) in enumerate(pairs) if self._steady_offset(wall // _DAY_US) != offset]
+        return [
+            number for number, (wall, offset) in enumerate(pairs) if self._constant_offset(wall // _DAY_US) != offset
+        ]
 
-    def _steady_offset(self, day: int) -> int | None:
+    def _constant_offset(self, day: int) -> int | None:
         """The zone's offset in microseconds where it is the same all that day and around it, else ``None``."""
         try:
-            return self._steady_offset_of_day[day]
+            return self._constant_offset_of_day[day]
         except KeyError:
             pass
         try:
@@ -169,7 +171,7 @@ class Moments:
             around = set()
         offset = around.pop() if len(around) == 1 else None
         steady = None if offset is None else offset // _MICROSECOND
-        self._steady_offset_of_day[day] = steady
+        self._constant_offset_of_day[day] = steady
         return steady
 
     def _start_of(self, row: Mapping[str, Any]) -> EventStart | None:
@@ -187,10 +189,12 @@ class Moments:
             if moment.tzinfo is None:
                 # A wall clock that is skipped in spring would come back from the instant as another one.
                 instant = moment.replace(tzinfo=self._zone).astimezone(UTC)
-                return (instant - _EPOCH) // _MICROSECOND, _wall_us(instant.astimezone(self._zone)) == _wall_us(moment)
+                return (instant - _EPOCH) // _MICROSECOND, _wall_microseconds(
+                    instant.astimezone(self._zone)
+                ) == _wall_microseconds(moment)
             # The offset can be wrong, and then the wall clock would not follow from the instant.
-            is_told = moment.utcoffset() == moment.astimezone(self._zone).utcoffset()
-            return (moment - _EPOCH) // _MICROSECOND, is_told
+            is_exact = moment.utcoffset() == moment.astimezone(self._zone).utcoffset()
+            return (moment - _EPOCH) // _MICROSECOND, is_exact
         except OverflowError:
             return None, False
 
@@ -223,34 +227,34 @@ def _cast(texts: pa.Array | None, kind: pa.DataType) -> list[int] | None:
     return numbers
 
 
-def _untold(row: Mapping[str, Any], start: EventStart | None) -> list[str]:
+def _lossy_fields(row: Mapping[str, Any], start: EventStart | None) -> list[str]:
     fields = [
         field
         for field in ("date", "datetime")
-        if row.get(field) is not None and not (start is not None and _tells(row[field], start))
+        if row.get(field) is not None and not (start is not None and _text_is_start(row[field], start))
     ]
     seconds = row.get("timestamp")
-    if seconds is not None and not (start is not None and _counts(seconds, start.instant_us)):
+    if seconds is not None and not (start is not None and _seconds_are_start(seconds, start.instant_us)):
         fields.append("timestamp")
     return fields
 
 
-def _tells(text: Any, start: EventStart) -> bool:
+def _text_is_start(text: Any, start: EventStart) -> bool:
     moment = _parsed(text)
     if moment is None:
         return False
     if moment.tzinfo is None:
-        return _wall_us(moment) == start.wall_us
+        return _wall_microseconds(moment) == start.wall_us
     return (moment - _EPOCH) // _MICROSECOND == start.instant_us
 
 
-def _counts(seconds: Any, instant_us: int) -> bool:
+def _seconds_are_start(seconds: Any, instant_us: int) -> bool:
     if type(seconds) is str and len(seconds) < 20 and seconds.isascii() and seconds.isdigit():
         return int(seconds) * _SECOND_US == instant_us and str(int(seconds)) == seconds
     return type(seconds) in (int, float) and seconds * _SECOND_US == instant_us
 
 
-def _wall_us(moment: datetime) -> int:
+def _wall_microseconds(moment: datetime) -> int:
     return (moment.replace(tzinfo=None) - _EPOCH_WALL) // _MICROSECOND
 
 

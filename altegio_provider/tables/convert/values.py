@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from altegio_provider.tables.convert.arrays import array_of
 
-__all__ = ["MISFIT", "lossless"]
+__all__ = ["MISMATCH", "convert_exactly"]
 
-#: What :func:`lossless` answers for a value that the type cannot hold without losing something.
-MISFIT: Final = object()
+#: What :func:`convert_exactly` answers for a value that the type cannot hold without losing something.
+MISMATCH: Final = object()
 
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{1,18})?", re.ASCII)
@@ -21,8 +21,8 @@ _INT64 = range(-(2**63), 2**63)
 _FLAGS: dict[Any, bool] = {0: False, 1: True, "0": False, "1": True, "false": False, "true": True}
 
 
-def lossless(kind: pa.DataType, value: Any) -> Any:
-    """Return the value as the type has it, or :data:`MISFIT` where something would be lost.
+def convert_exactly(kind: pa.DataType, value: Any) -> Any:
+    """Return the value as the type has it, or :data:`MISMATCH` where something would be lost.
 
     Numbers may come as text (``"15"``, ``"12.50"``) or with an empty fraction (``15.0``), flags as 0 and 1. Text is
     never made of anything else. A list stands or falls as a whole.
@@ -34,10 +34,10 @@ def lossless(kind: pa.DataType, value: Any) -> Any:
     if pa.types.is_float64(kind):
         return _decimal(value)
     if pa.types.is_boolean(kind):
-        return _FLAGS.get(value, MISFIT) if type(value) in (int, str) else MISFIT
+        return _FLAGS.get(value, MISMATCH) if type(value) in (int, str) else MISMATCH
     if pa.types.is_list(kind):
         return _list(kind.value_type, value)
-    return MISFIT
+    return MISMATCH
 
 
 def _whole(value: Any) -> Any:
@@ -45,18 +45,20 @@ def _whole(value: Any) -> Any:
         return int(value)
     if type(value) is str and _WHOLE.fullmatch(value) and value != "-0" and int(value) in _INT64:
         return int(value)
-    return MISFIT
+    return MISMATCH
 
 
 def _decimal(value: Any) -> Any:
     if type(value) is str and _DECIMAL.fullmatch(value) and Decimal(repr(float(value))) == Decimal(value):
         return float(value)
-    return MISFIT
+    return MISMATCH
 
 
 def _list(kind: pa.StructType, value: Any) -> Any:
     if type(value) is not list or not all(type(item) is dict for item in value):
-        return MISFIT
+        return MISMATCH
     fields = {kind.field(number).name: kind.field(number).type for number in range(kind.num_fields)}
-    items = [{name: lossless(fields[name], part) for name, part in item.items() if name in fields} for item in value]
-    return MISFIT if any(part is MISFIT for item in items for part in item.values()) else items
+    items = [
+        {name: convert_exactly(fields[name], part) for name, part in item.items() if name in fields} for item in value
+    ]
+    return MISMATCH if any(part is MISMATCH for item in items for part in item.values()) else items

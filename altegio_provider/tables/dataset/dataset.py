@@ -28,15 +28,21 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from altegio_provider.tables.dataset.commit import Made, as_listed, check_room, commit
-from altegio_provider.tables.dataset.earlier import EarlierRows, Source, sources_in
-from altegio_provider.tables.dataset.manifest import DatasetError, Entry, files_that_count, files_there, read_footer
-from altegio_provider.tables.dataset.parquet import FileWriter
-from altegio_provider.tables.dataset.saved_answers import Spool
-from altegio_provider.tables.dataset.storage import Folder
-from altegio_provider.tables.dataset.store_errors import local_errors
-from altegio_provider.tables.dataset.turns import taking_turns
-from altegio_provider.tables.dataset.windows import Window
+from altegio_provider.tables.dataset.commit import NewFile, check_can_commit, commit, with_size
+from altegio_provider.tables.dataset.conflict_retry import retry_on_conflict
+from altegio_provider.tables.dataset.file_writer import FileWriter
+from altegio_provider.tables.dataset.folder import Folder
+from altegio_provider.tables.dataset.manifest import (
+    DatasetError,
+    ManifestEntry,
+    all_files,
+    current_files,
+    entry_from_footer,
+)
+from altegio_provider.tables.dataset.previous_rows import PreviousFile, PreviousRows, previous_files
+from altegio_provider.tables.dataset.saved_answers import SavedAnswers
+from altegio_provider.tables.dataset.storage_errors import disk_errors
+from altegio_provider.tables.dataset.windows import UtcWindow
 
 __all__ = ["DataFile", "DatasetError", "ParquetDataset", "RunResult", "RunWriter", "read_manifest"]
 
@@ -83,9 +89,9 @@ class RunWriter:
         """Add rows.
 
         :raises ValueError: their schema is not that of the rows before; the differing columns are named.
-        :raises StoreError: the disk is full.
+        :raises StorageError: the disk is full.
         """
-        with local_errors("write into", self._file.path.parent):
+        with disk_errors("write into", self._file.path.parent):
             self._file.write(batch)
 
 
@@ -104,23 +110,23 @@ class ParquetDataset:
         self._file_name = root.name if self._is_one_file else ""
         self._folder = Folder(root.parent if self._is_one_file else root / f"location-{location_id}", sleep)
 
-    def earlier(self, start: datetime, end: datetime, *, tells_deleted: bool = True) -> EarlierRows:
+    def previous_rows(self, start: datetime, end: datetime, *, marks_deleted: bool = True) -> PreviousRows:
         """Return what is there of ``[start, end)``, for a run that is not to lose what it does not bring.
 
         :param start: an aware datetime; so is ``end``.
-        :param tells_deleted: as for :class:`~altegio_provider.tables.dataset.earlier.EarlierRows`.
+        :param marks_deleted: as for :class:`~altegio_provider.tables.dataset.previous_rows.PreviousRows`.
         """
-        window = Window.of(start, end)
-        return EarlierRows(self._folder, lambda: self._sources(window), tells_deleted=tells_deleted)
+        window = UtcWindow.of(start, end)
+        return PreviousRows(self._folder, lambda: self._previous_files(window), marks_deleted=marks_deleted)
 
-    def spool(self, job: str, start: datetime, end: datetime, fresh_for: timedelta) -> Spool:
+    def saved_answers(self, job: str, start: datetime, end: datetime, fresh_for: timedelta) -> SavedAnswers:
         """Return the answers that earlier attempts at a job got for ``[start, end)``, to go on with.
 
         :param job: its name.
         :param fresh_for: answers of an attempt that began longer ago are not used.
         """
-        window = Window.of(start, end).file_name.removesuffix(".parquet")
-        return Spool(self._folder, f"{job}-{self.location_id}-{window}", fresh_for)
+        window = UtcWindow.of(start, end).file_name.removesuffix(".parquet")
+        return SavedAnswers(self._folder, f"{job}-{self.location_id}-{window}", fresh_for)
 
     @contextmanager
     def writer(
@@ -128,7 +134,7 @@ class ParquetDataset:
         start: datetime,
         end: datetime,
         notes: Mapping[str, Any] | None = None,
-        earlier: EarlierRows | None = None,
+        previous: PreviousRows | None = None,
         mode: int | None = None,
     ) -> Iterator[RunWriter]:
         """Write the rows that start in ``[start, end)``; they become visible when the block ends without error.
@@ -137,20 +143,20 @@ class ParquetDataset:
 
         :param start: an aware datetime; so is ``end``.
         :param notes: small JSON values to keep beside the file in the manifest, as they are when the block ends.
-        :param earlier: adds what the run lacks of earlier ones; without it the run replaces all of its window.
+        :param previous: adds what the run lacks of earlier ones; without it the run replaces all of its window.
         :param mode: the permissions of the file on a disk, such as ``0o600``; ``None``: those of any new file.
         :raises DatasetError: the window overlaps a file that cannot be cut, or what is there is another location's.
             Raised before anything is written.
-        :raises StoreError: the disk or the store does not let us write, or a disk is full.
+        :raises StorageError: the disk or the store does not let us write, or a disk is full.
         :raises ValueError: the window is empty or naive, or nothing was written.
         """
-        window = Window.of(start, end)
-        self._folder.sweep()  # what a killed run has left may be what a disk is full of
+        window = UtcWindow.of(start, end)
+        self._folder.delete_abandoned()  # what a killed run has left may be what a disk is full of
         if self._is_one_file:
             self._folder.check_bucket()
-            taking_turns(self._check_file, self._folder.sleep)
+            retry_on_conflict(self._check_file, self._folder.sleep)
         else:
-            check_room(self._folder, self.location_id, window)
+            check_can_commit(self._folder, self.location_id, window)
         name = self._file_name or window.file_name
         run_id = uuid.uuid4().hex
         with closing(self._folder.stage(name, mode)) as staged:
@@ -159,48 +165,50 @@ class ParquetDataset:
             try:
                 yield run
 
-                def finish(written_at: datetime) -> Made:
-                    if earlier is not None and file.schema is not None:
-                        for rows in earlier.rows(file.schema):
+                def finish(written_at: datetime) -> NewFile:
+                    if previous is not None and file.schema is not None:
+                        for rows in previous.missing_rows(file.schema):
                             run.write(rows)
-                    entry = Entry(name, self.location_id, window, file.rows, 0, written_at, run_id, dict(notes or {}))
-                    with local_errors("write into", file.path.parent):
+                    entry = ManifestEntry(
+                        name, self.location_id, window, file.rows, 0, written_at, run_id, dict(notes or {})
+                    )
+                    with disk_errors("write into", file.path.parent):
                         file.close(entry.footer())
-                    return as_listed(self._folder, entry, staged), staged
+                    return with_size(self._folder, entry, staged), staged
 
                 entry = self._publish(finish) if self._is_one_file else self._commit(window, finish)
             finally:
                 file.abort()
-        run.result = RunResult([self._folder.location_of(name)], entry.rows, entry.bytes)
+        run.result = RunResult([self._folder.path_of(name)], entry.rows, entry.bytes)
 
     def files(self) -> list[DataFile]:
         """The files that count, by window: those that the manifest names, or the one file where there is but one."""
         if not self._is_one_file:
-            return [self._data_file(entry) for entry in files_that_count(self._folder).values()]
-        entries = taking_turns(self._file_entries, self._folder.sleep)
+            return [self._data_file(entry) for entry in current_files(self._folder).values()]
+        entries = retry_on_conflict(self._file_entries, self._folder.sleep)
         return [self._data_file(entry) for entry in entries]
 
-    def _file_entries(self) -> list[Entry]:
+    def _file_entries(self) -> list[ManifestEntry]:
         """The one file, where it is there."""
         listing = [listed for listed in self._folder.listing() if listed.name == self._file_name]
-        return [read_footer(self._folder, listed) for listed in listing]
+        return [entry_from_footer(self._folder, listed) for listed in listing]
 
-    def _sources(self, window: Window) -> list[Source]:
+    def _previous_files(self, window: UtcWindow) -> list[PreviousFile]:
         if not self._is_one_file:
-            return sources_in(window, files_there(self._folder).values())
+            return previous_files(window, all_files(self._folder).values())
         with suppress(DatasetError):  # a file that somebody else wrote is replaced as it is
-            return sources_in(window, taking_turns(self._file_entries, self._folder.sleep))
+            return previous_files(window, retry_on_conflict(self._file_entries, self._folder.sleep))
         return []
 
-    def _commit(self, window: Window, finish: Callable[[datetime], Made]) -> Entry:
+    def _commit(self, window: UtcWindow, finish: Callable[[datetime], NewFile]) -> ManifestEntry:
         return commit(self._folder, self.location_id, window, finish)
 
-    def _publish(self, finish: Callable[[datetime], Made]) -> Entry:
+    def _publish(self, finish: Callable[[datetime], NewFile]) -> ManifestEntry:
         entry, staged = finish(datetime.now(UTC))
 
         # Where there is none yet, one alone can put it there; the others look again.
-        taking_turns(lambda: self._folder.publish(staged, entry.name, self._check_file()), self._folder.sleep)
-        self._folder.sweep()
+        retry_on_conflict(lambda: self._folder.publish(staged, entry.name, self._check_file()), self._folder.sleep)
+        self._folder.delete_abandoned()
         return entry
 
     def _check_file(self) -> str | None:
@@ -211,20 +219,20 @@ class ParquetDataset:
         listing = [listed for listed in self._folder.listing() if listed.name == self._file_name]
         for listed in listing:
             try:
-                location_id = read_footer(self._folder, listed).location_id
+                location_id = entry_from_footer(self._folder, listed).location_id
             except DatasetError:
                 continue  # somebody else wrote it: it is replaced as it is
             if location_id != self.location_id:
                 raise DatasetError(
-                    f"{self._folder.location_of(self._file_name)} holds location {location_id}, which a run of "
+                    f"{self._folder.path_of(self._file_name)} holds location {location_id}, which a run of "
                     f"location {self.location_id} would replace. Give each location a file of its own, or give a "
                     "folder as output_path: it takes many locations."
                 )
         return None if listing else ""
 
-    def _data_file(self, entry: Entry) -> DataFile:
+    def _data_file(self, entry: ManifestEntry) -> DataFile:
         return DataFile(
-            self._folder.location_of(entry.name),
+            self._folder.path_of(entry.name),
             entry.location_id,
             entry.window.start,
             entry.window.end,

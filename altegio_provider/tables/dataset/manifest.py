@@ -12,23 +12,23 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from altegio_provider.tables.dataset.parquet import FOOTER_KEY
-from altegio_provider.tables.dataset.storage import Folder, Listed
-from altegio_provider.tables.dataset.store_errors import Conflict
-from altegio_provider.tables.dataset.turns import taking_turns
-from altegio_provider.tables.dataset.windows import Window, remainders
+from altegio_provider.tables.dataset.conflict_retry import retry_on_conflict
+from altegio_provider.tables.dataset.file_writer import FOOTER_KEY
+from altegio_provider.tables.dataset.folder import Folder, ListedFile
+from altegio_provider.tables.dataset.storage_errors import WriteConflictError
+from altegio_provider.tables.dataset.windows import UtcWindow, remainders
 
 __all__ = [
     "MANIFEST",
     "DatasetError",
-    "Entry",
-    "as_manifest",
-    "entries_of",
-    "files_that_count",
-    "files_there",
-    "manifest_in",
-    "parquet_footer",
-    "read_footer",
+    "ManifestEntry",
+    "all_files",
+    "current_files",
+    "entry_from_footer",
+    "list_entries",
+    "load_manifest",
+    "manifest_bytes",
+    "read_parquet_footer",
 ]
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class DatasetError(ValueError):
 
 
 @dataclass(frozen=True)
-class Entry:
+class ManifestEntry:
     """A data file of one location, as manifest and footer have it.
 
     :param written_at: orders the files of a location: where windows overlap, the later one counts.
@@ -56,7 +56,7 @@ class Entry:
 
     name: str
     location_id: int
-    window: Window
+    window: UtcWindow
     rows: int
     bytes: int
     written_at: datetime
@@ -77,7 +77,7 @@ class Entry:
         }
 
 
-def as_manifest(location_id: int, entries: Iterable[Entry]) -> bytes:
+def manifest_bytes(location_id: int, entries: Iterable[ManifestEntry]) -> bytes:
     """Return the manifest's text."""
     files = [
         {
@@ -96,7 +96,7 @@ def as_manifest(location_id: int, entries: Iterable[Entry]) -> bytes:
     return json.dumps({"format": 1, "location_id": location_id, "files": files}, indent=1).encode()
 
 
-def manifest_in(folder: Folder) -> tuple[dict[str, Entry] | None, str | None]:
+def load_manifest(folder: Folder) -> tuple[dict[str, ManifestEntry] | None, str | None]:
     """Return the files that the manifest names, and the manifest's version, as :meth:`Folder.publish` takes it.
 
     :returns: ``None`` for the files where there is no manifest, or none that can be read.
@@ -108,7 +108,10 @@ def manifest_in(folder: Folder) -> tuple[dict[str, Entry] | None, str | None]:
         try:
             manifest = json.loads(content)
             whose = {"location_id": manifest["location_id"]}
-            entries = (_entry_of(said | whose, said["name"], said["bytes"], said["rows"]) for said in manifest["files"])
+            entries = (
+                _make_entry(footer | whose, footer["name"], footer["bytes"], footer["rows"])
+                for footer in manifest["files"]
+            )
             return {entry.name: entry for entry in entries}, version
         except (ValueError, KeyError, TypeError, AttributeError):
             # Some filesystems show a file while it is being written.
@@ -117,48 +120,48 @@ def manifest_in(folder: Folder) -> tuple[dict[str, Entry] | None, str | None]:
     return None, version
 
 
-def entries_of(folder: Folder, known: Mapping[str, Entry]) -> dict[str, Entry]:
+def list_entries(folder: Folder, known: Mapping[str, ManifestEntry]) -> dict[str, ManifestEntry]:
     """Return all data files that are there, with what is known of these very files, or else what their footers say.
 
     :param known: by name, as the manifest has them.
-    :raises FileNotFoundError: a file went meanwhile; so does :class:`Conflict`.
+    :raises FileNotFoundError: a file went meanwhile; so does :class:`WriteConflictError`.
     """
-    entries: dict[str, Entry] = {}
+    entries: dict[str, ManifestEntry] = {}
     for listed in folder.listing():
-        if Window.named(listed.name) is not None:
+        if UtcWindow.named(listed.name) is not None:
             entry = known.get(listed.name)
             is_known = entry is not None and entry.stamp and (entry.bytes, entry.stamp) == (listed.bytes, listed.stamp)
-            entries[listed.name] = entry if entry is not None and is_known else read_footer(folder, listed)
+            entries[listed.name] = entry if entry is not None and is_known else entry_from_footer(folder, listed)
     return entries
 
 
-def files_there(folder: Folder) -> dict[str, Entry]:
+def all_files(folder: Folder) -> dict[str, ManifestEntry]:
     """Return all data files that are there, whether they count or not."""
-    return taking_turns(lambda: entries_of(folder, manifest_in(folder)[0] or {}), folder.sleep)
+    return retry_on_conflict(lambda: list_entries(folder, load_manifest(folder)[0] or {}), folder.sleep)
 
 
-def files_that_count(folder: Folder) -> dict[str, Entry]:
+def current_files(folder: Folder) -> dict[str, ManifestEntry]:
     """Return the files that the manifest names; where it is missing or damaged, what the footers tell instead.
 
     :raises DatasetError: the manifest is missing or damaged, and the files do not tell which rows count.
     """
 
-    def look() -> dict[str, Entry]:
-        known, _ = manifest_in(folder)
-        entries = {} if known is not None else entries_of(folder, {})
+    def look() -> dict[str, ManifestEntry]:
+        known, _ = load_manifest(folder)
+        entries = {} if known is not None else list_entries(folder, {})
         if entries:
             # The first run of a location brings it after its file, and some filesystems take it away for a moment.
-            known, _ = manifest_in(folder)
-        return _counting(folder, entries) if known is None else known
+            known, _ = load_manifest(folder)
+        return _entries_by_footers(folder, entries) if known is None else known
 
-    return taking_turns(look, folder.sleep)
+    return retry_on_conflict(look, folder.sleep)
 
 
-def _counting(folder: Folder, entries: Mapping[str, Entry]) -> dict[str, Entry]:
+def _entries_by_footers(folder: Folder, entries: Mapping[str, ManifestEntry]) -> dict[str, ManifestEntry]:
     """Which files count, without a manifest: of two that overlap, the one that was written later."""
     if not entries:
         return {}
-    where = folder.location_of(MANIFEST)
+    where = folder.path_of(MANIFEST)
     order = sorted(entries.values(), key=lambda entry: entry.written_at, reverse=True)
     left = remainders([entry.window for entry in order])
     for entry, rest in zip(order, left, strict=True):
@@ -173,7 +176,7 @@ def _counting(folder: Folder, entries: Mapping[str, Entry]) -> dict[str, Entry]:
     return {entry.name: entry for entry in counting}
 
 
-def parquet_footer(folder: Folder, listed: Listed) -> pq.FileMetaData:
+def read_parquet_footer(folder: Folder, listed: ListedFile) -> pq.FileMetaData:
     """Read a file's footer, in one request as a rule.
 
     :raises FileNotFoundError: the file is gone.
@@ -189,41 +192,43 @@ def parquet_footer(folder: Folder, listed: Listed) -> pq.FileMetaData:
         return pq.read_metadata(file)
 
 
-def read_footer(folder: Folder, listed: Listed) -> Entry:
+def entry_from_footer(folder: Folder, listed: ListedFile) -> ManifestEntry:
     """Return what a file's footer says; of a file that is no Parquet, an entry that is not ``is_readable``.
 
     :raises DatasetError: neither the file's name nor its footer tells a window.
     :raises FileNotFoundError: the file is gone.
-    :raises Conflict: it was replaced meanwhile.
+    :raises WriteConflictError: it was replaced meanwhile.
     """
     try:
-        metadata = parquet_footer(folder, listed)
-        said = json.loads((metadata.metadata or {}).get(FOOTER_KEY.encode(), b"{}"))
-        return _entry_of({**said, "stamp": listed.stamp}, listed.name, listed.bytes, metadata.num_rows)
+        metadata = read_parquet_footer(folder, listed)
+        footer = json.loads((metadata.metadata or {}).get(FOOTER_KEY.encode(), b"{}"))
+        return _make_entry({**footer, "stamp": listed.stamp}, listed.name, listed.bytes, metadata.num_rows)
     except DatasetError:
         raise
     except (pa.ArrowException, ValueError, KeyError, TypeError):
         if folder.listed(listed.name).stamp != listed.stamp:
-            raise Conflict from None
-        return _entry_of({"stamp": listed.stamp}, listed.name, listed.bytes, 0, is_readable=False)
+            raise WriteConflictError from None
+        return _make_entry({"stamp": listed.stamp}, listed.name, listed.bytes, 0, is_readable=False)
 
 
-def _entry_of(said: Mapping[str, Any], name: str, size: int, rows: int, *, is_readable: bool = True) -> Entry:
-    window = Window.named(name)
+def _make_entry(
+    footer: Mapping[str, Any], name: str, size: int, rows: int, *, is_readable: bool = True
+) -> ManifestEntry:
+    window = UtcWindow.named(name)
     if window is None:
-        if "from" not in said or "to" not in said:
+        if "from" not in footer or "to" not in footer:
             raise DatasetError(f"{name} was not written by the provider: its footer names no window.")
-        window = Window.of(datetime.fromisoformat(said["from"]), datetime.fromisoformat(said["to"]))
-    written_at = said.get("written_at")
-    return Entry(
+        window = UtcWindow.of(datetime.fromisoformat(footer["from"]), datetime.fromisoformat(footer["to"]))
+    written_at = footer.get("written_at")
+    return ManifestEntry(
         name=name,
-        location_id=int(said.get("location_id", 0)),
+        location_id=int(footer.get("location_id", 0)),
         window=window,
         rows=rows,
         bytes=size,
         written_at=datetime.fromisoformat(written_at) if written_at else _LONG_AGO,
-        run_id=str(said.get("run_id", "")),
-        notes=dict(said.get("notes") or {}),
-        stamp=str(said.get("stamp", "")),
+        run_id=str(footer.get("run_id", "")),
+        notes=dict(footer.get("notes") or {}),
+        stamp=str(footer.get("stamp", "")),
         is_readable=is_readable,
     )

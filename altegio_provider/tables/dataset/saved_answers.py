@@ -15,18 +15,18 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
-from altegio_provider.tables.dataset.storage import Folder, Listed
-from altegio_provider.tables.dataset.store_errors import local_errors
+from altegio_provider.tables.dataset.folder import Folder, ListedFile
+from altegio_provider.tables.dataset.storage_errors import disk_errors
 
-__all__ = ["Spool"]
+__all__ = ["SavedAnswers"]
 
-_PREFIX = ".spool-"
+_PREFIX = ".answers-"
 _SUFFIX = ".jsonl"
 #: On an object store a run that is killed has to ask for so many again, at the most.
 _LINES_PER_UPLOAD = 100
 
 
-class Spool:
+class SavedAnswers:
     """The answers to one job, by a number. Use it as a context manager; threads may share it.
 
     :param folder: where it lies: the folder of the dataset.
@@ -76,16 +76,16 @@ class Spool:
     def add(self, number: int, value: Any) -> None:
         """Keep an answer, a JSON value.
 
-        :raises StoreError: the disk is full, or the store does not let us write.
+        :raises StorageError: the disk is full, or the store does not let us write.
         """
         line = json.dumps([number, value], separators=(",", ":")).encode() + b"\n"
         with self._lock:
             if not self._held:
                 line = self._head + line
             name = f"{self._prefix}{self._attempt}{_SUFFIX}"
-            if (file := self._folder.appending(name)) is not None:
+            if (file := self._folder.open_append(name)) is not None:
                 # Opened for each, for the answers to requests under way come even after the run has failed.
-                with local_errors("write", self._folder.location_of(name)), file:
+                with disk_errors("write", self._folder.path_of(name)), file:
                     while line:  # a disk that gets full takes a part of it first
                         line = line[file.write(line) :]
                 self._head = b""
@@ -106,7 +106,7 @@ class Spool:
             return
         name = f"{self._prefix}{self._attempt}-{self._uploads}{_SUFFIX}"
         with closing(self._folder.stage(name, 0o600)) as staged:
-            with local_errors("write into", staged.path.parent):
+            with disk_errors("write into", staged.path.parent):
                 staged.path.write_bytes(b"".join(self._held))
             self._folder.publish(staged, name)
         self._uploads += 1
@@ -119,7 +119,7 @@ class Spool:
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
-    def _files(self, prefix: str) -> list[Listed]:
+    def _files(self, prefix: str) -> list[ListedFile]:
         listing = self._folder.listing()
         return [one for one in listing if one.name.startswith(prefix) and one.name.endswith(_SUFFIX)]
 

@@ -7,19 +7,19 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-__all__ = ["Window", "remainders"]
+__all__ = ["UtcWindow", "remainders"]
 
 _NAME = re.compile(r"(\d{8}T\d{6}(?:\.\d{6})?Z)--(\d{8}T\d{6}(?:\.\d{6})?Z)\.parquet")
 
 
-class Window(NamedTuple):
+class UtcWindow(NamedTuple):
     """A half-open range of UTC instants, which names a file."""
 
     start: datetime
     end: datetime
 
     @classmethod
-    def of(cls, start: datetime, end: datetime) -> Window:
+    def of(cls, start: datetime, end: datetime) -> UtcWindow:
         """Make one of aware datetimes.
 
         :raises ValueError: one is naive, or the range is empty.
@@ -32,7 +32,7 @@ class Window(NamedTuple):
         return window
 
     @classmethod
-    def named(cls, name: str) -> Window | None:
+    def named(cls, name: str) -> UtcWindow | None:
         """Return the window of a file of that name, or ``None`` where it is no data file's name."""
         match = _NAME.fullmatch(name)
         try:
@@ -45,19 +45,19 @@ class Window(NamedTuple):
         """``20261120T000000Z--20261121T000000Z.parquet``: no ``key=value``, which readers would take for a column."""
         return f"{_written(self.start)}--{_written(self.end)}.parquet"
 
-    def overlaps(self, other: Window) -> bool:
+    def overlaps(self, other: UtcWindow) -> bool:
         """Whether they share an instant."""
         return self.start < other.end and other.start < self.end
 
-    def without(self, other: Window) -> list[Window]:
+    def without(self, other: UtcWindow) -> list[UtcWindow]:
         """What is left of this one outside another."""
         if not self.overlaps(other):
             return [self]
-        parts = (Window(self.start, other.start), Window(other.end, self.end))
+        parts = (UtcWindow(self.start, other.start), UtcWindow(other.end, self.end))
         return [part for part in parts if part.start < part.end]
 
 
-def remainders(windows: Sequence[Window]) -> list[list[Window]]:
+def remainders(windows: Sequence[UtcWindow]) -> list[list[UtcWindow]]:
     """For each window, what is left of it outside those before it; the first keeps all.
 
     :param windows: the one that takes precedence first.
@@ -70,7 +70,7 @@ def remainders(windows: Sequence[Window]) -> list[list[Window]]:
     return left
 
 
-def _overlapping(windows: Sequence[Window]) -> Iterator[list[int]]:
+def _overlapping(windows: Sequence[UtcWindow]) -> Iterator[list[int]]:
     """The numbers of windows that hang together by overlaps, group by group, each group in the order given."""
     group: list[int] = []
     end = datetime.min.replace(tzinfo=UTC)

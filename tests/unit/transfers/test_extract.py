@@ -10,7 +10,7 @@ import pytest
 
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.operators.arguments import ids_of, number_of, storage_path, window_of
-from altegio_provider.transfers.extract import Progress
+from altegio_provider.transfers.extract import ProgressLogger
 
 NO_LOOKBACK = timedelta(0)
 
@@ -81,7 +81,7 @@ def test_progress_is_told_every_few_seconds_only(caplog) -> None:
         get_conn=lambda: SimpleNamespace(stats=SimpleNamespace(requests=10)),
         settings=SimpleNamespace(requests_per_minute=200),
     )
-    progress = Progress(hook, logging.getLogger("test"), clock=lambda: now[0])
+    progress = ProgressLogger(hook, logging.getLogger("test"), clock=lambda: now[0])
     with caplog.at_level(logging.INFO, "test"):
         for _ in range(100):
             now[0] += 0.11

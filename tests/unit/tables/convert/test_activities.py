@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from altegio_provider.api.rows import parse_page
-from altegio_provider.tables.convert.activities import ActivityBatches
-from altegio_provider.tables.convert.characters import unescaped
+from altegio_provider.tables.convert.activities import ActivityConverter
+from altegio_provider.tables.convert.characters import unescape
 from altegio_provider.tables.schema import ACTIVITY_SCHEMA
 
 EXTRACTED = datetime(2026, 11, 21, 3, tzinfo=UTC)
@@ -54,7 +54,7 @@ def usual_row(**changes):
 
 
 def converted(*rows, timezone="Europe/Riga"):
-    batches = ActivityBatches(1001, timezone, EXTRACTED)
+    batches = ActivityConverter(1001, timezone, EXTRACTED)
     return batches.batch(rows).to_pylist(), batches
 
 
@@ -95,7 +95,7 @@ def test_a_usual_row_fills_the_columns_and_leaves_nothing():
         "is_deleted": False,
         "extracted_at": EXTRACTED,
     }
-    assert not batches.misfits
+    assert not batches.mismatches
     assert not batches.unknown_fields
 
 
@@ -166,7 +166,7 @@ def test_both_families_make_the_same_row():
 )
 def test_another_notation_of_the_same_value_fits(field, sent, column, cell):
     row, extra, batches = one(**{field: sent})
-    assert (row[column], extra, dict(batches.misfits)) == (cell, {}, {})
+    assert (row[column], extra, dict(batches.mismatches)) == (cell, {}, {})
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_value_that_does_not_fit_is_null_and_whole_in_extra(field, sent, colum
     row, extra, batches = one(**{field: sent})
     assert row[column] is None
     assert extra == {field: sent}
-    assert batches.misfits == {column: 1}
+    assert batches.mismatches == {column: 1}
 
 
 @pytest.mark.parametrize(
@@ -206,8 +206,8 @@ def test_characters_that_no_warehouse_holds_are_replaced_and_kept_in_extra(sent,
     made, batches = converted(usual_row(comment=sent), usual_row(comment="\ufffd"))
     assert [row["comment"] for row in made] == [cell, "\ufffd"]
     assert [row["extra"] and json.loads(row["extra"]) for row in made] == [{"comment": kept}, None]
-    assert unescaped(kept) == sent
-    assert (batches.replacements, dict(batches.misfits)) == ({"comment": 1}, {})
+    assert unescape(kept) == sent
+    assert (batches.replacements, dict(batches.mismatches)) == ({"comment": 1}, {})
 
 
 def test_such_characters_in_nested_texts_and_in_unknown_fields():
@@ -225,13 +225,13 @@ def test_such_characters_in_nested_texts_and_in_unknown_fields():
     }
     assert row["resource_instances"] == [{"id": None, "title": "\ufffd", "resource_id": None}]
     assert batches.replacements == {"labels": 1, "resource_instances": 1, "staff_name": 1}
-    assert not batches.misfits
+    assert not batches.mismatches
 
 
 def test_a_list_that_does_not_fit_is_not_counted_as_replaced():
     row, extra, batches = one(labels=[{"id": "first", "title": "a\0"}])
     assert (row["labels"], extra) == (None, {"labels": [{"id": "first", "title": "a\ufffd0000"}]})
-    assert (batches.misfits, dict(batches.replacements)) == ({"labels": 1}, {})
+    assert (batches.mismatches, dict(batches.replacements)) == ({"labels": 1}, {})
 
 
 def test_what_is_unknown_stands_where_it_was():
@@ -250,7 +250,7 @@ def test_what_is_unknown_stands_where_it_was():
     }
     assert [label["id"] for label in row["labels"]] == [1, 2]
     assert row["service_title"] is None
-    assert batches.misfits == {"service": 1}
+    assert batches.mismatches == {"service": 1}
     assert set(batches.unknown_fields) == {"seats_left", "staff.rank", "staff.position.grade"}
 
 
@@ -259,14 +259,14 @@ def test_a_field_that_repeats_a_column_is_left_over_only_where_it_differs():
     row, extra, batches = one(company_id=1002, master_id=5, staff=staff)
     assert (row["location_id"], row["staff_id"]) == (1001, 5)
     assert extra == {"company_id": 1002, "staff": {"id": 6, "company_id": 1002}}
-    assert not batches.misfits
+    assert not batches.mismatches
 
 
 def test_a_field_that_repeats_a_column_fills_it_where_it_is_empty():
     row, extra, _ = one(staff_id=None, service_id=None)
     assert (row["staff_id"], row["service_id"], extra) == (5, 9, {})
     row, extra, batches = one(staff_id="nobody")
-    assert (row["staff_id"], extra, batches.misfits) == (5, {"staff_id": "nobody"}, {"staff_id": 1})
+    assert (row["staff_id"], extra, batches.mismatches) == (5, {"staff_id": "nobody"}, {"staff_id": 1})
 
 
 @pytest.mark.parametrize("sent", [None, "abc", "missing"])
@@ -307,7 +307,7 @@ def test_a_row_that_does_not_say_when_it_starts_is_kept():
 def test_numbers_that_json_lacks_become_texts():
     _, extra, batches = one(capacity=float("nan"), odd=[float("inf"), -float("inf"), None], big=10**30)
     assert extra == {"capacity": "NaN", "odd": ["Infinity", "-Infinity", None], "big": 10**30}
-    assert batches.misfits == {"capacity": 1}
+    assert batches.mismatches == {"capacity": 1}
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
@@ -315,19 +315,19 @@ def test_a_price_that_is_no_number_is_null_beside_one_that_is(number):
     made, batches = converted(usual_row(service={"price_min": number}), usual_row(service={"price_min": 1.5}))
     assert [row["price_min"] for row in made] == [None, 1.5]
     assert json.loads(made[0]["extra"])["service"]["price_min"] in ("NaN", "Infinity", "-Infinity")
-    assert batches.misfits == {"price_min": 1}
+    assert batches.mismatches == {"price_min": 1}
 
 
 @pytest.mark.parametrize(("rows", "size", "expected"), [(0, 10, [0]), (10, 10, [10]), (25, 10, [10, 10, 5])])
 def test_batches_have_the_size_asked_for_and_at_least_one_comes(rows, size, expected):
-    batches = list(ActivityBatches(1001, "UTC").batches((usual_row(id=n) for n in range(rows)), size))
+    batches = list(ActivityConverter(1001, "UTC").batches((usual_row(id=n) for n in range(rows)), size))
     assert [batch.num_rows for batch in batches] == expected
     assert all(batch.schema == ACTIVITY_SCHEMA for batch in batches)
     assert [n for batch in batches for n in batch.column("id").to_pylist()] == list(range(rows))
 
 
 def test_batches_larger_than_a_page_of_conversion_are_joined():
-    batches = list(ActivityBatches(1001, "UTC").batches((usual_row(id=n) for n in range(2500)), 2200))
+    batches = list(ActivityConverter(1001, "UTC").batches((usual_row(id=n) for n in range(2500)), 2200))
     assert [batch.num_rows for batch in batches] == [2200, 300]
 
 
@@ -345,4 +345,4 @@ def test_it_warns_once_of_each_column_and_never_shows_a_value(caplog):
 
 def test_an_unknown_time_zone_is_named():
     with pytest.raises(ValueError, match="Mars/Olympus"):
-        ActivityBatches(1001, "Mars/Olympus")
+        ActivityConverter(1001, "Mars/Olympus")

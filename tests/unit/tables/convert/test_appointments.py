@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 import pytest
 
 from altegio_provider.api.rows import parse_page
-from altegio_provider.tables.convert.appointments import AppointmentBatches
-from altegio_provider.tables.convert.pseudonyms import Pseudonyms
+from altegio_provider.tables.convert.appointments import AppointmentConverter
+from altegio_provider.tables.convert.pseudonyms import Pseudonymizer
 from altegio_provider.tables.schema import APPOINTMENT_COLUMNS, APPOINTMENT_SCHEMA
 
 EXTRACTED = datetime(2026, 11, 21, 3, tzinfo=UTC)
-PSEUDONYMS = Pseudonyms(b"a key for the tests")
+PSEUDONYMS = Pseudonymizer(b"a key for the tests")
 
 
 def attributes(**changes):
@@ -107,7 +107,7 @@ def usual_row(**changes):
 
 
 def converted(*rows, **options):
-    batches = AppointmentBatches(1001, "Europe/Riga", EXTRACTED, **options)
+    batches = AppointmentConverter(1001, "Europe/Riga", EXTRACTED, **options)
     batch = batches.batch(rows)
     batch.validate(full=True)
     assert batch.schema.equals(APPOINTMENT_SCHEMA)
@@ -132,8 +132,8 @@ NON_PERSONAL_FIELDS = {
     "attendance": -1,
     "attendance_slug": "absent",
     "client_id": 170,
-    "client_phone_hash": PSEUDONYMS.of_phone("37120000001"),
-    "client_email_hash": PSEUDONYMS.of_email("anna@example.com"),
+    "client_phone_hash": PSEUDONYMS.hash_phone("37120000001"),
+    "client_email_hash": PSEUDONYMS.hash_email("anna@example.com"),
     "comer_id": 171,
     "staff_id": 5,
     "staff_name": "Ilze",
@@ -166,7 +166,7 @@ NON_PERSONAL_FIELDS = {
 def test_without_personal_data_a_usual_row_fills_all_columns_but_the_personal_ones():
     (row,), batches = converted(usual_row(), pseudonyms=PSEUDONYMS)
     assert {name: value for name, value in row.items() if value is not None} == NON_PERSONAL_FIELDS
-    assert not batches.misfits
+    assert not batches.mismatches
     assert not batches.unknown_fields
     assert not [value for value in PERSONAL if value in str(row)]
 
@@ -191,7 +191,7 @@ def test_with_personal_data_the_personal_columns_are_filled_and_nothing_is_left(
         "external_id": "crm-15",
         "comment": "Anna's knee",
     }
-    assert not batches.misfits
+    assert not batches.mismatches
     assert not batches.unknown_fields
 
 
@@ -205,7 +205,7 @@ def test_every_documented_attribute_has_a_column():
 def test_where_the_api_says_0_there_is_none(field, zero):
     gone = {"client": None, "comer": None, "staff": None, "master_id": None}
     row, extra, batches = one(personal=True, **{field: zero}, **gone)
-    assert (row[field], extra, dict(batches.misfits)) == (None, {}, {})
+    assert (row[field], extra, dict(batches.mismatches)) == (None, {}, {})
 
 
 def test_a_client_whose_number_is_not_in_the_appointment_yet_is_known_by_the_one_joined():
@@ -215,7 +215,7 @@ def test_a_client_whose_number_is_not_in_the_appointment_yet_is_known_by_the_one
 
 def test_a_false_is_not_taken_for_a_0():
     row, extra, batches = one(activity_id=False)
-    assert (row["activity_id"], extra, batches.misfits) == (None, {"activity_id": False}, {"activity_id": 1})
+    assert (row["activity_id"], extra, batches.mismatches) == (None, {"activity_id": False}, {"activity_id": 1})
 
 
 @pytest.mark.parametrize(
@@ -229,20 +229,20 @@ def test_a_false_is_not_taken_for_a_0():
         ("is_mobile", "0", "is_mobile", False),
         ("deleted", True, "is_deleted", True),
         ("staff", [], "staff_name", None),
-        ("client", [], "client_phone_hash", PSEUDONYMS.of_phone("37120000009")),
-        ("client", None, "client_email_hash", PSEUDONYMS.of_email("guest@example.com")),
+        ("client", [], "client_phone_hash", PSEUDONYMS.hash_phone("37120000009")),
+        ("client", None, "client_email_hash", PSEUDONYMS.hash_email("guest@example.com")),
         (
             "client",
             {**CLIENT, "id": 170, "phone": 37120000001},
             "client_phone_hash",
-            PSEUDONYMS.of_phone("37120000001"),
+            PSEUDONYMS.hash_phone("37120000001"),
         ),
         ("attendance", None, "attendance", -1),
     ],
 )
 def test_another_notation_of_the_same_value_fits(field, sent, column, cell):
     (row,), batches = converted(usual_row(**{field: sent}), pseudonyms=PSEUDONYMS)
-    assert (row[column], row["extra"], dict(batches.misfits)) == (cell, None, {})
+    assert (row[column], row["extra"], dict(batches.mismatches)) == (cell, None, {})
 
 
 def test_what_is_not_included_leaves_its_columns_null_and_nothing_stops():
@@ -250,9 +250,9 @@ def test_what_is_not_included_leaves_its_columns_null_and_nothing_stops():
     (row, whole), batches = converted(bare, usual_row(), pseudonyms=PSEUDONYMS, include_personal_data=True)
     assert (row["client_id"], row["staff_id"], row["comer_id"]) == (170, 5, 171)
     assert {row[name] for name in ("client_name", "staff_name", "comer_name", "services", "labels")} == {None}
-    assert row["client_phone_hash"] == PSEUDONYMS.of_phone("37120000009")
+    assert row["client_phone_hash"] == PSEUDONYMS.hash_phone("37120000009")
     assert whole["client_name"] == "Anna"
-    assert not batches.misfits
+    assert not batches.mismatches
 
 
 @pytest.mark.parametrize("masked", ["+3712*****01", "", None, "3712XXXXX01"])
@@ -288,7 +288,7 @@ def test_with_personal_data_what_is_unknown_or_does_not_fit_stands_in_extra():
     staff = {"id": 5, "name": "Ilze", "phone": "+37120000002"}
     _, extra, batches = one(personal=True, clients_count="two", seen={"by": "Anna"}, staff=staff)
     assert extra == {"clients_count": "two", "seen": {"by": "Anna"}, "staff": {"phone": "+37120000002"}}
-    assert batches.misfits == {"clients_count": 1}
+    assert batches.mismatches == {"clients_count": 1}
 
 
 def test_without_personal_data_extra_has_only_what_can_name_nobody():
@@ -310,7 +310,7 @@ def test_without_personal_data_extra_has_only_what_can_name_nobody():
     )
     assert extra == {"is_new": True, "score": 4.5, "rank": None, "staff": {"is_hidden": False}}
     assert row["clients_count"] is None
-    assert batches.misfits == {"clients_count": 1}
+    assert batches.mismatches == {"clients_count": 1}
 
 
 @pytest.mark.parametrize("column", ["attendance_status_slug", "prepaid_status", "custom_color", "custom_font_color"])

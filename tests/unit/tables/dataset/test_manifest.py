@@ -11,8 +11,8 @@ import pytest
 import upath
 
 from altegio_provider.tables.dataset.dataset import DatasetError, ParquetDataset, read_manifest
-from altegio_provider.tables.dataset.manifest import parquet_footer
-from altegio_provider.tables.dataset.storage import Folder
+from altegio_provider.tables.dataset.folder import Folder
+from altegio_provider.tables.dataset.manifest import read_parquet_footer
 from tests.stores.days import runs_by_day, write
 
 DAMAGES = {
@@ -94,7 +94,7 @@ def test_a_file_of_very_many_row_groups_is_read_too():
     with (root / "long.parquet").open("wb") as file:
         pq.write_table(table, file, row_group_size=1)
     folder = Folder(root)
-    metadata = parquet_footer(folder, folder.listed("long.parquet"))
+    metadata = read_parquet_footer(folder, folder.listed("long.parquet"))
     assert metadata.serialized_size > 256 * 1024
     assert (metadata.num_columns, metadata.num_rows) == (400, 12)
 

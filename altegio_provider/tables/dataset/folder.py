@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from altegio_provider.tables.dataset.store import Store, stamp_of
-from altegio_provider.tables.dataset.store_errors import Conflict, local_errors
+from altegio_provider.tables.dataset.object_store import ObjectStore, stamp_of
+from altegio_provider.tables.dataset.storage_errors import WriteConflictError, disk_errors
 
-__all__ = ["Folder", "Listed", "Staged"]
+__all__ = ["Folder", "ListedFile", "StagedFile"]
 
 _SUFFIX = ".part"
 #: Between making a staged file and locking it passes less than this.
@@ -36,7 +36,7 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _WRITE_CHECK = ".write-check"
 
 
-class Listed(NamedTuple):
+class ListedFile(NamedTuple):
     """A file as a listing has it; ``stamp`` changes when the file is replaced (empty where nothing tells)."""
 
     name: str
@@ -44,7 +44,7 @@ class Listed(NamedTuple):
     stamp: str
 
 
-class Staged:
+class StagedFile:
     """A local file being written, invisible to readers. It is locked, so that others see its writer is alive.
 
     :param path: where it is to be made.
@@ -64,7 +64,7 @@ class Staged:
         os.fsync(self._file)
         return self.path
 
-    def listed(self, name: str) -> Listed:
+    def listed(self, name: str) -> ListedFile:
         """How it will be listed once it is published on the local disk: a rename changes neither size nor time."""
         return _listed(name, os.stat(self.path))
 
@@ -80,7 +80,7 @@ class Staged:
 class Folder:
     """One directory of a filesystem.
 
-    What goes wrong with a disk or a store is a :class:`~altegio_provider.tables.dataset.store_errors.StoreError`.
+    What goes wrong with a disk or a store is a :class:`~altegio_provider.tables.dataset.storage_errors.StorageError`.
 
     :param path: a ``pathlib.Path``, or a path of the ``universal_pathlib`` kind, as Airflow's ``ObjectStoragePath``.
     :param sleep: waits so many seconds before a request to a store is tried again.
@@ -92,21 +92,21 @@ class Folder:
         # The class tells nothing: until its version 0.3 every path of universal_pathlib was a pathlib.Path too.
         is_local = getattr(path, "protocol", "") in ("", "file", "local")
         self._local = Path(getattr(path, "path", None) or path) if is_local else None
-        self._store = None if is_local else Store(path, sleep)
+        self._store = None if is_local else ObjectStore(path, sleep)
 
     @property
     def is_local(self) -> bool:
         """Whether it is on a disk of this machine, or mounted like one."""
         return self._local is not None
 
-    def location_of(self, name: str) -> str:
+    def path_of(self, name: str) -> str:
         """The full path of a file, as a person or a reader would write it."""
         return str(self.path / name) if self._local is None else str(self._local / name)
 
     def check(self) -> None:
         """See early whether an object store lets us write here; a disk says so when a file is staged.
 
-        :raises StoreError: it does not.
+        :raises StorageError: it does not.
         """
         if self._store is not None:
             self._store.check(_WRITE_CHECK)
@@ -114,16 +114,16 @@ class Folder:
     def check_bucket(self) -> None:
         """See early whether the bucket is there, where there are buckets.
 
-        :raises StoreError: it is not.
+        :raises StorageError: it is not.
         """
         if self._store is not None:
             self._store.check_bucket()
 
-    def listing(self) -> list[Listed]:
+    def listing(self) -> list[ListedFile]:
         """The files in it, by name; none where it does not exist."""
         if self._store is not None:
             return sorted(_listed_remotely(entry) for entry in self._store.entries("file"))
-        with local_errors("list", self._local):
+        with disk_errors("list", self._local):
             try:
                 with os.scandir(self._local) as entries:
                     return sorted(_listed(entry.name, entry.stat()) for entry in entries if entry.is_file())
@@ -134,27 +134,27 @@ class Folder:
         """The names of the directories in it, sorted."""
         if self._store is not None:
             return sorted(_base(entry["name"]) for entry in self._store.entries("directory"))
-        with local_errors("list", self._local):
+        with disk_errors("list", self._local):
             return sorted(entry.name for entry in os.scandir(self._local) if entry.is_dir()) if self._exists() else []
 
     def open(self, name: str) -> BinaryIO:
         """Open a file for reading bytes: all of it is of one moment, whoever replaces it meanwhile.
 
         :raises FileNotFoundError: there is none of that name.
-        :raises Conflict: it was replaced while it was copied from a store.
+        :raises WriteConflictError: it was replaced while it was copied from a store.
         """
         if self._store is None:
             return open(self._at(name), "rb")
         folder = _private_folder()
         with contextlib.ExitStack() as stack:
-            with local_errors("write into", folder):
+            with disk_errors("write into", folder):
                 copy = stack.enter_context(tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=_SUFFIX))
                 _try_lock(copy.fileno())
                 self._store.download(name, Path(copy.name))
             stack.pop_all()
         return copy  # type: ignore[return-value]  # it reads as a file does, and deletes itself
 
-    def tail(self, listed: Listed, size: int) -> BinaryIO:
+    def tail(self, listed: ListedFile, size: int) -> BinaryIO:
         """Open the last bytes of a file, at the least so many or all that there are.
 
         :raises FileNotFoundError: there is none of that name any more.
@@ -180,26 +180,26 @@ class Folder:
         except FileNotFoundError:
             return None, "" if self._store is not None and self._store.has_conditional_writes else None
 
-    def listed(self, name: str) -> Listed:
+    def listed(self, name: str) -> ListedFile:
         """Return a file as a listing would have it now.
 
         :raises FileNotFoundError: there is none of that name.
         """
         if self._store is not None:
             return _listed_remotely(self._store.info(name))
-        with local_errors("read", self._at(name)):
+        with disk_errors("read", self._at(name)):
             return _listed(name, os.stat(self._at(name)))
 
     def delete(self, name: str, stamp: str = "") -> None:
         """Delete a file; one that is gone already is fine.
 
         :param stamp: as it was listed: where the store can tell that it has been replaced since, it stays.
-        :raises Conflict: it stayed.
+        :raises WriteConflictError: it stayed.
         """
         if self._store is not None:
             self._store.delete(name, stamp)
             return
-        with local_errors("delete", self._at(name)), contextlib.suppress(FileNotFoundError):
+        with disk_errors("delete", self._at(name)), contextlib.suppress(FileNotFoundError):
             os.unlink(self._at(name))
 
     def mode_of(self, name: str) -> int | None:
@@ -208,40 +208,40 @@ class Folder:
             return stat.S_IMODE(self._at(name).stat().st_mode) if self._local is not None else None
         return None
 
-    def stage(self, name: str, mode: int | None = None) -> Staged:
+    def stage(self, name: str, mode: int | None = None) -> StagedFile:
         """Make a local file to write, which :meth:`publish` lets appear as ``name``. Close it in any case.
 
         :param mode: its permissions on a disk, such as ``0o600``; ``None``: those of any new file.
         """
         folder = self._staging()
-        with local_errors("write into", folder):
+        with disk_errors("write into", folder):
             if self._local is not None:
                 folder.mkdir(parents=True, exist_ok=True)
-            return Staged(folder / f".{name}.{uuid.uuid4().hex}{_SUFFIX}", mode)
+            return StagedFile(folder / f".{name}.{uuid.uuid4().hex}{_SUFFIX}", mode)
 
-    def publish(self, staged: Staged, name: str, version: str | None = None) -> None:
+    def publish(self, staged: StagedFile, name: str, version: str | None = None) -> None:
         """Let a staged file appear under its name, in place of what was there, in one step.
 
         :param version: what is to be there, as far as that can be told: nothing (empty), a version (on stores with
             conditional writes), or whatever is (``None``).
-        :raises Conflict: it is not.
+        :raises WriteConflictError: it is not.
         """
         if self._store is not None:
             self._store.upload(staged.path, name, version, f".{name}.{uuid.uuid4().hex}{_SUFFIX}")
             return
-        with local_errors("write", self._at(name)):
-            if version != "" or not _linked(staged.synced(), self._at(name)):
+        with disk_errors("write", self._at(name)):
+            if version != "" or not _link_if_absent(staged.synced(), self._at(name)):
                 os.replace(staged.synced(), self._at(name))
             self._sync()
 
-    def appending(self, name: str) -> BinaryIO | None:
+    def open_append(self, name: str) -> BinaryIO | None:
         """Open a file of our own to append to, without a buffer; ``None`` on an object store, which has no such thing.
 
         A file that is made for it can be read by its owner only.
         """
         if self._local is None:
             return None
-        with local_errors("write", self._local / name):
+        with disk_errors("write", self._local / name):
             self._local.mkdir(parents=True, exist_ok=True)
             return open(self._local / name, "ab", buffering=0, opener=lambda path, flags: os.open(path, flags, 0o600))
 
@@ -252,7 +252,7 @@ class Folder:
             yield False
             return
         with contextlib.ExitStack() as stack:
-            with local_errors("write into", self._local):
+            with disk_errors("write into", self._local):
                 self._local.mkdir(parents=True, exist_ok=True)
                 file = stack.enter_context(open(self._local / ".lock", "w"))
             try:
@@ -264,10 +264,10 @@ class Folder:
             else:
                 yield True
 
-    def sweep(self) -> None:
+    def delete_abandoned(self) -> None:
         """Delete what writers that were killed have left behind."""
         folder = self._staging()
-        with local_errors("look into", folder):
+        with disk_errors("look into", folder):
             for path in folder.glob(f".*{_SUFFIX}") if folder.is_dir() else ():
                 with contextlib.suppress(FileNotFoundError):
                     if _is_dead(path):
@@ -306,15 +306,15 @@ class Folder:
             os.close(folder)
 
 
-def _linked(source: Path, target: Path) -> bool:
+def _link_if_absent(source: Path, target: Path) -> bool:
     """Let a file appear under a name that nobody has; ``False`` where the file system has no such step.
 
-    :raises Conflict: somebody has it.
+    :raises WriteConflictError: somebody has it.
     """
     try:
         os.link(source, target)
     except FileExistsError:
-        raise Conflict from None
+        raise WriteConflictError from None
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
@@ -322,12 +322,12 @@ def _linked(source: Path, target: Path) -> bool:
     return True
 
 
-def _listed(name: str, status: os.stat_result) -> Listed:
-    return Listed(name, status.st_size, str(status.st_mtime_ns))
+def _listed(name: str, status: os.stat_result) -> ListedFile:
+    return ListedFile(name, status.st_size, str(status.st_mtime_ns))
 
 
-def _listed_remotely(entry: dict[str, Any]) -> Listed:
-    return Listed(_base(entry["name"]), int(entry["size"] or 0), stamp_of(entry))
+def _listed_remotely(entry: dict[str, Any]) -> ListedFile:
+    return ListedFile(_base(entry["name"]), int(entry["size"] or 0), stamp_of(entry))
 
 
 def _base(path: str) -> str:
@@ -337,7 +337,7 @@ def _base(path: str) -> str:
 def _private_folder() -> Path:
     """Where files for other filesystems are made: one folder for a user, so that what the dead leave can be found."""
     folder = Path(tempfile.gettempdir()) / f"altegio-staging-{os.getuid()}"
-    with local_errors("make", folder):
+    with disk_errors("make", folder):
         folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077:

@@ -9,14 +9,14 @@ from typing import Any
 import pyarrow as pa
 
 from altegio_provider.tables.convert.arrays import array_of
-from altegio_provider.tables.convert.characters import is_holdable, replaced
-from altegio_provider.tables.convert.columns import Members
-from altegio_provider.tables.convert.extra_fields import Leftovers
-from altegio_provider.tables.convert.timestamps import Read
-from altegio_provider.tables.convert.values import MISFIT, lossless
+from altegio_provider.tables.convert.characters import is_storable, replace_unstorable
+from altegio_provider.tables.convert.columns import ObjectColumns
+from altegio_provider.tables.convert.extra_fields import ExtraFields
+from altegio_provider.tables.convert.timestamps import ReadTimestamps
+from altegio_provider.tables.convert.values import MISMATCH, convert_exactly
 from altegio_provider.tables.schema import Column
 
-__all__ = ["Page", "Path", "Row", "known_keys"]
+__all__ = ["BatchBuilder", "Path", "Row", "known_keys"]
 
 Row = Mapping[str, Any]
 Path = tuple[str, ...]
@@ -39,13 +39,13 @@ def known_keys(columns: Iterable[Column]) -> dict[Path, set[str]]:
     return dict(sorted(known.items(), key=lambda item: len(item[0])))
 
 
-class Page:
+class BatchBuilder:
     """Rows, turned column by column.
 
     :param rows: flat rows with their nested objects.
     :param known: what :func:`known_keys` returned for the columns to be made of them.
-    :param leftovers: takes what no column holds.
-    :param misfits: counts, for each column or object, the values that did not fit.
+    :param extra_fields: takes what no column holds.
+    :param mismatches: counts, for each column or object, the values that did not fit.
     :param unknown_fields: counts the fields that no column knows; the first hundred names are kept.
     :param replacements: counts, for each column, the values in which characters were replaced that a warehouse cannot
         hold.
@@ -55,60 +55,60 @@ class Page:
         self,
         rows: Sequence[Row],
         known: Mapping[Path, set[str]],
-        leftovers: Leftovers,
-        misfits: Counter[str],
+        extra_fields: ExtraFields,
+        mismatches: Counter[str],
         unknown_fields: Counter[str],
         replacements: Counter[str],
     ) -> None:
         self.rows = rows
-        self.leftovers = leftovers
-        self._misfits = misfits
+        self.extra_fields = extra_fields
+        self._mismatches = mismatches
         self._unknown_fields = unknown_fields
         self._replacements = replacements
         #: The rows themselves, and the objects that they have at each path.
-        self.members = Members(rows)
-        self._members: dict[Path, Members] = {(): self.members}
+        self.columns = ObjectColumns(rows)
+        self._columns: dict[Path, ObjectColumns] = {(): self.columns}
         for path, keys in known.items():
             if path:
-                self._members[path] = Members(self._objects(path))
-            members = self._members[path]
+                self._columns[path] = ObjectColumns(self._objects(path))
+            members = self._columns[path]
             if not members.keys <= keys:
-                self._set_aside(path, members.objects, keys)
+                self._keep_unknown_keys(path, members.objects, keys)
 
     def values(self, path: Path) -> list[Any]:
         """The value that each row has at a path; ``None`` where it has none."""
-        return self._members[path[:-1]].values(path[-1])
+        return self._columns[path[:-1]].values(path[-1])
 
     def column(self, column: Column, values: list[Any] | None = None) -> pa.Array:
         """Read a column from its fields; ``values`` are ours, which the fields only echo."""
         further: Sequence[Path] = column.paths
         if values is None:
             first, *further = column.paths
-            values = self._said(column, first)
+            values = self._field_values(column, first)
             array = array_of(column.type, values)
             if array is None:
-                values = self._fitted(column, first, values)
+                values = self._convert_values(column, first, values)
                 array = array_of(column.type, values)
         else:
             array = array_of(column.type, values)
         for path in further:
-            filled = self._filled(column, path, values)
+            filled = self._fill_empty(column, path, values)
             if filled is not None:
                 values, array = filled, array_of(column.type, filled)
         return array
 
-    def moments(self, column: Column, read: Callable[[list[Any]], Read]) -> pa.Array:
+    def timestamps(self, column: Column, read: Callable[[list[Any]], ReadTimestamps]) -> pa.Array:
         """Read a column of moments from its one field."""
         (path,) = column.paths
         values = self.values(path)
-        moments, untold, misfits = read(values)
-        for number in untold:
-            self.leftovers.put(number, path, values[number])
-        if misfits:
-            self._misfits[column.name] += len(misfits)
+        moments, lossy, mismatches = read(values)
+        for number in lossy:
+            self.extra_fields.put(number, path, values[number])
+        if mismatches:
+            self._mismatches[column.name] += len(mismatches)
         return array_of(column.type, moments)
 
-    def _said(self, column: Column, path: Path) -> list[Any]:
+    def _field_values(self, column: Column, path: Path) -> list[Any]:
         """The values of a column's field; where 0 says that there is none, it is none."""
         values = self.values(path)
         if not column.zero_is_none or not (0 in values or "0" in values):
@@ -128,37 +128,37 @@ class Page:
             if type(member) is not dict:
                 objects[number] = _EMPTY
                 if member is not None and member != []:  # PHP writes an empty object as an empty list
-                    self.leftovers.put(number, path, member)
-                    self._misfits[".".join(path)] += 1
+                    self.extra_fields.put(number, path, member)
+                    self._mismatches[".".join(path)] += 1
         return objects
 
-    def _set_aside(self, path: Path, objects: Sequence[Row], known: set[str]) -> None:
+    def _keep_unknown_keys(self, path: Path, objects: Sequence[Row], known: set[str]) -> None:
         for number, holder in enumerate(objects):
             for key in holder.keys() - known:
-                self.leftovers.put(number, (*path, key), holder[key])
+                self.extra_fields.put(number, (*path, key), holder[key])
                 field = ".".join((*path, key))
                 if field in self._unknown_fields or len(self._unknown_fields) < _UNKNOWN_REMEMBERED:
                     self._unknown_fields[field] += 1
 
-    def _fitted(self, column: Column, path: Path, values: Sequence[Any]) -> list[Any]:
+    def _convert_values(self, column: Column, path: Path, values: Sequence[Any]) -> list[Any]:
         """The values as the column's type has them; what cannot be so is null and left over."""
         fitted: list[Any] = []
         for number, value in enumerate(values):
-            made, is_replaced = _read(column, value)
-            if made is MISFIT:
-                self._misfits[column.name] += 1
-                self.leftovers.put(number, path, value)
+            made, is_replaced = _convert(column, value)
+            if made is MISMATCH:
+                self._mismatches[column.name] += 1
+                self.extra_fields.put(number, path, value)
                 made = None
             elif pa.types.is_list(column.type) and made is not None:
-                self._set_items_aside(column.type.value_type, number, path, value)
+                self._keep_item_extras(column.type.value_type, number, path, value)
             elif is_replaced:
-                self.leftovers.put(number, path, value)
+                self.extra_fields.put(number, path, value)
             if is_replaced:
                 self._replacements[column.name] += 1
             fitted.append(made)
         return fitted
 
-    def _set_items_aside(self, kind: pa.StructType, number: int, path: Path, items: Sequence[Row]) -> None:
+    def _keep_item_extras(self, kind: pa.StructType, number: int, path: Path, items: Sequence[Row]) -> None:
         """Keep what the column does not tell of a list's items: a list of as many objects of the rest.
 
         The rest of an item is what it has beyond its fields, and the originals of texts with replaced characters.
@@ -168,42 +168,42 @@ class Page:
             {
                 key: part
                 for key, part in item.items()
-                if key not in known or (type(part) is str and not is_holdable(part))
+                if key not in known or (type(part) is str and not is_storable(part))
             }
             for item in items
         ]
         if any(rest):
-            self.leftovers.put(number, path, rest)
+            self.extra_fields.put(number, path, rest)
 
-    def _filled(self, column: Column, path: Path, values: list[Any]) -> list[Any] | None:
+    def _fill_empty(self, column: Column, path: Path, values: list[Any]) -> list[Any] | None:
         """The values, with a further field where they are empty; where it says something else, it is left over.
 
         :returns: ``None`` where nothing was filled.
         """
-        said = self._said(column, path)
+        said = self._field_values(column, path)
         types = set(map(type, said))
         if types == {_NONE} or (types == set(map(type, values)) and said == values):
             return None
         filled, has_filled = list(values), False
         for number, value in enumerate(said):
-            made, is_replaced = _read(column, value)
-            if made is None or (made is not MISFIT and not is_replaced and made == filled[number]):
+            made, is_replaced = _convert(column, value)
+            if made is None or (made is not MISMATCH and not is_replaced and made == filled[number]):
                 continue
-            if made is not MISFIT and filled[number] is None:
+            if made is not MISMATCH and filled[number] is None:
                 filled[number], has_filled = made, True
                 if not is_replaced:
                     continue
                 self._replacements[column.name] += 1
-            self.leftovers.put(number, path, value)
-            if made is MISFIT:
-                self._misfits[column.name] += 1
+            self.extra_fields.put(number, path, value)
+            if made is MISMATCH:
+                self._mismatches[column.name] += 1
         return filled if has_filled else None
 
 
-def _read(column: Column, value: Any) -> tuple[Any, bool]:
-    """A value as the column's type has it, or :data:`MISFIT`; and whether characters had to be replaced for that."""
-    made = lossless(column.type, value)
-    if made is not MISFIT:
+def _convert(column: Column, value: Any) -> tuple[Any, bool]:
+    """A value as the column's type has it, or :data:`MISMATCH`; and whether characters had to be replaced for that."""
+    made = convert_exactly(column.type, value)
+    if made is not MISMATCH:
         return made, False
-    made = lossless(column.type, replaced(value))
-    return made, made is not MISFIT
+    made = convert_exactly(column.type, replace_unstorable(value))
+    return made, made is not MISMATCH

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-__all__ = ["ColumnConflictError", "conformed", "joined_schema", "joined_type", "plain_type"]
+__all__ = ["ColumnConflictError", "canonical_type", "cast_batches", "common_type", "unify_schemas"]
 
 _SIGNED = (pa.int8(), pa.int16(), pa.int32(), pa.int64())
 _UNSIGNED = (pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())
@@ -27,7 +27,7 @@ class ColumnConflictError(ValueError):
     """Columns of one name cannot become one column; nothing was loaded."""
 
 
-def joined_schema(schemas: Iterable[tuple[str, pa.Schema]]) -> pa.Schema:
+def unify_schemas(schemas: Iterable[tuple[str, pa.Schema]]) -> pa.Schema:
     """Return the union of the columns, in the order in which they are first met.
 
     :param schemas: each with a name that an error can tell, such as the file's.
@@ -40,7 +40,7 @@ def joined_schema(schemas: Iterable[tuple[str, pa.Schema]]) -> pa.Schema:
             if schema.names.count(name) > 1:
                 raise ColumnConflictError(f"{origin} has the column {name!r} more than once; nothing was loaded")
             before = joined.get(name, pa.null())
-            both = joined_type(before, kind)
+            both = common_type(before, kind)
             if both is None:
                 raise ColumnConflictError(
                     f"the column {name!r} is {before} in {first_in[name]} and {kind} in {origin}, which cannot become "
@@ -51,9 +51,9 @@ def joined_schema(schemas: Iterable[tuple[str, pa.Schema]]) -> pa.Schema:
     return pa.schema(list(joined.items()))
 
 
-def joined_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+def common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
     """Return the type that holds the values of both, or ``None`` where the rules of this module have none."""
-    one, other = plain_type(one), plain_type(other)
+    one, other = canonical_type(one), canonical_type(other)
     if one.equals(other) or pa.types.is_null(other):
         return one
     if pa.types.is_null(one):
@@ -63,12 +63,12 @@ def joined_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
     if _is_number(one) and _is_number(other):
         return pa.float64()
     if pa.types.is_list(one) and pa.types.is_list(other):
-        items = joined_type(one.value_type, other.value_type)
+        items = common_type(one.value_type, other.value_type)
         return None if items is None else pa.list_(items)
     if pa.types.is_struct(one) and pa.types.is_struct(other):
         members = {field.name: field.type for field in one}
         for field in other:
-            joined = joined_type(members.get(field.name, pa.null()), field.type)
+            joined = common_type(members.get(field.name, pa.null()), field.type)
             if joined is None:
                 return None
             members[field.name] = joined
@@ -76,10 +76,10 @@ def joined_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
     return None
 
 
-def plain_type(kind: pa.DataType) -> pa.DataType:
+def canonical_type(kind: pa.DataType) -> pa.DataType:
     """Return the one type that stands for all that hold the same kind of values in another layout."""
     if pa.types.is_dictionary(kind):
-        return plain_type(kind.value_type)
+        return canonical_type(kind.value_type)
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.string()
     if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind) or pa.types.is_fixed_size_binary(kind):
@@ -89,16 +89,16 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_float16(kind):
         return pa.float32()
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return pa.list_(plain_type(kind.value_type))
+        return pa.list_(canonical_type(kind.value_type))
     if pa.types.is_struct(kind):
-        return pa.struct([(field.name, plain_type(field.type)) for field in kind])
+        return pa.struct([(field.name, canonical_type(field.type)) for field in kind])
     return kind
 
 
-def conformed(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def cast_batches(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield the batches with the columns of a schema; what a batch lacks is null.
 
-    :param schema: holds the columns' own types or types that :func:`joined_type` made of them.
+    :param schema: holds the columns' own types or types that :func:`common_type` made of them.
     :raises ColumnConflictError: a value is not exact in its column's type. The error does not show the value.
     """
     for batch in batches:

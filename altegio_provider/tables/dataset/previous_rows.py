@@ -21,65 +21,69 @@ import pyarrow.parquet as pq
 from pyroaring import BitMap64
 
 from altegio_provider.tables.convert.arrays import array_of
-from altegio_provider.tables.dataset.manifest import DatasetError, Entry
-from altegio_provider.tables.dataset.storage import Folder
-from altegio_provider.tables.dataset.store_errors import Conflict
-from altegio_provider.tables.dataset.windows import Window, remainders
+from altegio_provider.tables.dataset.folder import Folder
+from altegio_provider.tables.dataset.manifest import DatasetError, ManifestEntry
+from altegio_provider.tables.dataset.storage_errors import WriteConflictError
+from altegio_provider.tables.dataset.windows import UtcWindow, remainders
 
-__all__ = ["EarlierRows", "Source", "sources_in"]
+__all__ = ["PreviousFile", "PreviousRows", "previous_files"]
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 #: A file that another run takes away meanwhile is looked for again so often.
-_TURNS = 10
-_TURN_SECONDS = 0.5
+_TRIES = 10
+_RETRY_SECONDS = 0.5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KEYS = {"id": pa.types.is_int64, "starts_at": pa.types.is_timestamp, "is_deleted": pa.types.is_boolean}
 _INSTANT = pa.timestamp("us", tz="UTC")
 
 
-class Source(NamedTuple):
+class PreviousFile(NamedTuple):
     """An older file, and the parts of the window for which it is the one that counts."""
 
     name: str
-    parts: list[Window]
+    parts: list[UtcWindow]
 
 
-def sources_in(window: Window, entries: Iterable[Entry]) -> list[Source]:
+def previous_files(window: UtcWindow, entries: Iterable[ManifestEntry]) -> list[PreviousFile]:
     """Return the files that hold what was known of a window, the one written last first."""
     order = sorted((one for one in entries if one.is_readable), key=lambda entry: entry.written_at, reverse=True)
-    sources = []
+    previous_files = []
     for entry, rest in zip(order, remainders([entry.window for entry in order]), strict=True):
-        parts = [Window(max(one.start, window.start), min(one.end, window.end)) for one in rest if one.overlaps(window)]
+        parts = [
+            UtcWindow(max(one.start, window.start), min(one.end, window.end)) for one in rest if one.overlaps(window)
+        ]
         if parts:
-            sources.append(Source(entry.name, parts))
-    return sources
+            previous_files.append(PreviousFile(entry.name, parts))
+    return previous_files
 
 
-class EarlierRows:
+class PreviousRows:
     """Watches what a run brings, and then gives what it lacks.
 
     :param folder: where the older files are.
-    :param sources: tells which of them hold what was known of the window; asked when the rows are wanted.
-    :param tells_deleted: whether a row that the run does not bring is gone. A list tells that; what works from
+    :param previous_files: tells which of them hold what was known of the window; asked when the rows are wanted.
+    :param marks_deleted: whether a row that the run does not bring is gone. A list tells that; what works from
         bookings does not: then missing rows stay as they were, and a row that had been deleted is not taken for alive.
     """
 
-    def __init__(self, folder: Folder, sources: Callable[[], Sequence[Source]], *, tells_deleted: bool) -> None:
+    def __init__(
+        self, folder: Folder, previous_files: Callable[[], Sequence[PreviousFile]], *, marks_deleted: bool
+    ) -> None:
         self._folder = folder
-        self._sources = sources
-        self._tells_deleted = tells_deleted
+        self._previous_files = previous_files
+        self._marks_deleted = marks_deleted
         self._ids = BitMap64()
         #: Rows that start before this moment were perhaps not listed any more when the run read, and stay as they were.
-        self.told_from = _EPOCH.replace(year=1)
+        self.complete_from = _EPOCH.replace(year=1)
         #: Rows that were added marked as deleted, and as they were.
         self.deleted = self.kept = 0
 
-    def watch(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def track(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Pass the run's batches on, as they come from the API, and remember their ids."""
-        gone = set() if self._tells_deleted else self._gone()
+        gone = set() if self._marks_deleted else self._gone()
         for batch in batches:
             ids = batch.column("id").to_pylist()
             self._ids.update([_unsigned(number) for number in ids if number is not None])
@@ -92,7 +96,7 @@ class EarlierRows:
                 batch = batch.set_column(place, batch.schema.field(place), array_of(pa.bool_(), flags))
             yield batch
 
-    def rows(self, schema: pa.Schema) -> Iterator[pa.Table]:
+    def missing_rows(self, schema: pa.Schema) -> Iterator[pa.Table]:
         """Yield the rows that the run lacks, each id once: those that were alive before those that were not.
 
         Columns that the older files do not have in the schema's type are null.
@@ -102,26 +106,26 @@ class EarlierRows:
             return
         for were_deleted in (False, True):
             # An id is taken once, so that the same rows of other files are passed over.
-            yield from self._again_where_files_go(partial(self._rows_of, were_deleted, schema))
+            yield from self._retry_when_files_go(partial(self._rows_of, were_deleted, schema))
 
     def _rows_of(self, were_deleted: bool, schema: pa.Schema) -> Iterator[pa.Table]:
-        for source in self._sources():
+        for source in self._previous_files():
             with self._opened(source) as file:
-                for table in self._lacking(file, source.parts, were_deleted):
-                    yield _conformed(table, schema)
+                for table in self._missing_in(file, source.parts, were_deleted):
+                    yield _with_schema(table, schema)
 
-    def _again_where_files_go(self, read: Callable[[], Iterator[T]]) -> Iterator[T]:
+    def _retry_when_files_go(self, read: Callable[[], Iterator[T]]) -> Iterator[T]:
         """Begin anew where another run has cut or replaced a file after it was looked for."""
-        for _ in range(_TURNS):
+        for _ in range(_TRIES):
             try:
                 yield from read()
                 return
-            except (Conflict, FileNotFoundError):
-                self._folder.sleep(_TURN_SECONDS)
+            except (WriteConflictError, FileNotFoundError):
+                self._folder.sleep(_RETRY_SECONDS)
         yield from read()
 
-    def _lacking(self, file: pq.ParquetFile, parts: list[Window], were_deleted: bool) -> Iterator[pa.Table]:
-        first_told = _us(self.told_from)
+    def _missing_in(self, file: pq.ParquetFile, parts: list[UtcWindow], were_deleted: bool) -> Iterator[pa.Table]:
+        complete_from = _us(self.complete_from)
         for group, keys in _keys_of(file, parts):
             flags: list[bool] = []  # of those that are taken: whether they are deleted now
             is_taken = []
@@ -130,7 +134,7 @@ class EarlierRows:
                 is_taken.append(takes)
                 if key is not None and takes:
                     self._ids.add(key.number)
-                    flags.append(key.was_deleted or (self._tells_deleted and key.start >= first_told))
+                    flags.append(key.was_deleted or (self._marks_deleted and key.start >= complete_from))
             if flags:
                 self.deleted += sum(flags)
                 self.kept += len(flags) - sum(flags)
@@ -140,16 +144,16 @@ class EarlierRows:
 
     def _gone(self) -> set[tuple[int, int]]:
         """The id and start of each row that is known to be deleted: few, as a rule."""
-        return set(self._again_where_files_go(self._deleted_rows))
+        return set(self._retry_when_files_go(self._deleted_rows))
 
     def _deleted_rows(self) -> Iterator[tuple[int, int]]:
-        for source in self._sources():
+        for source in self._previous_files():
             with self._opened(source) as file:
                 for _, keys in _keys_of(file, source.parts):
                     yield from ((key.number, key.start) for key in keys if key is not None and key.was_deleted)
 
     @contextmanager
-    def _opened(self, source: Source) -> Iterator[pq.ParquetFile]:
+    def _opened(self, source: PreviousFile) -> Iterator[pq.ParquetFile]:
         try:
             with self._folder.open(source.name) as opened:
                 yield pq.ParquetFile(opened)
@@ -159,7 +163,7 @@ class EarlierRows:
             if getattr(error, "errno", None) is not None:
                 raise  # the disk's or the network's own
             raise DatasetError(
-                f"{self._folder.location_of(source.name)} is damaged ({type(error).__name__}), and this run would lose "
+                f"{self._folder.path_of(source.name)} is damaged ({type(error).__name__}), and this run would lose "
                 "what it holds of its range. Put it back from a copy, or delete it."
             ) from error
 
@@ -170,7 +174,7 @@ class _Key(NamedTuple):
     was_deleted: bool
 
 
-def _keys_of(file: pq.ParquetFile, parts: Sequence[Window]) -> Iterator[tuple[int, list[_Key | None]]]:
+def _keys_of(file: pq.ParquetFile, parts: Sequence[UtcWindow]) -> Iterator[tuple[int, list[_Key | None]]]:
     """Each row group's number and rows; ``None`` for a row that has no id, or does not start in any of the parts."""
     if not _has_keys(file.schema_arrow):
         return
@@ -194,7 +198,7 @@ def _has_keys(schema: pa.Schema) -> bool:
     return all(name in schema.names and is_kind(schema.field(name).type) for name, is_kind in _KEYS.items())
 
 
-def _conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+def _with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
     columns = [
         table.column(field.name)
         if field.name in table.schema.names and table.schema.field(field.name).type.equals(field.type)

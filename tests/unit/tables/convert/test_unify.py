@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from altegio_provider.tables.convert.unions import (
+from altegio_provider.tables.convert.unify import (
     ColumnConflictError,
-    conformed,
-    joined_schema,
-    joined_type,
-    plain_type,
+    canonical_type,
+    cast_batches,
+    common_type,
+    unify_schemas,
 )
 
 TEXT, INT, FLOAT = pa.string(), pa.int64(), pa.float64()
@@ -66,8 +66,8 @@ def struct(**members: pa.DataType) -> pa.DataType:
     ids=str,
 )
 def test_the_rules(one, other, both) -> None:
-    assert joined_type(one, other) == both
-    back = joined_type(other, one)
+    assert common_type(one, other) == both
+    back = common_type(other, one)
     assert sorted(str(back)) == sorted(str(both))  # the members of a struct may stand in another order
 
 
@@ -83,15 +83,15 @@ kinds = st.recursive(
 
 @given(kinds, kinds, kinds)
 def test_joining_forgets_nothing_and_needs_no_order(one, two, three) -> None:
-    both = joined_type(one, two)
-    assert joined_type(one, one) == plain_type(one)
+    both = common_type(one, two)
+    assert common_type(one, one) == canonical_type(one)
     if both is not None:
-        assert joined_type(both, one) == both
-        assert joined_type(both, two) == both
-        all_of_them = joined_type(both, three)
-        last = joined_type(two, three)
+        assert common_type(both, one) == both
+        assert common_type(both, two) == both
+        all_of_them = common_type(both, three)
+        last = common_type(two, three)
         if last is not None and all_of_them is not None:
-            assert joined_type(all_of_them, last) == all_of_them
+            assert common_type(all_of_them, last) == all_of_them
 
 
 def values_of(kind: pa.DataType) -> st.SearchStrategy[Any]:
@@ -119,12 +119,12 @@ def told(value: Any) -> Any:
 @settings(max_examples=40)
 @given(kinds, kinds, st.data())
 def test_no_value_changes(one, other, data) -> None:
-    both = joined_type(one, other)
+    both = common_type(one, other)
     if both is None:
         return
     rows = data.draw(st.lists(values_of(one), max_size=3))
     batch = pa.record_batch({"value": pa.array(rows, one)})
-    (made,) = conformed([batch], pa.schema([("value", both), ("new", TEXT)]))
+    (made,) = cast_batches([batch], pa.schema([("value", both), ("new", TEXT)]))
     made.validate(full=True)
     assert told(made.column("value").to_pylist()) == told(rows)
     assert made.column("new").null_count == len(rows)
@@ -132,19 +132,19 @@ def test_no_value_changes(one, other, data) -> None:
 
 def test_columns_come_in_the_order_in_which_they_are_met() -> None:
     first, second = pa.schema([("id", INT), ("b", TEXT)]), pa.schema([("a", TEXT), ("id", pa.int8())])
-    assert joined_schema([("x", first), ("y", second)]) == pa.schema([("id", INT), ("b", TEXT), ("a", TEXT)])
+    assert unify_schemas([("x", first), ("y", second)]) == pa.schema([("id", INT), ("b", TEXT), ("a", TEXT)])
 
 
 def test_a_conflict_tells_the_column_the_types_and_where_they_are() -> None:
     files = [("a.parquet", pa.schema([("id", INT)])), ("b.parquet", pa.schema([("price", FLOAT)]))]
     with pytest.raises(ColumnConflictError) as raised:
-        joined_schema([*files, ("c.parquet", pa.schema([("price", TEXT)]))])
+        unify_schemas([*files, ("c.parquet", pa.schema([("price", TEXT)]))])
     assert str(raised.value).startswith("the column 'price' is double in b.parquet and string in c.parquet")
 
 
 def test_a_value_that_is_not_exact_is_not_shown() -> None:
     batch = pa.record_batch({"phone": pa.array([2**53 + 1])})
     with pytest.raises(ColumnConflictError, match=r"'phone'.*int64.*double") as raised:
-        list(conformed([batch], pa.schema([("phone", FLOAT)])))
+        list(cast_batches([batch], pa.schema([("phone", FLOAT)])))
     assert str(2**53 + 1) not in str(raised.value)
     assert raised.value.__suppress_context__

@@ -29,15 +29,15 @@ def row(number, hour, title="", is_deleted=False):
     return {"id": number, "starts_at": start, "is_deleted": is_deleted, "title": title}
 
 
-def run(root, *rows, start=DAY, end=NEXT, schema=SCHEMA, tells_deleted=True, told_from=None):
+def run(root, *rows, start=DAY, end=NEXT, schema=SCHEMA, marks_deleted=True, complete_from=None):
     dataset = ParquetDataset(root, 1)
-    earlier = dataset.earlier(start, end, tells_deleted=tells_deleted)
-    with dataset.writer(start, end, earlier=earlier) as writer:
-        for batch in earlier.watch([pa.RecordBatch.from_pylist(list(rows), schema=SCHEMA)]):
+    previous = dataset.previous_rows(start, end, marks_deleted=marks_deleted)
+    with dataset.writer(start, end, previous=previous) as writer:
+        for batch in previous.track([pa.RecordBatch.from_pylist(list(rows), schema=SCHEMA)]):
             writer.write(pa.Table.from_batches([batch]).select(schema.names))
-        if told_from is not None:
-            earlier.told_from = told_from
-    return earlier
+        if complete_from is not None:
+            previous.complete_from = complete_from
+    return previous
 
 
 def found(root):
@@ -59,22 +59,22 @@ def test_a_moved_event_that_two_files_have_is_kept_once_and_alive(tmp_path) -> N
     run(tmp_path, end=DAY + timedelta(hours=12))
     run(tmp_path, row(1, 15), start=DAY + timedelta(hours=12))
     assert found(tmp_path) == [(1, 3, True, ""), (1, 15, False, "")]
-    run(tmp_path, tells_deleted=False)
+    run(tmp_path, marks_deleted=False)
     assert found(tmp_path) == [(1, 15, False, "")]
 
 
 def test_a_run_that_cannot_tell_does_not_revive_but_where_the_event_moved(tmp_path) -> None:
     run(tmp_path, row(1, 3), row(2, 4))
     run(tmp_path)
-    run(tmp_path, row(1, 3, "new"), row(2, 5, "new"), tells_deleted=False)
+    run(tmp_path, row(1, 3, "new"), row(2, 5, "new"), marks_deleted=False)
     assert found(tmp_path) == [(1, 3, True, "new"), (2, 5, False, "new")]
 
 
 def test_what_starts_before_the_list_begins_stays_as_it_was(tmp_path) -> None:
     run(tmp_path, row(1, 3), row(2, 4))
-    earlier = run(tmp_path, told_from=DAY + timedelta(hours=4))
+    previous = run(tmp_path, complete_from=DAY + timedelta(hours=4))
     assert found(tmp_path) == [(1, 3, False, ""), (2, 4, True, "")]
-    assert (earlier.kept, earlier.deleted) == (1, 1)
+    assert (previous.kept, previous.deleted) == (1, 1)
 
 
 def test_rows_without_id_or_start_are_not_kept(tmp_path) -> None:
@@ -135,11 +135,11 @@ def batches(wanted):
         yield pa.RecordBatch.from_arrays([pa.array(c, t) for c, (_, t) in zip(columns, kinds)], schema=schema)
 for wanted in (lambda number: True, lambda number: number % 2):
     dataset = ParquetDataset(root, 1)
-    earlier = dataset.earlier(day, day + timedelta(days=1))
-    with dataset.writer(day, day + timedelta(days=1), earlier=earlier) as writer:
-        for batch in earlier.watch(batches(wanted)):
+    previous = dataset.previous_rows(day, day + timedelta(days=1))
+    with dataset.writer(day, day + timedelta(days=1), previous=previous) as writer:
+        for batch in previous.track(batches(wanted)):
             writer.write(batch)
-print(writer.result.rows, earlier.deleted, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(writer.result.rows, previous.deleted, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 

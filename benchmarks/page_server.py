@@ -4,7 +4,7 @@ A sandbox that thinks about each request would take more of the machine than the
 answers one route with rows that differ in what must differ (the id and the times) and repeat a month of the sandbox's
 for the rest. Rows begin half an hour apart, so that 100,000 of them are nearly six years of one location.
 
-``python -m benchmarks.pages --rows 100000`` prints its address and serves until it is ended.
+``python -m benchmarks.page_server --rows 100000`` prints its address and serves until it is ended.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from fsspec.asyn import sync
 
-from altegio_provider.tables.dataset.store_errors import Conflict, is_conflict, status_of
+from altegio_provider.tables.dataset.storage_errors import WriteConflictError, is_conflict, status_of
 
 __all__ = ["ConditionalWrites", "conditional_writes"]
 
@@ -35,13 +35,13 @@ class ConditionalWrites(Protocol):
         """Write a file.
 
         :param version: the version to replace; empty: there must be no such file.
-        :raises Conflict: that is not the state of things.
+        :raises WriteConflictError: that is not the state of things.
         """
 
     def delete(self, path: str, version: str) -> None:
         """Delete a file of this version; one that is gone is fine.
 
-        :raises Conflict: it has another version.
+        :raises WriteConflictError: it has another version.
         """
 
     def is_missing(self, bucket: str) -> bool:
@@ -86,7 +86,7 @@ class _S3:
         except OSError as error:
             # What is to be replaced may be gone: S3 calls that a missing key.
             if is_conflict(error) or (version and isinstance(error, FileNotFoundError)):
-                raise Conflict from None
+                raise WriteConflictError from None
             raise
 
     def delete(self, path: str, version: str) -> None:
@@ -96,7 +96,7 @@ class _S3:
             return
         except OSError as error:
             if is_conflict(error):
-                raise Conflict from None
+                raise WriteConflictError from None
             raise
 
     def is_missing(self, bucket: str) -> bool:
@@ -143,7 +143,7 @@ class _Gcs:
             )
         except Exception as error:
             if is_conflict(error):
-                raise Conflict from None
+                raise WriteConflictError from None
             raise
 
     def delete(self, path: str, version: str) -> None:
@@ -154,7 +154,7 @@ class _Gcs:
             return
         except Exception as error:
             if is_conflict(error):
-                raise Conflict from None
+                raise WriteConflictError from None
             raise
 
     def is_missing(self, bucket: str) -> bool:
@@ -191,7 +191,7 @@ class _Azure:
             self._fs.pipe_file(path, content, **condition)
         except Exception as error:
             if is_conflict(error):
-                raise Conflict from None
+                raise WriteConflictError from None
             raise
 
     def delete(self, path: str, version: str) -> None:
@@ -205,7 +205,7 @@ class _Azure:
                 if status_of(error)[0] == 404:
                     return
                 if is_conflict(error):
-                    raise Conflict from None
+                    raise WriteConflictError from None
                 raise
 
     def is_missing(self, bucket: str) -> bool:

@@ -16,20 +16,20 @@ from typing import Any, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from altegio_provider.tables.dataset.conditional import ConditionalWrites, conditional_writes
-from altegio_provider.tables.dataset.store_errors import (
+from altegio_provider.tables.dataset.conditional_writes import ConditionalWrites, conditional_writes
+from altegio_provider.tables.dataset.storage_errors import (
     NO_BUCKET,
-    Conflict,
-    Place,
-    StoreError,
-    fault_of,
+    StorageError,
+    StorePath,
+    WriteConflictError,
+    diagnose,
     is_conflict,
-    may_pass,
+    is_retryable,
     status_of,
-    told,
+    store_error,
 )
 
-__all__ = ["STAMPS", "Store", "stamp_of"]
+__all__ = ["STAMPS", "ObjectStore", "stamp_of"]
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ _LONGEST_WAIT_SECONDS = 30
 _NOT_KNOWN = {"NotImplemented", "InvalidRequest", "InvalidArgument", "MethodNotAllowed", "UnsupportedHeader"}
 
 
-class Store:
+class ObjectStore:
     """A remote filesystem.
 
     :param path: a path on it, of the ``universal_pathlib`` kind.
@@ -66,7 +66,7 @@ class Store:
         try:
             return self._path.fs
         except ImportError as error:
-            raise StoreError(
+            raise StorageError(
                 f"cannot open {self._path.protocol}://: {error}. Install the extra s3, gcs or azure of the provider."
             ) from None
 
@@ -87,7 +87,7 @@ class Store:
         """See whether files can be written, before there is something that would be lost otherwise.
 
         :param name: a small file that is left there, of which nothing is read.
-        :raises StoreError: they cannot.
+        :raises StorageError: they cannot.
         """
         conditional = self._conditional
         if conditional is None:
@@ -96,7 +96,7 @@ class Store:
         def create() -> bool:
             try:
                 conditional.write(self._full(name), b"", "")
-            except Conflict:
+            except WriteConflictError:
                 return True
             except Exception as error:
                 if not _is_not_known(error):
@@ -111,13 +111,13 @@ class Store:
     def check_bucket(self) -> None:
         """See whether there is such a bucket, as far as can be told.
 
-        :raises StoreError: there is none.
+        :raises StorageError: there is none.
         """
         bucket = self._root.partition("/")[0]
         conditional = self._known_conditional_writes
         if conditional is not None and conditional.is_missing(bucket):
             place = self._place()
-            raise told("use", place, NO_BUCKET)
+            raise store_error("use", place, NO_BUCKET)
 
     def entries(self, kind: str) -> list[dict[str, Any]]:
         """What a listing says of the files (``file``) or folders (``directory``) in it; nothing where it is missing."""
@@ -168,7 +168,7 @@ class Store:
         """Copy a file as it is at one moment to the local disk.
 
         :raises FileNotFoundError: there is none.
-        :raises Conflict: it was replaced meanwhile.
+        :raises WriteConflictError: it was replaced meanwhile.
         """
         path = self._full(name)
 
@@ -176,7 +176,7 @@ class Store:
             before = stamp_of(self.info(name))
             self._fs.get_file(path, str(target))
             if stamp_of(self.info(name)) != before:
-                raise Conflict
+                raise WriteConflictError
 
         self._do("read", name, copy)
 
@@ -202,7 +202,7 @@ class Store:
         :param version: the version to replace, empty: there must be none; ``None``: whatever is there. Without
             conditional writes it is as if it were ``None``.
         :param hidden: the name to upload it under first, where an upload is visible before it is complete.
-        :raises Conflict: it is not what is there.
+        :raises WriteConflictError: it is not what is there.
         """
         path = self._full(name)
         conditional = self._conditional
@@ -222,7 +222,7 @@ class Store:
                     self._fs.put_file(str(source), path, mode="create")
                 except Exception as error:
                     if is_conflict(error):
-                        raise Conflict from None
+                        raise WriteConflictError from None
                     raise
             self._fs.invalidate_cache(self._root)
 
@@ -232,7 +232,7 @@ class Store:
         """Delete a file; one that is gone already is fine.
 
         :param version: delete it only where it has this version; empty: in any case.
-        :raises Conflict: it has another version.
+        :raises WriteConflictError: it has another version.
         """
         path = self._full(name)
         conditional = self._conditional
@@ -242,7 +242,7 @@ class Store:
                 if version and conditional is not None:
                     conditional.delete(path, version)
                     return
-            except Conflict:
+            except WriteConflictError:
                 raise
             except Exception as error:
                 if not _is_not_known(error):
@@ -271,7 +271,7 @@ class Store:
         :param writes: whether it makes a file, so that what is not found can only be the bucket.
         """
         tries = Retrying(
-            retry=retry_if_exception(may_pass),
+            retry=retry_if_exception(is_retryable),
             wait=wait_random_exponential(max=_LONGEST_WAIT_SECONDS),
             stop=stop_after_attempt(_TRIES),
             sleep=self._sleep,
@@ -283,15 +283,15 @@ class Store:
             if not writes:
                 raise
             place = self._place(name)
-            raise told(doing, place, NO_BUCKET) from None
-        except (StoreError, Conflict, NotImplementedError, AttributeError):
+            raise store_error(doing, place, NO_BUCKET) from None
+        except (StorageError, WriteConflictError, NotImplementedError, AttributeError):
             raise
         except Exception as error:
             place = self._place(name)
-            raise told(doing, place, fault_of(error, place), tries.statistics.get("attempt_number", 1)) from None
+            raise store_error(doing, place, diagnose(error, place), tries.statistics.get("attempt_number", 1)) from None
 
-    def _place(self, name: str = "") -> Place:
-        return Place.of(str(self._path / name if name else self._path))
+    def _place(self, name: str = "") -> StorePath:
+        return StorePath.of(str(self._path / name if name else self._path))
 
     def _full(self, name: str) -> str:
         return f"{self._root}/{name}"

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from altegio_provider.common.location_time import TimeRange
     from altegio_provider.compat import Context
     from altegio_provider.tables.dataset.dataset import ParquetDataset
-    from altegio_provider.transfers.extract import Reading
+    from altegio_provider.transfers.extract import ExtractInput
 
-__all__ = ["ToParquetOperator"]
+__all__ = ["ParquetExtractOperator"]
 
 
-class ToParquetOperator(BaseOperator):
+class ParquetExtractOperator(BaseOperator):
     """The range, the dataset and the connection; the operators' own pages describe them."""
 
     template_fields: Sequence[str] = (
@@ -76,11 +76,13 @@ class ToParquetOperator(BaseOperator):
             timezone = self.timezone or hook.settings.timezone
             window = window_of(self.date_from, self.date_to, self.lookback, timezone)
             dataset = ParquetDataset(storage_path(self.output_path), location_id)
-            reading = self._reading(hook, dataset, window, timezone)
-            return extract(self, context, hook, dataset, window, reading)
+            extract_input = self._extract_input(hook, dataset, window, timezone)
+            return extract(self, context, hook, dataset, window, extract_input)
         finally:
             hook.close()
 
-    def _reading(self, hook: AltegioHook, dataset: ParquetDataset, window: TimeRange, timezone: str) -> Reading:
+    def _extract_input(
+        self, hook: AltegioHook, dataset: ParquetDataset, window: TimeRange, timezone: str
+    ) -> ExtractInput:
         """Return what to write; nothing is asked of the API before the rows are read."""
         raise NotImplementedError

@@ -18,12 +18,12 @@ import pyarrow as pa
 
 from altegio_provider.common.location_time import load_zone
 from altegio_provider.tables.convert.arrays import array_of, constant
-from altegio_provider.tables.convert.extra_fields import Leftovers
-from altegio_provider.tables.convert.page import Page, Row, known_keys
-from altegio_provider.tables.convert.timestamps import Moments
+from altegio_provider.tables.convert.batch_builder import BatchBuilder, Row, known_keys
+from altegio_provider.tables.convert.extra_fields import ExtraFields
+from altegio_provider.tables.convert.timestamps import TimestampReader
 from altegio_provider.tables.schema import Column
 
-__all__ = ["RowBatches"]
+__all__ = ["RowConverter"]
 
 #: Rows turned at once: dicts are large, Arrow is not.
 _ROWS = 1_000
@@ -31,7 +31,7 @@ _ROWS = 1_000
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,60}(\.[A-Za-z_][A-Za-z0-9_]{0,60})*", re.ASCII)
 
 
-class RowBatches:
+class RowConverter:
     """Turns the rows of one location into record batches, and counts what did not fit.
 
     The counters are of all rows so far.
@@ -48,12 +48,12 @@ class RowBatches:
     columns: ClassVar[tuple[Column, ...]]
     schema: ClassVar[pa.Schema]
     #: Which of what is left over does stand in ``extra``, where it is not all; for the log.
-    _proviso = ""
+    _extra_note = ""
 
     def __init__(self, location_id: int, timezone: str, extracted_at: datetime | None = None) -> None:
         self._location_id = location_id
         self._timezone = timezone
-        self._moments = Moments(load_zone(timezone))
+        self._timestamps = TimestampReader(load_zone(timezone))
         self._extracted_us = round((extracted_at or datetime.now(UTC)).timestamp() * 1_000_000)
         self._known = known_keys(self.columns)
         self._column = {column.name: column for column in self.columns}
@@ -61,7 +61,7 @@ class RowBatches:
         #: Rows whose ``id`` is missing or no whole number: they cannot be told apart by it.
         self.rows_without_id = 0
         #: For each column or object, how many values did not fit and went to ``extra``.
-        self.misfits: Counter[str] = Counter()
+        self.mismatches: Counter[str] = Counter()
         #: For each column, how many values had characters that a warehouse cannot hold; the originals are in `extra`.
         self.replacements: Counter[str] = Counter()
         #: Fields that the schema does not know, with how many rows had them; the first hundred names are kept.
@@ -70,12 +70,12 @@ class RowBatches:
     @property
     def start_disagreements(self) -> int:
         """Rows whose ``timestamp`` was not the moment that ``date`` names in the time zone."""
-        return self._moments.clock.disagreements
+        return self._timestamps.clock.disagreements
 
     @property
     def rows_without_start(self) -> int:
         """Rows that do not say when they start."""
-        return self._moments.clock.unknown
+        return self._timestamps.clock.unknown
 
     def batches(self, rows: Iterable[Row], rows_per_batch: int = _ROWS) -> Iterator[pa.RecordBatch]:
         """Yield record batches of so many rows, the last one shorter; at least one, if empty."""
@@ -95,51 +95,51 @@ class RowBatches:
 
     def batch(self, rows: Sequence[Row]) -> pa.RecordBatch:
         """Return one record batch of these rows, of the table's schema."""
-        leftovers = self._leftovers(len(rows))
-        page = Page(rows, self._known, leftovers, self.misfits, self.unknown_fields, self.replacements)
-        arrays = {**self._made(page), **self._own(page)}
+        extra_fields = self._extra_fields(len(rows))
+        builder = BatchBuilder(rows, self._known, extra_fields, self.mismatches, self.unknown_fields, self.replacements)
+        arrays = {**self._common_columns(builder), **self._table_columns(builder)}
         for column in self.columns:
             if column.name not in arrays and column.name != "extra":
-                arrays[column.name] = page.column(column)
+                arrays[column.name] = builder.column(column)
         if arrays["is_deleted"].null_count:
             flags = [bool(flag) for flag in arrays["is_deleted"].to_pylist()]
             arrays["is_deleted"] = array_of(pa.bool_(), flags) or arrays["is_deleted"]
-        arrays["extra"] = array_of(pa.string(), page.leftovers.texts())
+        arrays["extra"] = array_of(pa.string(), builder.extra_fields.texts())
         self.rows += len(rows)
         self.rows_without_id += arrays["id"].null_count
         return pa.RecordBatch.from_arrays([arrays[name] for name in self.schema.names], schema=self.schema)
 
-    def _leftovers(self, count: int) -> Leftovers:
-        return Leftovers(count)
+    def _extra_fields(self, count: int) -> ExtraFields:
+        return ExtraFields(count)
 
-    def _own(self, page: Page) -> dict[str, pa.Array]:  # noqa: ARG002 - for tables that have some
+    def _table_columns(self, builder: BatchBuilder) -> dict[str, pa.Array]:  # noqa: ARG002 - for tables that have some
         """The columns that this table alone makes in a way of its own."""
         return {}
 
-    def _made(self, page: Page) -> dict[str, pa.Array]:
+    def _common_columns(self, builder: BatchBuilder) -> dict[str, pa.Array]:
         """The columns that every table has, and that are no field's own."""
-        count = len(page.rows)
-        starts = self._moments.starts(page.members)
-        for number, field in starts.untold:
-            page.leftovers.put(number, (field,), page.rows[number][field])
+        count = len(builder.rows)
+        starts = self._timestamps.starts(builder.columns)
+        for number, field in starts.lossy:
+            builder.extra_fields.put(number, (field,), builder.rows[number][field])
         return {
-            "location_id": page.column(self._column["location_id"], [self._location_id] * count),
+            "location_id": builder.column(self._column["location_id"], [self._location_id] * count),
             "timezone": constant(pa.string(), self._timezone, count),
             "starts_at": array_of(self._column["starts_at"].type, starts.instants),
             "starts_at_local": array_of(self._column["starts_at_local"].type, starts.walls),
-            "created_at": page.moments(self._column["created_at"], self._moments.created),
+            "created_at": builder.timestamps(self._column["created_at"], self._timestamps.created),
             "extracted_at": constant(self._column["extracted_at"].type, self._extracted_us, count),
         }
 
     def warn(self, log: Any) -> None:
         """Tell a logger, once, what did not add up. It names fields and columns, never a value."""
-        for column, times in self.misfits.items():
+        for column, times in self.mismatches.items():
             log.warning(
                 "%d of %d rows: the value of %s did not fit its column and stands in `extra`%s",
                 times,
                 self.rows,
                 column,
-                self._proviso,
+                self._extra_note,
             )
         for column, times in self.replacements.items():
             log.warning(
@@ -148,10 +148,10 @@ class RowBatches:
                 times,
                 self.rows,
                 column,
-                self._proviso,
+                self._extra_note,
             )
         if named := sorted(filter(_NAME.fullmatch, self.unknown_fields)):
-            log.info("Fields without a column, which stand in `extra`%s: %s", self._proviso, ", ".join(named))
+            log.info("Fields without a column, which stand in `extra`%s: %s", self._extra_note, ", ".join(named))
         if self.rows_without_id:
             log.warning("%d of %d rows have no `id` that is a number", self.rows_without_id, self.rows)
         if self.start_disagreements:

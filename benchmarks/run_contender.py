@@ -1,6 +1,6 @@
 """One contender's job in a fresh process: what it took, and whether the rows are all there.
 
-``python -m benchmarks.contest NAME URL ROWS`` is what :mod:`benchmarks.throughput` runs; it prints JSON.
+``python -m benchmarks.run_contender NAME URL ROWS`` is what :mod:`benchmarks.throughput` runs; it prints JSON.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from benchmarks.contenders import CONTENDERS
 from benchmarks.job import LOCATION_ID, TIMEZONE, Job
 
-__all__ = ["Result", "compete"]
+__all__ = ["Result", "run_contender"]
 
 
 class Result(NamedTuple):
@@ -39,7 +39,7 @@ class Result(NamedTuple):
     distinct: int
 
 
-def compete(name: str, url: str, rows: int, folder: Path) -> Result:
+def run_contender(name: str, url: str, rows: int, folder: Path) -> Result:
     """Do the job of one contender, in this process."""
     contender = CONTENDERS[name]
     job = Job(url, rows, folder)
@@ -76,5 +76,5 @@ if __name__ == "__main__":
     _, chosen, address, number = sys.argv
     os.environ["AIRFLOW_CONN_ALTEGIO_DEFAULT"] = connection(address)
     with tempfile.TemporaryDirectory() as scratch:
-        result = compete(chosen, address, int(number), Path(scratch))
+        result = run_contender(chosen, address, int(number), Path(scratch))
     print(json.dumps(result._asdict()))

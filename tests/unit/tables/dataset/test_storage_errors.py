@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from altegio_provider.tables.dataset.store_errors import (
-    Place,
-    StoreError,
-    fault_of,
+from altegio_provider.tables.dataset.storage_errors import (
+    StorageError,
+    StorePath,
+    diagnose,
+    disk_errors,
     is_conflict,
-    local_errors,
-    may_pass,
+    is_retryable,
     status_of,
-    told,
+    store_error,
 )
 
-PLACE = Place.of("s3://aws_default@warehouse/altegio/x.parquet")
+PLACE = StorePath.of("s3://aws_default@warehouse/altegio/x.parquet")
 
 
 class ClientError(Exception):
@@ -86,11 +86,11 @@ def from_s3(status: int, code: str, error: type[OSError] = OSError) -> OSError:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_each_is_told_and_tried_again_only_where_that_may_help(error, number, sentence, passes):
-    fault = fault_of(error, PLACE)
+    fault = diagnose(error, PLACE)
     assert fault.number == number
-    assert fault.may_pass == passes
-    assert may_pass(error) == (passes and not isinstance(error, FileNotFoundError))
-    text = str(told("write", PLACE, fault, tried=3))
+    assert fault.is_retryable == passes
+    assert is_retryable(error) == (passes and not isinstance(error, FileNotFoundError))
+    text = str(store_error("write", PLACE, fault, tried=3))
     assert sentence in text
     assert "cannot write s3://aws_default@warehouse/altegio/x.parquet in the bucket 'warehouse'" in text
     assert "(connection 'aws_default')" in text
@@ -128,11 +128,13 @@ def test_the_status_is_found_in_what_an_error_was_raised_after():
     ],
 )
 def test_a_url_tells_bucket_and_connection(url, place):
-    assert Place.of(url) == Place(url, *place)
+    assert StorePath.of(url) == StorePath(url, *place)
 
 
 def test_credentials_in_a_url_are_not_repeated():
-    text = str(told("read", Place.of("s3://AKIA:s3cret@bucket/x"), fault_of(from_s3(403, "AccessDenied"), PLACE)))
+    text = str(
+        store_error("read", StorePath.of("s3://AKIA:s3cret@bucket/x"), diagnose(from_s3(403, "AccessDenied"), PLACE))
+    )
     assert "s3cret" not in text
     assert "s3://***@bucket/x" in text
 
@@ -149,8 +151,8 @@ def test_credentials_in_a_url_are_not_repeated():
 )
 def test_errors_of_a_disk_are_told_too(number, sentence):
     with (
-        pytest.raises(StoreError, match=f"cannot write /data/x: {sentence}") as raised,
-        local_errors("write", "/data/x"),
+        pytest.raises(StorageError, match=f"cannot write /data/x: {sentence}") as raised,
+        disk_errors("write", "/data/x"),
     ):
         raise OSError(number, "as the system says it")
     assert raised.value.errno == number
@@ -158,5 +160,5 @@ def test_errors_of_a_disk_are_told_too(number, sentence):
 
 @pytest.mark.parametrize("error", [FileNotFoundError(2, "x"), OSError(errno.EIO, "x"), KeyError("x")])
 def test_others_pass_as_they_are(error: Any):
-    with pytest.raises(type(error)), local_errors("write", "/data/x"):
+    with pytest.raises(type(error)), disk_errors("write", "/data/x"):
         raise error

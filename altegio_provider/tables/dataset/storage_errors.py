@@ -1,7 +1,7 @@
 """What goes wrong with disks and object stores, told so that a person knows what to do.
 
 The libraries of the stores raise errors of many kinds, with texts such as ``Access Denied`` that name neither the
-bucket nor the connection. Here they become one :class:`StoreError`. What the libraries attach to their own errors may
+bucket nor the connection. Here they become one :class:`StorageError`. What the libraries attach to their own errors may
 hold credentials (the headers of a request), so it is not chained.
 """
 
@@ -14,19 +14,19 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 __all__ = [
-    "Conflict",
-    "Place",
-    "StoreError",
-    "fault_of",
+    "StorageError",
+    "StorePath",
+    "WriteConflictError",
+    "diagnose",
+    "disk_errors",
     "is_conflict",
-    "local_errors",
-    "may_pass",
+    "is_retryable",
     "status_of",
-    "told",
+    "store_error",
 ]
 
 
-class StoreError(OSError):
+class StorageError(OSError):
     """A disk or an object store did not do what was asked of it.
 
     ``errno`` is set as for any other ``OSError``. The text says what was done where, what the store answered and what
@@ -34,11 +34,11 @@ class StoreError(OSError):
     """
 
 
-class Conflict(Exception):
+class WriteConflictError(Exception):
     """Another writer was quicker: look again, and take another turn."""
 
 
-class Place(NamedTuple):
+class StorePath(NamedTuple):
     """Where something is, in the words of a person.
 
     :param url: the whole path or URL.
@@ -51,7 +51,7 @@ class Place(NamedTuple):
     connection: str = ""
 
     @classmethod
-    def of(cls, url: str) -> Place:
+    def of(cls, url: str) -> StorePath:
         """Read a URL such as ``s3://connection@bucket/key``."""
         match = re.match(r"[\w+.-]+://(?:([^/@]*)@)?([^/@]+)", url)
         if match is None:
@@ -71,23 +71,23 @@ class Place(NamedTuple):
         return f"the bucket {self.bucket!r} ({by})" if self.bucket else self.url
 
 
-class Fault(NamedTuple):
+class StorageFault(NamedTuple):
     """What an error of a store means.
 
     :param number: the ``errno``.
     :param text: what happened.
     :param hint: what to do.
-    :param may_pass: whether the same request may succeed in a while.
+    :param is_retryable: whether the same request may succeed in a while.
     """
 
     number: int
     text: str
     hint: str
-    may_pass: bool = False
+    is_retryable: bool = False
 
 
 #: A bucket that is not there is most often a typing error.
-NO_BUCKET = Fault(
+NO_BUCKET = StorageFault(
     errno.ENOENT,
     "there is no such bucket",
     "Check the path for a typing error. The provider makes no bucket: if the path is right, make the bucket first.",
@@ -162,16 +162,16 @@ _LOCAL_HINTS = {
 }
 
 
-def fault_of(error: BaseException, place: Place) -> Fault:
+def diagnose(error: BaseException, place: StorePath) -> StorageFault:
     """Say what an error of a remote store means."""
     status, code = status_of(error)
     names = {kind.__name__ for one in _chain(error) for kind in type(one).__mro__}
     answer = f"{code or type(error).__name__}{f', HTTP {status}' if status else ''}"
     number = getattr(error, "errno", None) or errno.EIO
     if code in _EXPIRED:
-        return Fault(errno.EACCES, f"the credentials have expired ({answer})", f"Renew {_credentials(place)}.")
+        return StorageFault(errno.EACCES, f"the credentials have expired ({answer})", f"Renew {_credentials(place)}.")
     if code in _WRONG_KEYS or names & _NO_KEYS or status == 401:
-        return Fault(
+        return StorageFault(
             errno.EACCES,
             f"the store does not accept the credentials ({answer})",
             f"Check {_credentials(place)}, and the clock of the worker.",
@@ -179,23 +179,25 @@ def fault_of(error: BaseException, place: Place) -> Fault:
     if code in _NO_BUCKET:
         return NO_BUCKET
     if code in _BUSY or status in _BUSY_STATUSES or names & _NO_ANSWER:
-        return Fault(errno.EBUSY, f"the store is busy or does not answer ({answer})", "Run the task again later.", True)
+        return StorageFault(
+            errno.EBUSY, f"the store is busy or does not answer ({answer})", "Run the task again later.", True
+        )
     if code in _DENIED or status == 403 or isinstance(error, PermissionError) or _is_forbidden(error):
-        return Fault(
+        return StorageFault(
             errno.EACCES,
             f"access is denied ({answer})",
             f"Allow {_credentials(place)} to list, read, write and delete objects there.",
         )
     if code == "KeyTooLongError" or number == errno.ENAMETOOLONG:
-        return Fault(errno.ENAMETOOLONG, f"the name is too long ({answer})", "Use a shorter path.")
+        return StorageFault(errno.ENAMETOOLONG, f"the name is too long ({answer})", "Use a shorter path.")
     if isinstance(error, TimeoutError | ConnectionError):
-        return Fault(number, f"the store does not answer ({answer})", "Run the task again later.", True)
-    return Fault(number, f"{answer}: {_line(error)}", "")
+        return StorageFault(number, f"the store does not answer ({answer})", "Run the task again later.", True)
+    return StorageFault(number, f"{answer}: {_line(error)}", "")
 
 
-def may_pass(error: BaseException) -> bool:
+def is_retryable(error: BaseException) -> bool:
     """Whether the same request may succeed in a while."""
-    return not isinstance(error, FileNotFoundError | StoreError) and fault_of(error, Place("")).may_pass
+    return not isinstance(error, FileNotFoundError | StorageError) and diagnose(error, StorePath("")).is_retryable
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -224,32 +226,32 @@ def status_of(error: BaseException) -> tuple[int | None, str]:
 
 
 @contextmanager
-def local_errors(doing: str, path: Any) -> Iterator[None]:
+def disk_errors(doing: str, path: Any) -> Iterator[None]:
     """Tell errors of a disk in words.
 
     :param doing: what is done meanwhile: ``write``.
-    :raises StoreError: the disk is full or read-only, the user may not write there, a name is too long.
+    :raises StorageError: the disk is full or read-only, the user may not write there, a name is too long.
     """
     try:
         yield
-    except StoreError:
+    except StorageError:
         raise
     except OSError as error:
         text = _LOCAL.get(error.errno or 0)
         if text is None:
             raise
         hint = _LOCAL_HINTS.get(error.errno or 0, "Let the worker's user write there, or use another folder.")
-        raise StoreError(error.errno, f"cannot {doing} {path}: {text}. {hint}") from None
+        raise StorageError(error.errno, f"cannot {doing} {path}: {text}. {hint}") from None
 
 
-def told(doing: str, place: Place, fault: Fault, tried: int = 1) -> StoreError:
+def store_error(doing: str, place: StorePath, fault: StorageFault, tried: int = 1) -> StorageError:
     """The error to raise for a fault of a remote store."""
     times = f" It was tried {tried} times." if tried > 1 else ""
     text = f"cannot {doing} {place.url} in {place.store}: {fault.text}.{times} {fault.hint}"
-    return StoreError(fault.number, text.rstrip())
+    return StorageError(fault.number, text.rstrip())
 
 
-def _credentials(place: Place) -> str:
+def _credentials(place: StorePath) -> str:
     if place.connection:
         return f"the credentials of the connection {place.connection!r} (a connection that is missing has none)"
     return "the credentials of the worker (the path names no connection: s3://CONNECTION@BUCKET/...)"

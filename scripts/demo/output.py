@@ -14,7 +14,7 @@ def step(text: str) -> None:
     console.print(f"[bold]▸ {text}[/bold]")
 
 
-def tell(text: str) -> None:
+def print_line(text: str) -> None:
     console.print(text, markup=False, soft_wrap=True)
 
 
@@ -30,4 +30,4 @@ def show_bars(lengths: Iterable[tuple[str, float, str]]) -> None:
     bars = list(lengths)
     width = max(len(name) for name, _, _ in bars)
     for name, length, label in bars:
-        tell(f"  {name:<{width}} {'█' * round(length)} {label}")
+        print_line(f"  {name:<{width}} {'█' * round(length)} {label}")

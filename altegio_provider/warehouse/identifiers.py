@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
-from altegio_provider.tables.convert.characters import is_holdable
+from altegio_provider.tables.convert.characters import is_storable
 
-__all__ = ["Identifier", "TableName", "listed"]
+__all__ = ["Identifier", "TableName", "column_list"]
 
 _MOST_PARTS = 3
 
@@ -23,7 +23,7 @@ class Identifier:
     name: str
 
     def __post_init__(self) -> None:
-        if not self.name or not is_holdable(self.name):
+        if not self.name or not is_storable(self.name):
             raise ValueError(f"{self.name!r} cannot be the name of a table or column")
 
     def __str__(self) -> str:
@@ -69,6 +69,6 @@ class TableName:
         return ".".join(map(str, self.parts))
 
 
-def listed(names: list[str], prefix: str = "") -> str:
+def column_list(names: list[str], prefix: str = "") -> str:
     """Return columns, quoted and separated by commas, each of them with the prefix ``alias.`` where one is given."""
     return ", ".join(f"{prefix}{Identifier(name)}" for name in names)
