@@ -8,6 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from altegio_provider.api.defaults import (
+    DEFAULT_BASE_URL,
+    DEFAULT_REQUESTS_PER_MINUTE,
+    DEFAULT_REQUESTS_PER_SECOND,
+    DEFAULT_ROUTE_FAMILY,
+    DEFAULT_TIMEOUT_SECONDS,
+    DEFAULT_TIMEZONE,
+)
+
 __all__ = ["get_provider_info"]
 
 _ALTEGIO = "Altegio"
@@ -81,7 +90,7 @@ def _connection_type() -> dict[str, Any]:
             "hidden-fields": ["login", "port", "schema"],
             "relabeling": {"host": "Base URL", "password": "Partner token"},
             "placeholders": {
-                "host": "https://api.alteg.io/api/v2",
+                "host": DEFAULT_BASE_URL,
                 "password": "the application's token, from the developer's account",
             },
         },
@@ -99,22 +108,22 @@ def _connection_type() -> dict[str, Any]:
             "route_family": {
                 "label": "Route family",
                 "description": "`companies`, or `locations`: the routes published since July 2026, future events only.",
-                "schema": {"type": "string", "enum": ["companies", "locations"], "default": "companies"},
+                "schema": {"type": "string", "enum": ["companies", "locations"], "default": DEFAULT_ROUTE_FAMILY},
             },
             "timezone": {
                 "label": "Time zone",
                 "description": "The location's IANA time zone; the API writes times on its wall clock.",
-                "schema": {"type": ["string", "null"], "default": "UTC"},
+                "schema": {"type": ["string", "null"], "default": DEFAULT_TIMEZONE},
             },
             "requests_per_second": {
                 "label": "Requests per second",
                 "description": "The API allows 5 for one IP address. 0 or nothing: no limit.",
-                "schema": {"type": ["number", "null"], "minimum": 0, "default": 5},
+                "schema": {"type": ["number", "null"], "minimum": 0, "default": DEFAULT_REQUESTS_PER_SECOND},
             },
             "requests_per_minute": {
                 "label": "Requests per minute",
                 "description": "The API allows 200 for one IP address. 0 or nothing: no limit.",
-                "schema": {"type": ["number", "null"], "minimum": 0, "default": 200},
+                "schema": {"type": ["number", "null"], "minimum": 0, "default": DEFAULT_REQUESTS_PER_MINUTE},
             },
             "rate_limit_url": {
                 "label": "Shared rate limit",
@@ -124,7 +133,7 @@ def _connection_type() -> dict[str, Any]:
             "timeout": {
                 "label": "Timeout, seconds",
                 "description": "The longest wait for one answer.",
-                "schema": {"type": ["number", "null"], "minimum": 0, "default": 30},
+                "schema": {"type": ["number", "null"], "minimum": 0, "default": DEFAULT_TIMEOUT_SECONDS},
             },
             "verify": {
                 "label": "Verify the server's certificate",

@@ -9,16 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from altegio_provider.api.client import DEFAULT_BASE_URL, AltegioClient
+    from altegio_provider.api.client import AltegioClient
+    from altegio_provider.api.defaults import DEFAULT_BASE_URL
     from altegio_provider.api.errors import AltegioError
     from altegio_provider.api.http.retry import RetryPolicy
 
 __all__ = ["DEFAULT_BASE_URL", "AltegioClient", "AltegioError", "RetryPolicy"]
 
-_HOMES = {"AltegioError": "errors", "RetryPolicy": "http.retry"}
+_MODULES = {"DEFAULT_BASE_URL": "defaults", "AltegioError": "errors", "RetryPolicy": "http.retry"}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'client')}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'client')}"), name)

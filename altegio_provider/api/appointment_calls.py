@@ -9,6 +9,7 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from altegio_provider.api.arguments import (
+    argument_error,
     checked_concurrency,
     checked_id,
     checked_page_size,
@@ -18,7 +19,6 @@ from altegio_provider.api.arguments import (
 from altegio_provider.api.bodies.appointment import checked_appointment, checked_change, checked_reschedule
 from altegio_provider.api.bodies.fields import is_text
 from altegio_provider.api.calls import Calls
-from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.paging.reader import PageReader
 from altegio_provider.api.routes import LOCATIONS, ListPage, PageSpan, Query, Row
 from altegio_provider.api.rows import parse_page
@@ -260,9 +260,7 @@ class AppointmentCalls(Calls):
             return None
         if date_from is None or date_to is None:
             missing = "date_from" if date_from is None else "date_to"
-            raise AltegioValidationError(
-                "a range of dates has two ends.", errors={missing: ["give both ends or neither"]}, hint=""
-            )
+            raise argument_error(missing, "is missing: date_from and date_to must be given together")
         return checked_range(date_from, date_to, clock.zone if clock else checked_zone(self.timezone))
 
     def _appointments(
@@ -318,9 +316,7 @@ def _included(names: Sequence[str]) -> Query:
     is_list = isinstance(names, Iterable) and not isinstance(names, str | bytes)
     names = list(names) if is_list else []
     if not is_list or not all(is_text(name) and name for name in names):
-        raise AltegioValidationError(
-            "include is no list of names.", errors={"include": ["give a list such as ['client', 'staff']"]}, hint=""
-        )
+        raise argument_error("include", "must be a list of names such as ['client', 'staff']")
     return [("include", name) for name in names]
 
 

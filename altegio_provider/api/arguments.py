@@ -1,4 +1,7 @@
-"""Checks of what a caller gave: each returns the right form, or raises an error with the argument's name."""
+"""Checks of arguments: each function returns the argument in its right form, or raises an error that names it.
+
+A template, a form or a file gives text where a number or a flag belongs, so text is read too.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,14 @@ from zoneinfo import ZoneInfo
 
 from altegio_provider.api.bodies.fields import is_text
 from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.common.integers import integer_or_none
 from altegio_provider.common.location_time import TimeRange, as_instant, zone_or_none
 
 __all__ = [
+    "argument_error",
     "checked_concurrency",
     "checked_count",
+    "checked_flag",
     "checked_id",
     "checked_ids",
     "checked_instant",
@@ -26,16 +32,62 @@ __all__ = [
     "checked_seconds",
     "checked_text",
     "checked_zone",
+    "flag_or_none",
+    "is_absent",
 ]
 
-#: The largest number that every JSON reader and database takes, and how many digits it has. Python refuses to read some
-#: thousands of them.
+#: The largest integer that every JSON reader and database takes.
 _MAX_INTEGER = 2**63 - 1
-_MOST_DIGITS = 19
-#: More threads than a client keeps connections for are of no use.
+#: The client keeps this many connections open, so more threads are of no use.
 _MAX_THREADS = 64
-#: Of waiting, in seconds: a year.
+#: A year.
 _MAX_SECONDS = 31_536_000.0
+_FLAGS = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
+
+
+def argument_error(argument: str, problem: str, hint: str = "") -> AltegioValidationError:
+    """Return the error of an argument that cannot be right.
+
+    :param argument: its name.
+    :param problem: what is wrong with it, as in "must be a whole number"; it must not hold personal data or a token.
+    :param hint: what to do about it, where the problem does not say it.
+    """
+    return AltegioValidationError(f"{argument} {problem}.", errors={argument: [problem]}, hint=hint)
+
+
+def is_absent(value: Any) -> bool:
+    """Whether no value is given: ``None``, an empty text, or the text that a template makes of ``None``.
+
+    :param value: the argument.
+    """
+    return value is None or (isinstance(value, str) and value.strip() in ("", "None"))
+
+
+def flag_or_none(value: Any) -> bool | None:
+    """Return the flag that a value stands for, or ``None`` if it stands for none.
+
+    In text, upper and lower case are the same: true, yes, on, 1; false, no, off, 0.
+
+    :param value: ``True``, ``False``, or text.
+    """
+    return value if isinstance(value, bool) else _FLAGS.get(value.strip().lower()) if isinstance(value, str) else None
+
+
+def checked_flag(argument: str, value: Any, *, default: bool | None = None) -> bool:
+    """Return true or false, read as :func:`flag_or_none` does.
+
+    :param argument: its name.
+    :param value: the argument.
+    :param default: the flag where no value is given; without it, a value is required.
+    :raises AltegioValidationError: it is neither.
+    """
+    flag = default if default is not None and is_absent(value) else flag_or_none(value)
+    if flag is None:
+        raise argument_error(argument, "must be true or false")
+    return flag
 
 
 def checked_zone(name: str) -> ZoneInfo:
@@ -46,11 +98,7 @@ def checked_zone(name: str) -> ZoneInfo:
     """
     zone = zone_or_none(name)
     if zone is None:
-        raise AltegioValidationError(
-            "timezone is not an IANA time zone name.",
-            errors={"timezone": ["use one such as 'Europe/Riga' or 'UTC'"]},
-            hint="",
-        )
+        raise argument_error("timezone", "must be an IANA time zone name such as 'Europe/Riga' or 'UTC'")
     return zone
 
 
@@ -69,14 +117,13 @@ def checked_integer(argument: str, value: Any, *, least: int = 0, most: int = _M
     """
     number: int | None = None
     if isinstance(value, str):
-        text = value.strip()
-        number = int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
+        number = integer_or_none(value.strip())
     elif not isinstance(value, bool):
         with suppress(TypeError):
             number = operator.index(value)
     if number is None or not least <= number <= most:
         upper = "or more" if most == _MAX_INTEGER else f"to {most}"
-        raise _wrong(argument, f"must be a whole number of {least} {upper}")
+        raise argument_error(argument, f"must be a whole number of {least} {upper}")
     return number
 
 
@@ -88,7 +135,7 @@ def checked_ids(argument: str, values: Sequence[int] | None) -> list[int]:
     if values is None:
         return []
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
-        raise _wrong(argument, f"must be a list of ids, not a {type(values).__name__}")
+        raise argument_error(argument, f"must be a list of ids, not a {type(values).__name__}")
     return [checked_id(argument, value) for value in values]
 
 
@@ -98,7 +145,7 @@ def checked_mapping(argument: str, value: Any) -> Mapping[str, Any]:
     :raises AltegioValidationError: it is none.
     """
     if value is not None and not isinstance(value, Mapping):
-        raise _wrong(argument, f"must be a mapping, not a {type(value).__name__}")
+        raise argument_error(argument, f"must be a mapping, not a {type(value).__name__}")
     return value or {}
 
 
@@ -108,9 +155,9 @@ def checked_text(argument: str, value: str | None) -> str | None:
     :raises AltegioValidationError: it is neither. Text of a badly decoded file may hold halves of characters.
     """
     if value is not None and not isinstance(value, str):
-        raise _wrong(argument, f"must be text, not a {type(value).__name__}")
+        raise argument_error(argument, f"must be text, not a {type(value).__name__}")
     if value is not None and not is_text(value):
-        raise _wrong(argument, "has half of a character (a surrogate), which cannot be sent")
+        raise argument_error(argument, "has half of a character (a surrogate), which cannot be sent")
     return value
 
 
@@ -130,17 +177,21 @@ def checked_concurrency(value: Any) -> int:
     return checked_integer("concurrency", value, least=1, most=_MAX_THREADS)
 
 
-def checked_seconds(argument: str, value: Any, *, least: float = 0.0) -> float:
+def checked_seconds(argument: str, value: Any, *, least: float = 0.0, most: float = _MAX_SECONDS) -> float:
     """Return a time in seconds, which may come as text.
 
-    :raises AltegioValidationError: it is none, below ``least``, or longer than a year; infinity and NaN too.
+    :param argument: its name.
+    :param value: the argument.
+    :param least: the shortest time.
+    :param most: the longest time; a year by default.
+    :raises AltegioValidationError: it is no number within the bounds; infinity and NaN are not.
     """
     seconds = -1.0
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         with suppress(ValueError, OverflowError):
             seconds = float(value)
-    if not least <= seconds <= _MAX_SECONDS:
-        raise _wrong(argument, f"must be a number of seconds from {least:g} to {_MAX_SECONDS:.0f}")
+    if not least <= seconds <= most:
+        raise argument_error(argument, f"must be a number of seconds from {least:g} to {most:.0f}")
     return seconds
 
 
@@ -153,7 +204,7 @@ def checked_page_size(value: int | None, usual: int, most: int | None) -> int:
     """
     size = checked_count("page_size", value) or usual
     if most is not None and size > most:
-        raise _wrong("page_size", f"must be at most {most}, not {size}")
+        raise argument_error("page_size", f"must be at most {most}, not {size}")
     return size
 
 
@@ -164,11 +215,9 @@ def checked_range(date_from: datetime | str, date_to: datetime | str, zone: Zone
     """
     start, end = checked_instant("date_from", date_from, zone), checked_instant("date_to", date_to, zone)
     if start >= end:
-        kind = "is empty" if start == end else "is reversed"
-        raise AltegioValidationError(
-            f"the range {kind}: date_from {start.isoformat()} is not before date_to {end.isoformat()}.",
-            errors={"date_from": ["must be before date_to"]},
-            hint="",
+        kind = "empty" if start == end else "reversed"
+        raise argument_error(
+            "date_from", f"{start.isoformat()} is not before date_to {end.isoformat()}: the range is {kind}"
         )
     return TimeRange(start, end)
 
@@ -181,10 +230,4 @@ def checked_instant(argument: str, value: datetime | str, zone: ZoneInfo) -> dat
     try:
         return as_instant(value, zone, argument)
     except ValueError as error:
-        raise AltegioValidationError(
-            f"{error}.", errors={argument: [str(error).removeprefix(argument).strip()]}, hint=""
-        ) from None
-
-
-def _wrong(argument: str, text: str) -> AltegioValidationError:
-    return AltegioValidationError(f"{argument} {text}.", errors={argument: [text]}, hint="")
+        raise argument_error(argument, str(error).removeprefix(argument).strip()) from None

@@ -8,10 +8,18 @@ from datetime import UTC, datetime
 from typing import Self
 
 from altegio_provider.api.appointment_calls import AppointmentCalls
-from altegio_provider.api.arguments import checked_zone
+from altegio_provider.api.arguments import checked_flag, checked_zone
+from altegio_provider.api.defaults import (
+    DEFAULT_BASE_URL,
+    DEFAULT_REQUESTS_PER_MINUTE,
+    DEFAULT_REQUESTS_PER_SECOND,
+    DEFAULT_ROUTE_FAMILY,
+    DEFAULT_TIMEOUT_SECONDS,
+    DEFAULT_TIMEZONE,
+)
 from altegio_provider.api.event_calls import EventCalls
 from altegio_provider.api.http.retry import RetryPolicy
-from altegio_provider.api.http.settings import checked_flag, checked_url
+from altegio_provider.api.http.settings import checked_url
 from altegio_provider.api.http.transport import Transport, TransportStats
 from altegio_provider.api.ratelimit.limiter import Limiter, rates_of_limits
 from altegio_provider.api.ratelimit.stores import open_slot_store
@@ -19,8 +27,6 @@ from altegio_provider.api.routes import family_named
 from altegio_provider.api.secrets import Secret, clear_variables_on_error
 
 __all__ = ["DEFAULT_BASE_URL", "AltegioClient"]
-
-DEFAULT_BASE_URL = "https://api.alteg.io/api/v2"
 
 
 class AltegioClient(EventCalls, AppointmentCalls):
@@ -52,12 +58,12 @@ class AltegioClient(EventCalls, AppointmentCalls):
         partner_token: str | Secret,
         user_token: str | Secret,
         *,
-        route_family: str = "companies",
-        timezone: str = "UTC",
-        requests_per_second: int | None = 5,
-        requests_per_minute: int | None = 200,
+        route_family: str = DEFAULT_ROUTE_FAMILY,
+        timezone: str = DEFAULT_TIMEZONE,
+        requests_per_second: int | None = DEFAULT_REQUESTS_PER_SECOND,
+        requests_per_minute: int | None = DEFAULT_REQUESTS_PER_MINUTE,
         rate_limit_url: str | Secret | None = None,
-        timeout: float = 30,
+        timeout: float = DEFAULT_TIMEOUT_SECONDS,
         verify: bool | str = True,
         allow_http: bool = False,
         retry: RetryPolicy | None = None,

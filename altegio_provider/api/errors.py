@@ -95,7 +95,12 @@ class AltegioError(Exception):
         return f"{request}{self.summary}{said}{self._details()}{tried}{hint}"
 
     def _details(self) -> str:
-        return "".join(f" {field}: {'; '.join(texts)}." for field, texts in self.errors.items())
+        # A summary that names the field and its problem is not repeated.
+        return "".join(
+            f" {field}: {problems}."
+            for field, problems in ((field, "; ".join(texts)) for field, texts in self.errors.items())
+            if f"{field} {problems}" not in self.summary
+        )
 
 
 class AltegioValidationError(AltegioError, ValueError):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.api.arguments import argument_error
 
 __all__ = [
     "COMPANIES",
@@ -95,10 +95,10 @@ class RouteFamily:
             return self.routes[operation]
         except KeyError:
             others = [family.name for family in _FAMILIES if operation in family.routes]
-            raise AltegioValidationError(
-                f"{operation} does not exist under route_family={self.name!r}.",
-                errors={"route_family": [f"set it to {' or '.join(map(repr, others))} in the connection's extra"]},
-                hint="",
+            raise argument_error(
+                "route_family",
+                f"{self.name!r} has no operation {operation}",
+                f"Set it to {' or '.join(map(repr, others))} in the connection's extra.",
             ) from None
 
     def list_query(self, wall_from: str, wall_to: str, filters: ActivityFilter, span: PageSpan) -> Query:
@@ -155,10 +155,10 @@ def _joined_filters(filters: ActivityFilter) -> Query:
 
 def _repeated_filters(filters: ActivityFilter) -> Query:
     if filters.search:
-        raise AltegioValidationError(
-            "the `locations` family cannot search by text.",
-            errors={"search": ["leave it out, or set route_family to 'companies' in the connection's extra"]},
-            hint="",
+        raise argument_error(
+            "search",
+            "does not exist under route_family='locations'",
+            "Leave it out, or set route_family to 'companies' in the connection's extra.",
         )
     query = [("filter[master_ids][]", str(staff_id)) for staff_id in filters.staff_ids]
     query += [("filter[service_ids][]", str(service_id)) for service_id in filters.service_ids]
@@ -224,8 +224,4 @@ def family_named(name: str) -> RouteFamily:
     for family in _FAMILIES:
         if family.name == name:
             return family
-    raise AltegioValidationError(
-        "route_family is unknown.",
-        errors={"route_family": ["use 'companies' or 'locations'"]},
-        hint="",
-    )
+    raise argument_error("route_family", "must be 'companies' or 'locations'")

@@ -14,6 +14,7 @@ from typing import Any
 from altegio_provider.api.errors import AltegioResponseError
 from altegio_provider.api.http.responses import invalid_response
 from altegio_provider.api.routes import ListPage, Row
+from altegio_provider.common.integers import integer_or_none
 
 __all__ = ["parse_page", "parse_resource"]
 
@@ -53,8 +54,6 @@ def parse_resource(document: Mapping[str, Any], method: str, path: str) -> Row:
     return row
 
 
-#: Of an id; Python refuses to read some thousands of them.
-_MOST_DIGITS = 19
 #: What is a number, though it may come as text.
 _IDS = ("id", "activity_id", "staff_id", "service_id", "client_id")
 
@@ -104,5 +103,5 @@ def _by_reference(included: Any) -> dict[tuple[str, str], Row]:
 
 
 def _number(value: Any) -> Any:
-    is_number = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS
-    return int(value) if is_number else value
+    number = integer_or_none(value)
+    return value if number is None else number

@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from altegio_provider.common.integers import integer_or_none
+
 __all__ = [
     "EventStart",
     "LocationClock",
@@ -292,6 +294,5 @@ def _unix_seconds(value: Any) -> int | None:
         return None
     if isinstance(value, int | float):
         return int(value) if value == value and abs(value) < 1e12 else None
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 12:
-        return int(value)
-    return None
+    seconds = integer_or_none(value)
+    return seconds if seconds is not None and seconds < 10**12 else None

@@ -102,15 +102,14 @@ class AltegioHook(BaseHook):
 
         :raises AltegioValidationError: there is neither, or it is no number.
         """
-        from altegio_provider.api.arguments import checked_id
+        from altegio_provider.api.arguments import argument_error, checked_id, is_absent
 
-        is_given = location_id is not None and location_id not in ("", "None")
-        chosen = location_id if is_given else self.settings.location_id
+        chosen = self.settings.location_id if is_absent(location_id) else location_id
         if chosen is None:
-            raise AltegioValidationError(
-                f"no location: neither the task nor the connection {self.altegio_conn_id!r} names one.",
-                errors={"location_id": ["give it to the task, or set it in the connection's extra"]},
-                hint="",
+            raise argument_error(
+                "location_id",
+                f"is missing: neither the task nor the connection {self.altegio_conn_id!r} names one",
+                "Give it to the task, or set it in the connection's extra.",
             )
         return checked_id("location_id", chosen)
 

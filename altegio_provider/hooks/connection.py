@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from altegio_provider.api.arguments import checked_flag, checked_integer, checked_zone, flag_or_none, is_absent
+from altegio_provider.api.defaults import (
+    DEFAULT_BASE_URL,
+    DEFAULT_REQUESTS_PER_MINUTE,
+    DEFAULT_REQUESTS_PER_SECOND,
+    DEFAULT_ROUTE_FAMILY,
+    DEFAULT_TIMEOUT_SECONDS,
+    DEFAULT_TIMEZONE,
+)
 from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.api.http.settings import checked_timeout
 from altegio_provider.api.secrets import Secret, clear_variables_on_error
 from altegio_provider.api.urls import is_loopback, origin_or_none
-from altegio_provider.common.location_time import zone_or_none
 
 if TYPE_CHECKING:
     from altegio_provider.api.client import AltegioClient
@@ -21,8 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConnectionSettings"]
 
-_FLAGS = {"true": True, "false": False}
-_DEFAULT_BASE_URL = "https://api.alteg.io/api/v2"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,13 +66,13 @@ class ConnectionSettings:
             base_url=fields.base_url(connection),
             partner_token=fields.token("password", connection.password),
             user_token=fields.token("user_token", extra.get("user_token")),
-            location_id=fields.whole_number("location_id", None),
-            route_family=fields.text("route_family", "companies"),
-            timezone=fields.zone("timezone", "UTC"),
-            requests_per_second=fields.whole_number("requests_per_second", 5),
-            requests_per_minute=fields.whole_number("requests_per_minute", 200),
+            location_id=fields.integer("location_id", None),
+            route_family=fields.text("route_family", DEFAULT_ROUTE_FAMILY),
+            timezone=fields.zone("timezone", DEFAULT_TIMEZONE),
+            requests_per_second=fields.integer("requests_per_second", DEFAULT_REQUESTS_PER_SECOND),
+            requests_per_minute=fields.integer("requests_per_minute", DEFAULT_REQUESTS_PER_MINUTE),
             rate_limit_url=fields.secret("rate_limit_url"),
-            timeout=fields.seconds("timeout", 30.0),
+            timeout=fields.timeout(),
             verify=fields.verify(),
             allow_http=fields.flag("allow_http", False),
         )
@@ -143,64 +152,49 @@ class _Fields:
         return value.strip()
 
     def zone(self, field: str, default: str) -> str:
-        name = self.text(field, default)
-        if zone_or_none(name) is None:
-            raise self._wrong(field, "must be an IANA time zone name such as 'Europe/Riga'")
-        return name
+        return self._checked(field, lambda _, name: checked_zone(name).key, self.text(field, default))
 
-    def whole_number(self, field: str, default: int | None) -> int | None:
+    def integer(self, field: str, default: int | None) -> int | None:
         """``null`` and 0 mean what they say; a missing or empty field means the default."""
         value = self._extra.get(field, default)
         if value is None:
             return None
-        if value == "":
-            return default
-        try:
-            number = float(value)
-        except (TypeError, ValueError, OverflowError):
-            number = -1.0
-        # Above it, floats are not exact any more.
-        if isinstance(value, bool) or not 0 <= number < 2**53 or number != int(number):
-            raise self._wrong(field, "must be a whole number of 0 or more")
-        return int(number)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # a form's number
+        return default if value == "" else self._checked(field, checked_integer, value)
 
-    def seconds(self, field: str, default: float) -> float:
-        value = self._extra.get(field)
-        if value is None or value == "":
-            return default
-        try:
-            seconds = float(value)
-        except (TypeError, ValueError, OverflowError):
-            seconds = 0.0
-        if isinstance(value, bool) or not 0 < seconds < 86_400:
-            raise self._wrong(field, "must be seconds above 0")
-        return seconds
+    def timeout(self) -> float:
+        value = self._extra.get("timeout")
+        if is_absent(value):
+            return DEFAULT_TIMEOUT_SECONDS
+        return self._checked("timeout", lambda _, seconds: checked_timeout(seconds), value)
 
     def flag(self, field: str, default: bool) -> bool:
-        value = self._extra.get(field)
-        if value is None or value == "":
-            return default
-        if isinstance(value, bool):
-            return value
-        word = value.strip().lower() if isinstance(value, str) else ""
-        if word not in _FLAGS:
-            raise self._wrong(field, "must be true or false")
-        return _FLAGS[word]
+        return self._checked(field, partial(checked_flag, default=default), self._extra.get(field))
 
     def verify(self) -> bool | str:
-        value = self._extra.get("verify", True)
-        if isinstance(value, bool):
-            return value
-        if value is None or value == "":
+        value = self._extra.get("verify")
+        if is_absent(value):
             return True
-        if isinstance(value, str):
-            return _FLAGS.get(value.strip().lower(), value)
-        raise self._wrong("verify", "must be true, false or the path of a CA bundle")
+        flag = flag_or_none(value)
+        if flag is not None:
+            return flag
+        if not isinstance(value, str):
+            raise self._wrong("verify", "must be true, false or the path of a CA bundle")
+        return value
+
+    def _checked(self, field: str, check: Callable[[str, Any], T], value: Any) -> T:
+        """Return what a check of arguments returns; its error becomes one that names the connection."""
+        try:
+            return check(field, value)
+        except AltegioValidationError as error:
+            problem = "; ".join(error.errors[field])
+        raise self._wrong(field, problem)
 
     def base_url(self, connection: Connection) -> str:
         host, schema = (self._part(connection, name).strip() for name in ("host", "schema"))
         if not host or "://" in host:
-            return host or _DEFAULT_BASE_URL
+            return host or DEFAULT_BASE_URL
         port = connection.port
         if port is not None and not (type(port) is int and 0 < port < 65_536):
             raise self._wrong("port", "must be a number of 1 to 65535")

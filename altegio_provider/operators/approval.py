@@ -35,7 +35,9 @@ class AltegioApprovalOperator(ApprovalOperator):
 
     def execute(self, context: Context) -> Any:
         """Ask, or go on; see the class."""
-        if str(self.is_wanted).strip().lower() not in ("true", "1", "yes"):
+        from altegio_provider.api.arguments import checked_flag
+
+        if not checked_flag("is_wanted", self.is_wanted, default=False):
             self.log.info("No approval is wanted")
             return None
         return super().execute(context)

@@ -10,24 +10,27 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from altegio_provider.api.arguments import checked_id, checked_ids, checked_instant, checked_zone
-from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.api.arguments import (
+    argument_error,
+    checked_id,
+    checked_ids,
+    checked_instant,
+    checked_zone,
+    is_absent,
+)
 from altegio_provider.common.location_time import TimeRange
 from altegio_provider.compat import ObjectStoragePath
 
 __all__ = [
     "PRIVATE",
     "checked_choice",
-    "checked_flag",
     "checked_share",
-    "flag_of",
     "has_password",
     "ids_of",
     "mode_of",
     "number_of",
     "storage_path",
     "window_of",
-    "wrong_argument",
 ]
 
 #: Of files with people in them: nobody but their owner reads them.
@@ -37,21 +40,16 @@ _LONGEST_LOOKBACK = timedelta(days=36_525)
 _PASSWORD = re.compile(r"://[^/@]*:[^@]*@")
 
 
-def wrong_argument(argument: str, text: str, hint: str = "") -> AltegioValidationError:
-    """Return the error of an argument that cannot be right, with the argument's name as its field."""
-    return AltegioValidationError(f"{argument} {text}.", errors={argument: [text]}, hint=hint)
-
-
 def window_of(date_from: datetime | str, date_to: datetime | str, lookback: timedelta, timezone: str) -> TimeRange:
     """Return the range to read, widened by ``lookback``.
 
     :raises AltegioValidationError: it is empty or reversed, or an argument cannot be read.
     """
     if not isinstance(lookback, timedelta) or not timedelta(0) <= lookback <= _LONGEST_LOOKBACK:
-        raise wrong_argument("lookback", f"must be a timedelta of 0 to {_LONGEST_LOOKBACK.days} days")
+        raise argument_error("lookback", f"must be a timedelta of 0 to {_LONGEST_LOOKBACK.days} days")
     for argument, value in (("date_from", date_from), ("date_to", date_to)):
-        if _is_absent(value):
-            raise wrong_argument(
+        if is_absent(value):
+            raise argument_error(
                 argument,
                 "is empty",
                 "A run without a data interval (triggered by hand, or by an asset) has none to fill in: give a range.",
@@ -59,7 +57,7 @@ def window_of(date_from: datetime | str, date_to: datetime | str, lookback: time
     zone = checked_zone(timezone)
     start, end = checked_instant("date_from", date_from, zone), checked_instant("date_to", date_to, zone)
     if start >= end:
-        raise wrong_argument(
+        raise argument_error(
             "date_from",
             f"{start.isoformat()} is not before date_to {end.isoformat()}: the range is "
             + ("empty" if start == end else "reversed"),
@@ -75,11 +73,11 @@ def storage_path(output_path: str, argument: str = "output_path") -> ObjectStora
     :raises AltegioValidationError: it is empty, or of a kind that no installed filesystem knows.
     """
     if not isinstance(output_path, str) or not output_path.strip():
-        raise wrong_argument(argument, "is empty")
+        raise argument_error(argument, "is empty")
     if not output_path.isprintable():
-        raise wrong_argument(argument, "has a control character, or half of a character")
+        raise argument_error(argument, "has a control character, or half of a character")
     if has_password(output_path):
-        raise wrong_argument(
+        raise argument_error(
             argument,
             "has a password in it, which Airflow would keep and show",
             "Put it into a connection, and name that: s3://my_connection@bucket/folder.",
@@ -91,7 +89,7 @@ def storage_path(output_path: str, argument: str = "output_path") -> ObjectStora
         return path
     except (ValueError, ImportError) as error:
         kind = type(error).__name__
-    raise wrong_argument(argument, f"cannot be opened ({kind}): no library for such a URL is installed or known")
+    raise argument_error(argument, f"cannot be opened ({kind}): no library for such a URL is installed or known")
 
 
 def has_password(url: str) -> bool:
@@ -99,14 +97,9 @@ def has_password(url: str) -> bool:
     return _PASSWORD.search(url) is not None
 
 
-def _is_absent(value: Any) -> bool:
-    """Whether nothing is given; a template turns None into text."""
-    return value is None or (isinstance(value, str) and value in ("", "None"))
-
-
 def ids_of(argument: str, value: Any) -> list[int] | None:
     """Read a list of ids, which a template may have turned into text: ``[5, 10]`` or ``5,10``."""
-    if _is_absent(value):
+    if is_absent(value):
         return None
     if isinstance(value, str):
         parts = value.strip().removeprefix("[").removesuffix("]").split(",")
@@ -118,14 +111,7 @@ def ids_of(argument: str, value: Any) -> list[int] | None:
 
 def number_of(argument: str, value: Any) -> int | None:
     """Read a whole number of 1 or more, which a template may have turned into text."""
-    return None if _is_absent(value) else checked_id(argument, value)
-
-
-def flag_of(argument: str, value: Any) -> bool:
-    """Take true or false and nothing else: a text such as ``"False"`` would count as true."""
-    if not isinstance(value, bool):
-        raise wrong_argument(argument, "must be True or False")
-    return value
+    return None if is_absent(value) else checked_id(argument, value)
 
 
 def mode_of(file_mode: Any, default: int | None) -> int | None:
@@ -138,14 +124,10 @@ def mode_of(file_mode: Any, default: int | None) -> int | None:
     if isinstance(file_mode, str):
         file_mode = int(file_mode, 8) if _OCTAL.fullmatch(file_mode) else -1
     if isinstance(file_mode, bool) or not isinstance(file_mode, int) or not 0 <= file_mode <= 0o777:
-        raise wrong_argument("file_mode", "must be permissions such as 0o640 or '0640'")
+        raise argument_error("file_mode", "must be permissions such as 0o640 or '0640'")
     if file_mode & 0o600 != 0o600:
-        raise wrong_argument("file_mode", "must let the owner read and write")
+        raise argument_error("file_mode", "must let the owner read and write")
     return file_mode
-
-
-_YES = ("true", "yes", "on", "1")
-_NO = ("false", "no", "off", "0", "none", "")
 
 
 def checked_share(argument: str, value: Any) -> int | float:
@@ -159,21 +141,10 @@ def checked_share(argument: str, value: Any) -> int | float:
         except ValueError:
             value = None
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise wrong_argument(argument, "must be a number of rows such as 5, or a share of them such as 0.05")
+        raise argument_error(argument, "must be a number of rows such as 5, or a share of them such as 0.05")
     if isinstance(value, float) and value > 1:
-        raise wrong_argument(argument, f"{value} is not a share of 0.0 to 1.0; give a whole number for rows")
+        raise argument_error(argument, f"{value} is not a share of 0.0 to 1.0; give a whole number for rows")
     return value
-
-
-def checked_flag(argument: str, value: Any) -> bool:
-    """Return a yes or no, which a template may have turned into text.
-
-    :raises AltegioValidationError: it is neither: what is no "yes" may not pass for a "no", least of all in a dry run.
-    """
-    word = str(value).strip().lower()
-    if word not in (*_YES, *_NO):
-        raise wrong_argument(argument, "must be True or False")
-    return word in _YES
 
 
 def checked_choice(argument: str, value: Any, choices: Sequence[str]) -> Any:
@@ -182,5 +153,5 @@ def checked_choice(argument: str, value: Any, choices: Sequence[str]) -> Any:
     :raises AltegioValidationError: it is none of them.
     """
     if value not in choices:
-        raise wrong_argument(argument, f"must be one of {', '.join(choices)}")
+        raise argument_error(argument, f"must be one of {', '.join(choices)}")
     return value

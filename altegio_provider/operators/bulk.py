@@ -259,17 +259,17 @@ class BulkOperator(OperatorWithPersonalFields):
         return bulk_run.source_of(source, format=self.source_format, delimiter=self.delimiter, encoding=self.encoding)
 
     def _options(self) -> Any:
-        from altegio_provider.api.arguments import checked_concurrency, checked_mapping, checked_seconds
+        from altegio_provider.api.arguments import checked_concurrency, checked_flag, checked_mapping, checked_seconds
         from altegio_provider.imports.engine.file_import import ImportOptions
-        from altegio_provider.operators.arguments import checked_choice, checked_flag, checked_share
+        from altegio_provider.operators.arguments import checked_choice, checked_share
 
         return ImportOptions(
             column_mapping=checked_mapping("column_mapping", self.column_mapping),
             defaults=checked_mapping("defaults", self.defaults),
-            dry_run=checked_flag("dry_run", self.is_dry_run),
+            dry_run=checked_flag("dry_run", self.is_dry_run, default=False),
             max_rejected=checked_share("max_rejected", self.max_rejected),
             on_duplicate=checked_choice("on_duplicate", self.on_duplicate, ("skip", "send", "reject")),
-            resend_in_doubt=checked_flag("resend_in_doubt", self.resend_in_doubt),
+            resend_in_doubt=checked_flag("resend_in_doubt", self.resend_in_doubt, default=False),
             concurrency=checked_concurrency(self.concurrency),
             settle_seconds=checked_seconds("settle_seconds", self.settle_seconds),
             **self._own_options(),

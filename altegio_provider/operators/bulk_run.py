@@ -11,7 +11,6 @@ from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
-from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.compat import AirflowException, AirflowFailException, BaseHook, ObjectStoragePath
 from altegio_provider.imports.engine.runner import Halt
 from altegio_provider.imports.engine.spool import Status
@@ -131,7 +130,3 @@ def ending(halt: Halt | None, counts: Mapping[Status, int], report: Mapping[str,
     where = f" The report: {next(iter(report.values()))}" if report else ""
     kind = AirflowException if halt.may_pass else AirflowFailException
     raise kind(f"{halt.reason}. ({told(counts)}.){where}")
-
-
-def _wrong(argument: str, text: str) -> AltegioValidationError:
-    return AltegioValidationError(f"{argument} {text}.", errors={argument: [text]}, hint="")

@@ -97,8 +97,10 @@ def never_again_when_unknown() -> Iterator[None]:
 
 def as_number(value: Any) -> Any:
     """A template gives text where a number belongs; what is no number is left for the checks to name."""
-    text = value.strip() if isinstance(value, str) else ""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else value
+    from altegio_provider.common.integers import integer_or_none
+
+    number = integer_or_none(value.strip()) if isinstance(value, str) else None
+    return value if number is None else number
 
 
 def picked(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -102,20 +102,19 @@ class AltegioActivitiesToParquetOperator(ParquetExtractOperator):
     def _extract_input(
         self, hook: AltegioHook, dataset: ParquetDataset, window: TimeRange, timezone: str
     ) -> ExtractInput:
-        from altegio_provider.operators.arguments import flag_of
+        from altegio_provider.api.arguments import checked_flag
         from altegio_provider.tables.convert.activities import ActivityConverter
         from altegio_provider.transfers.extract import ExtractInput
 
-        for argument in ("history", "mark_deleted"):
-            flag_of(argument, getattr(self, argument))
+        history, mark_deleted = checked_flag("history", self.history), checked_flag("mark_deleted", self.mark_deleted)
         filters = self._filters()
         options: dict[str, Any] = {"page_size": self.page_size, "concurrency": self.concurrency, "timezone": timezone}
-        if self.history:
+        if history:
             return self._history(hook, dataset, window, filters, options)
         client = hook.get_conn()
         rows = client.list_activities(dataset.location_id, window.start, window.end, **filters, **options)
         converter = ActivityConverter(dataset.location_id, timezone)
-        if filters or not self.mark_deleted:
+        if filters or not mark_deleted:
             return ExtractInput(rows, converter)
         previous = dataset.previous_rows(*window)
 
@@ -241,17 +240,17 @@ class AltegioAppointmentsToParquetOperator(ParquetExtractOperator):
     def _extract_input(
         self, hook: AltegioHook, dataset: ParquetDataset, window: TimeRange, timezone: str
     ) -> ExtractInput:
-        from altegio_provider.operators.arguments import flag_of
+        from altegio_provider.api.arguments import checked_flag
         from altegio_provider.tables.convert.appointments import AppointmentConverter
         from altegio_provider.transfers.extract import ExtractInput
 
-        flag_of("include_personal_data", self.include_personal_data)
+        include_personal_data = checked_flag("include_personal_data", self.include_personal_data)
         pseudonyms = self._pseudonyms()
-        if pseudonyms is None and not self.include_personal_data:
+        if pseudonyms is None and not include_personal_data:
             self.log.info("No hash_key_conn_id: client_phone_hash and client_email_hash stay null")
         people = [
-            *(["client"] if self.include_personal_data or pseudonyms else []),
-            *(["comer"] if self.include_personal_data else []),
+            *(["client"] if include_personal_data or pseudonyms else []),
+            *(["comer"] if include_personal_data else []),
         ]
         appointments = hook.appointments_starting_between(
             dataset.location_id,
@@ -263,10 +262,10 @@ class AltegioAppointmentsToParquetOperator(ParquetExtractOperator):
             timezone=timezone,
         )
         converter = AppointmentConverter(
-            dataset.location_id, timezone, include_personal_data=self.include_personal_data, pseudonyms=pseudonyms
+            dataset.location_id, timezone, include_personal_data=include_personal_data, pseudonyms=pseudonyms
         )
-        notes = {"personal_data": self.include_personal_data}
-        return ExtractInput(appointments, converter, notes, is_personal=self.include_personal_data)
+        notes = {"personal_data": include_personal_data}
+        return ExtractInput(appointments, converter, notes, is_personal=include_personal_data)
 
     def _pseudonyms(self) -> Pseudonymizer | None:
         if self.hash_key_conn_id in (None, "", "None"):

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from altegio_provider.api.arguments import argument_error
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.secrets import Secret
 from altegio_provider.common.garbage_collection import reduced_garbage_collection
 from altegio_provider.common.location_time import TimeRange
 from altegio_provider.compat import Asset, BaseHook, mask_secret
-from altegio_provider.operators.arguments import PRIVATE, mode_of, wrong_argument
+from altegio_provider.operators.arguments import PRIVATE, mode_of
 from altegio_provider.tables.convert.pseudonyms import Pseudonymizer
 from altegio_provider.tables.dataset.dataset import DatasetError, ParquetDataset
 from altegio_provider.transfers.transform import frame_transform
@@ -149,7 +150,7 @@ def _check_table(dataset: ParquetDataset, table: str) -> None:
     with suppress(DatasetError):  # one file, which somebody else wrote: it is replaced, as it always was
         others = {file.notes.get("table", table) for file in dataset.files()} - {table}
     if others:
-        raise wrong_argument("output_path", f"holds {others.pop()}, which {table} would replace", "Give each its own.")
+        raise argument_error("output_path", f"holds {others.pop()}, which {table} would replace", "Give each its own.")
 
 
 def add_summary_to_outlets(context: Context, outlets: Sequence[Any], summary: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.api.arguments import argument_error
 
 __all__ = ["frame_transform"]
 
@@ -33,9 +33,9 @@ def frame_transform(transform: Callable[[Any], Any] | str | None) -> Callable[[B
         try:
             transform = getattr(import_module(module), name)
         except (ImportError, AttributeError, ValueError) as error:
-            raise _wrong(f"{module}.{name} cannot be imported ({type(error).__name__})") from error
+            raise argument_error("transform", f"{module}.{name} cannot be imported ({type(error).__name__})") from error
     if not callable(transform):
-        raise _wrong("is no function")
+        raise argument_error("transform", "is no function")
     function = transform
 
     def transformed(batches: Batches) -> Iterator[pa.RecordBatch]:
@@ -46,10 +46,6 @@ def frame_transform(transform: Callable[[Any], Any] | str | None) -> Callable[[B
             yield from result.combine_chunks().to_batches() or [_empty(schema)]
 
     return transformed
-
-
-def _wrong(text: str) -> AltegioValidationError:
-    return AltegioValidationError(f"transform {text}.", errors={"transform": [text]}, hint="")
 
 
 def _empty(schema: pa.Schema) -> pa.RecordBatch:
@@ -74,15 +70,19 @@ def _transformed(function: Callable[[Any], Any], table: pa.Table, schema: pa.Sch
 
     frame = function(table.to_pandas(types_mapper=pd.ArrowDtype))
     if not isinstance(frame, pd.DataFrame):
-        raise _wrong(f"must return a DataFrame, not {type(frame).__name__}")
+        raise argument_error("transform", f"must return a DataFrame, not {type(frame).__name__}")
     if schema is not None and list(frame.columns) != schema.names:
-        raise _wrong(f"must keep one schema: the columns were {schema.names} and became {list(frame.columns)}")
+        raise argument_error(
+            "transform", f"must keep one schema: the columns were {schema.names} and became {list(frame.columns)}"
+        )
     try:
         result = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
     except UnicodeEncodeError:
-        raise _wrong("must return texts that Parquet has: one holds half of a surrogate pair") from None
+        raise argument_error(
+            "transform", "must return texts that Parquet has: one holds half of a surrogate pair"
+        ) from None
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         # The first of its texts shows the value, which may be somebody's name; the others tell the column.
         where = "; ".join(map(str, error.args[1:])) or type(error).__name__
-        raise _wrong(f"must keep one schema, of types that Parquet has ({where})") from None
+        raise argument_error("transform", f"must keep one schema, of types that Parquet has ({where})") from None
     return result.replace_schema_metadata(None)

@@ -24,7 +24,7 @@ from hashlib import blake2s
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.api.arguments import argument_error
 from altegio_provider.common.location_time import LocationClock
 
 if TYPE_CHECKING:
@@ -219,12 +219,8 @@ def checked_names(argument: str, given: Sequence[str], known: Collection[str] = 
     :raises AltegioValidationError: ``given`` is a string, or a name is unknown.
     """
     if isinstance(given, str) or not all(isinstance(name, str) and name for name in given):
-        raise _wrong(argument, "must be a list of names")
+        raise argument_error(argument, "must be a list of names")
     unknown = [name for name in given if known and name not in known]
     if unknown:
-        raise _wrong(argument, f"has the unknown name {unknown[0]!r}; the names are {', '.join(known)}")
+        raise argument_error(argument, f"has the unknown name {unknown[0]!r}; the names are {', '.join(known)}")
     return list(given)
-
-
-def _wrong(argument: str, text: str) -> AltegioValidationError:
-    return AltegioValidationError(f"{argument} {text}.", errors={argument: [text]}, hint="")

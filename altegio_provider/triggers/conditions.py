@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from altegio_provider.api.arguments import argument_error
 from altegio_provider.api.errors import (
     AltegioAuthError,
     AltegioNotFoundError,
@@ -49,7 +50,7 @@ def checked_condition(condition: Any) -> Condition:
     :raises AltegioValidationError: the condition is unknown.
     """
     if condition not in CONDITIONS:
-        raise _wrong("condition", f"must be one of {', '.join(CONDITIONS)}, not {condition!r}")
+        raise argument_error("condition", f"must be one of {', '.join(CONDITIONS)}, not {condition!r}")
     return condition  # type: ignore[no-any-return]
 
 
@@ -74,7 +75,7 @@ class ConditionRequest:
         for argument in ("location_id", "event_id", "min_free_seats"):
             value = getattr(self, argument)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise _wrong(argument, f"must be a whole number of 1 or more, not {value!r}")
+                raise argument_error(argument, f"must be a whole number of 1 or more, not {value!r}")
 
 
 @dataclass(frozen=True)
@@ -246,7 +247,3 @@ def _gone(request: ConditionRequest, what: str) -> AltegioNotFoundError:
 
 def _missing(field: str) -> AltegioResponseError:
     return AltegioResponseError(f"the answer is invalid: it lacks {field}.")
-
-
-def _wrong(argument: str, text: str) -> AltegioValidationError:
-    return AltegioValidationError(f"{argument} {text}.", errors={argument: [text]}, hint="")

@@ -205,7 +205,7 @@ def test_without_a_key_nobody_is_asked_for_and_the_log_says_so_once(
         ({"page_size": 251}, AltegioValidationError, "page_size"),
         ({"hash_key_conn_id": "altegio_no_key"}, AltegioValidationError, "altegio_no_key"),
         ({"hash_key_conn_id": "no_such"}, AirflowNotFoundException, "no_such"),
-        ({"include_personal_data": "False"}, AltegioValidationError, "include_personal_data"),
+        ({"include_personal_data": "maybe"}, AltegioValidationError, "include_personal_data"),
     ],
 )
 def test_bad_input_is_one_clear_error_and_touches_nothing(connect, tmp_path, arguments, error, text) -> None:

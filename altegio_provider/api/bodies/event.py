@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from altegio_provider.api.bodies.fields import is_ids, is_integer, is_mapping, is_text, matches
 from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.common.integers import integer_or_none
 from altegio_provider.common.location_time import LocationClock, as_instant, parse_datetime
 
 __all__ = ["checked_event", "replacement_body"]
@@ -170,6 +171,6 @@ def replacement_body(current: Mapping[str, Any], changes: Mapping[str, Any], zon
 
 def _id_of(linked: Any) -> int | None:
     number = linked.get("id") if isinstance(linked, dict) else None
-    if isinstance(number, str) and number.isascii() and number.isdigit() and len(number) < 20:
-        number = int(number)
+    if isinstance(number, str):
+        number = integer_or_none(number)
     return number if _is_id(number) else None

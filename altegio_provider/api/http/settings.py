@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import Any
 
-from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.api.arguments import argument_error, checked_seconds
+from altegio_provider.api.defaults import DEFAULT_BASE_URL
 from altegio_provider.api.secrets import Secret
 from altegio_provider.api.urls import is_loopback, origin_or_none
 
-__all__ = ["checked_flag", "checked_timeout", "checked_token", "checked_url", "checked_verify"]
+__all__ = ["checked_timeout", "checked_token", "checked_url", "checked_verify"]
 
-_LONGEST_TIMEOUT = 86_400
+#: Seconds.
+_MIN_TIMEOUT, _MAX_TIMEOUT = 0.001, 86_400.0
 
 
 def checked_url(base_url: str, *, allow_http: bool = False) -> str:
@@ -23,33 +26,19 @@ def checked_url(base_url: str, *, allow_http: bool = False) -> str:
     text = base_url.strip().rstrip("/") if isinstance(base_url, str) else ""
     origin = None if any(mark in text for mark in "?#@ ") else origin_or_none(text)
     if origin is None:
-        raise AltegioValidationError(
-            "the base URL (`host` of the connection) must be an http or https URL with a valid host and a port of 1 to "
-            "65535, without user, password and query.",
-            errors={"base_url": ["use one such as https://api.alteg.io/api/v2"]},
+        raise argument_error(
+            "base_url",
+            "(the `host` of the connection) must be an http or https URL with a valid host and a port of 1 to 65535, "
+            f"without user, password and query, such as {DEFAULT_BASE_URL}",
         )
     if origin.scheme == "http" and not is_loopback(origin.host) and not allow_http:
-        raise AltegioValidationError(
-            "the base URL (`host` of the connection) begins with http://, so both tokens and the clients' data would "
-            "cross the network unencrypted.",
-            errors={"base_url": ["use https://, or set `allow_http` to true where that network is your own"]},
-            hint="",
+        raise argument_error(
+            "base_url",
+            "(the `host` of the connection) begins with http://, so both tokens and the clients' data would cross the "
+            "network unencrypted",
+            "Use https://, or set `allow_http` to true if the network is your own.",
         )
     return text
-
-
-def checked_flag(argument: str, value: bool) -> bool:
-    """Return true or false.
-
-    :raises AltegioValidationError: it is neither. A text such as ``"false"`` would count as true.
-    """
-    if not isinstance(value, bool):
-        raise AltegioValidationError(
-            f"{argument} must be true or false, not {type(value).__name__}.",
-            errors={argument: ["use true or false"]},
-            hint="",
-        )
-    return value
 
 
 def checked_verify(verify: bool | str) -> bool | str:
@@ -59,17 +48,16 @@ def checked_verify(verify: bool | str) -> bool | str:
     """
     if isinstance(verify, bool):
         return verify
-    fault = _fault_of_bundle(verify)
-    if fault is None:
+    problem = _bundle_problem(verify)
+    if problem is None:
         return verify
-    raise AltegioValidationError(
-        f"verify names no CA bundle that can be read ({fault}).",
-        errors={"verify": ["use true, or the path of a file with CA certificates in PEM form"]},
-        hint="",
+    raise argument_error(
+        "verify",
+        f"must be true, or the path of a file with CA certificates in PEM form that can be read ({problem})",
     )
 
 
-def _fault_of_bundle(verify: str) -> str | None:
+def _bundle_problem(verify: str) -> str | None:
     try:
         is_folder = Path(verify).is_dir()
         ssl.create_default_context(cafile=None if is_folder else verify, capath=verify if is_folder else None)
@@ -84,12 +72,9 @@ def checked_token(argument: str, token: Secret) -> Secret:
     :raises AltegioValidationError: it is missing, or a header cannot carry it. The error does not show it.
     """
     if not _is_given(token):
-        raise AltegioValidationError(f"{argument} is missing.", errors={argument: ["give the token's text"]})
+        raise argument_error(argument, "is missing")
     if not _fits_a_header(token):
-        raise AltegioValidationError(
-            f"{argument} cannot be sent in a header.",
-            errors={argument: ["it has a space, a comma or a character that no token has"]},
-        )
+        raise argument_error(argument, "has a space, a comma or a character that a header cannot carry")
     return Secret(token.reveal().strip())
 
 
@@ -103,15 +88,10 @@ def _fits_a_header(token: Secret) -> bool:
     return text.isascii() and text.isprintable() and "," not in text and " " not in text
 
 
-def checked_timeout(timeout: float) -> float:
+def checked_timeout(timeout: Any) -> float:
     """Return a time-out in seconds.
 
-    :raises AltegioValidationError: it is none.
+    :param timeout: a number, or its text.
+    :raises AltegioValidationError: it is no number of seconds from 0.001 to a day.
     """
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= _LONGEST_TIMEOUT:
-        raise AltegioValidationError(
-            f"timeout must be a number of seconds above 0, {_LONGEST_TIMEOUT} at the most.",
-            errors={"timeout": ["use seconds, such as 30"]},
-            hint="",
-        )
-    return timeout
+    return checked_seconds("timeout", timeout, least=_MIN_TIMEOUT, most=_MAX_TIMEOUT)

@@ -15,13 +15,14 @@ import requests
 from requests.utils import select_proxy
 from urllib3.exceptions import ReadTimeoutError
 
+from altegio_provider.api.arguments import checked_flag
 from altegio_provider.api.errors import AltegioError, AltegioNotSentError, AltegioRateLimitError
 from altegio_provider.api.http.pacing import PacedAdapter
 from altegio_provider.api.http.redaction import mask_secrets, personal_values
 from altegio_provider.api.http.request_state import MAX_RESPONSE_BYTES, ResponseTooLongError
 from altegio_provider.api.http.responses import invalid_response, no_response, read_response
 from altegio_provider.api.http.retry import RetryPolicy
-from altegio_provider.api.http.settings import checked_flag, checked_timeout, checked_token, checked_url, checked_verify
+from altegio_provider.api.http.settings import checked_timeout, checked_token, checked_url, checked_verify
 from altegio_provider.api.ratelimit.limiter import Limiter
 from altegio_provider.api.secrets import Secret, clear_variables_on_error
 from altegio_provider.api.urls import is_loopback, origin_of, origin_or_none, redirect_target
@@ -117,7 +118,8 @@ class Transport:
         self._base_url = checked_url(base_url, allow_http=checked_flag("allow_http", allow_http))
         self._origin = origin_of(self._base_url)
         self._tokens = checked_token("partner_token", partner_token), checked_token("user_token", user_token)
-        self._timeout = (min(checked_timeout(timeout), _CONNECT_SECONDS), timeout)
+        timeout = checked_timeout(timeout)
+        self._timeout = (min(timeout, _CONNECT_SECONDS), timeout)
         self._limiter = limiter
         self._retry = retry
         self._lock = threading.Lock()

@@ -13,6 +13,7 @@ import orjson
 from pyroaring import BitMap64
 
 from altegio_provider.api.routes import PageSpan, Row, SpanOf
+from altegio_provider.common.integers import integer_or_none
 
 __all__ = ["Chain", "JoinResult", "OverlapError", "RowIds"]
 
@@ -187,17 +188,14 @@ def _link(tail: list[Row], rows: list[Row]) -> _Link | None:
     return _Link(len(rows) - 1 - last_in_rows, len(tail) - 1 - last_in_tail)
 
 
-#: Of an id that is taken for a number; Python refuses to read some thousands of them.
-_MOST_DIGITS = 19
-
-
 def _id_of(row: Row) -> int | str | bytes:
     """The row's id; a row without a usable one is known by its content."""
     key = row.get("id")
     if type(key) is int:
         return key
     if isinstance(key, str) and key:
-        return int(key) if key.isascii() and key.isdigit() and len(key) <= _MOST_DIGITS else key
+        number = integer_or_none(key)
+        return key if number is None else number
     return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
 
 

@@ -28,7 +28,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from altegio_provider.api.errors import AltegioNotSentError, AltegioValidationError
+from altegio_provider.api.arguments import checked_integer
+from altegio_provider.api.errors import AltegioNotSentError
 
 __all__ = ["Limiter", "Rate", "Slot", "SlotStore", "rates_of_limits", "seconds_to_wait"]
 
@@ -95,14 +96,8 @@ def rates_of_limits(requests_per_second: int | None, requests_per_minute: int | 
         ("requests_per_second", requests_per_second, 1.0, _SECOND_MARGIN),
         ("requests_per_minute", requests_per_minute, 60.0, _MINUTE_MARGIN),
     ):
-        if limit is not None and not (type(limit) is int and 0 <= limit <= _MAX_LIMIT):
-            raise AltegioValidationError(
-                f"{argument} cannot be used.",
-                errors={argument: [f"must be a whole number of 0 to {_MAX_LIMIT}; 0 is no limit"]},
-                hint="",
-            )
-        if limit:
-            windows.append(Rate(limit, seconds + margin))
+        if limit is not None and (number := checked_integer(argument, limit, most=_MAX_LIMIT)):
+            windows.append(Rate(number, seconds + margin))
     return windows
 
 

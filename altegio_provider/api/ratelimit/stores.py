@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from altegio_provider.api.arguments import argument_error
 from altegio_provider.api.errors import AltegioNotSentError, AltegioValidationError
 from altegio_provider.api.ratelimit.limiter import Rate, SlotStore, seconds_to_wait
 from altegio_provider.api.secrets import Secret
@@ -383,9 +384,8 @@ def _redis_at(url: Secret, *, is_cluster: bool = False) -> Any:
         for there is a password in it.
     """
     if find_spec("redis") is None:
-        raise AltegioValidationError(
-            "rate_limit_url needs the redis package.",
-            errors={"rate_limit_url": ["pip install 'airflow-provider-altegio[redis]'"]},
+        raise argument_error(
+            "rate_limit_url", "needs the redis package", "Run pip install 'airflow-provider-altegio[redis]'."
         )
     import redis
     from redis.backoff import NoBackoff
@@ -400,11 +400,7 @@ def _redis_at(url: Secret, *, is_cluster: bool = False) -> Any:
         client = redis.Redis.from_url(url.reveal(), **options)
         client.connection_pool.make_connection()  # it does not connect yet, but refuses unknown options
         return client
-    raise AltegioValidationError(
-        "rate_limit_url is not a URL of Redis.",
-        errors={"rate_limit_url": ["use redis://host:6379/0, rediss://… or unix://…"]},
-        hint="",
-    )
+    raise argument_error("rate_limit_url", "must be a URL of Redis such as redis://host:6379/0, rediss://… or unix://…")
 
 
 def _microseconds(seconds: float) -> int:

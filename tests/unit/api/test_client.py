@@ -241,7 +241,7 @@ def test_the_locations_family_takes_no_larger_page_than_the_api(connect, server)
 
 
 def test_the_locations_family_cannot_search(connect, server) -> None:
-    with pytest.raises(AltegioValidationError, match=r"cannot search.*'companies'") as caught:
+    with pytest.raises(AltegioValidationError, match=r"search does not exist.*'companies'") as caught:
         connect("locations").list_activities(7, *RANGE, search="yoga")
     assert list(caught.value.errors) == ["search"]
     assert server.requests == []
@@ -305,11 +305,19 @@ def test_an_unknown_time_zone_is_refused(new_client, server, name) -> None:
     assert server.requests == []
 
 
-@pytest.mark.parametrize("limit", [-1, 2.5, "5", True])
+@pytest.mark.parametrize("limit", [-1, 2.5, "many", True])
 @pytest.mark.parametrize("name", ["requests_per_second", "requests_per_minute"])
 def test_a_limit_that_is_no_whole_number_is_refused(new_client, server, name, limit) -> None:
     with pytest.raises(AltegioValidationError, match=name):
         new_client(server.url, **{name: limit})
+
+
+def test_numbers_and_flags_may_be_text(new_client, server) -> None:
+    client = new_client(
+        server.url, timeout="30", requests_per_second="5", requests_per_minute=" 200 ", allow_http="True"
+    )
+    client.get_event("7", "5")
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("url", ["http://localhost", "nonsense", "redis://host:port/0", 5])

@@ -113,7 +113,7 @@ def test_no_redirect_takes_the_tokens_anywhere_else(server, client, new_server, 
     ],
 )
 def test_a_base_url_that_can_be_read_in_two_ways_is_refused(new_client, url) -> None:
-    with pytest.raises(AltegioValidationError, match="base URL"):
+    with pytest.raises(AltegioValidationError, match="base_url"):
         new_client(url)
 
 

@@ -150,7 +150,7 @@ def test_a_handshake_that_never_ends_is_given_up_after_the_timeout(new_server, r
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".example", ".a", "x" * 300])
 def test_a_host_name_that_nobody_can_look_up_is_refused_at_once(new_client, host) -> None:
-    with pytest.raises(AltegioValidationError, match="base URL"):
+    with pytest.raises(AltegioValidationError, match="base_url"):
         new_client(f"https://{host}/api/v2")
 
 

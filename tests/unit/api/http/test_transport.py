@@ -388,7 +388,7 @@ def test_a_client_is_shared_by_threads(server, client) -> None:
     ],
 )
 def test_a_base_url_that_is_none_is_refused_at_once(new_client, base_url) -> None:
-    with pytest.raises(AltegioValidationError, match="base URL") as caught:
+    with pytest.raises(AltegioValidationError, match="base_url") as caught:
         new_client(base_url)
     assert "secret" not in str(caught.value)
 
@@ -410,7 +410,7 @@ def test_a_token_that_cannot_be_sent_is_refused_without_showing_it(server, which
         assert token not in str(caught.value)
 
 
-@pytest.mark.parametrize("timeout", [0, -1, None, "30", True, float("nan"), float("inf")])
+@pytest.mark.parametrize("timeout", [0, -1, None, "soon", True, float("nan"), float("inf")])
 def test_a_timeout_that_is_none_is_refused(server, new_client, timeout) -> None:
     with pytest.raises(AltegioValidationError, match="timeout"):
         new_client(server.url, timeout=timeout)

@@ -167,7 +167,7 @@ def test_a_cluster_keeps_one_budget_whichever_node_is_named(cluster) -> None:
     ],
 )
 def test_a_url_that_is_none_is_named_without_its_password(url) -> None:
-    with pytest.raises(AltegioValidationError, match="rate_limit_url is not a URL of Redis") as caught:
+    with pytest.raises(AltegioValidationError, match="rate_limit_url must be a URL of Redis") as caught:
         open_slot_store(BUDGET, [Rate(5, 1.0)], url)
     assert "secret" not in "".join(traceback.format_exception(caught.value))
 
