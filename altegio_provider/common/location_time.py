@@ -10,6 +10,7 @@ It uses the standard library alone, so that every ring may import it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -178,7 +179,7 @@ class LocationClock:
         self.disagreements = 0
         #: Rows without any readable start.
         self.unknown = 0
-        self._steady_offset_of_day: dict[int, int | None] = {}
+        self._offset_of_day: dict[int, int | None] = {}
 
     def start_of(self, row: Mapping[str, Any]) -> EventStart | None:
         """Return when the event of a flat activity row starts, or ``None`` where the row does not say.
@@ -193,16 +194,32 @@ class LocationClock:
             return self._from_timestamp(timestamp)
         day = wall.toordinal() - _EPOCH_ORDINAL
         wall_seconds = day * _DAY_SECONDS + wall.hour * 3600 + wall.minute * 60 + wall.second
-        try:
-            offset = self._steady_offset_of_day[day]
-        except KeyError:
-            offset = self._steady_offset_of_day[day] = self._steady_offset(wall)
         wall_us = wall_seconds * _SECOND_US + wall.microsecond
+        try:
+            offset = self._offset_of_day[day]
+        except KeyError:
+            offset = self.offset_on(day)
         if offset is not None:
             if timestamp is not None and timestamp != wall_seconds - offset:
                 self.disagreements += 1
             return EventStart(wall_us - offset * _SECOND_US, wall_us)
         return self._on_day_of_change(row, wall, wall_seconds, wall_us, timestamp)
+
+    def offset_on(self, day: int) -> int | None:
+        """Return the zone's UTC offset in seconds on a day, or ``None`` if it changes on that day or near it.
+
+        :param day: the day on the wall clock, counted from 1970-01-01.
+        """
+        try:
+            return self._offset_of_day[day]
+        except KeyError:
+            offsets: set[int] = set()
+        with suppress(OverflowError):
+            noon = (_EPOCH_NAIVE + timedelta(days=day, hours=12)).replace(tzinfo=self.zone)
+            offsets = {_offset(noon + timedelta(hours=hours)) for hours in (-13, 0, 13)}
+        offset = offsets.pop() if len(offsets) == 1 else None
+        self._offset_of_day[day] = offset
+        return offset
 
     def all_start_within(self, rows: Sequence[Mapping[str, Any]], start: datetime, end: datetime) -> bool:
         """Whether it can be seen at a glance that all rows start in ``[start, end)``, a day away from its ends.
@@ -241,15 +258,6 @@ class LocationClock:
         elif first > second and _written_offset(row) == second:
             chosen = second
         return EventStart(wall_us - chosen * _SECOND_US, wall_us)
-
-    def _steady_offset(self, wall: datetime) -> int | None:
-        """The zone's offset in seconds if it is one and the same for the whole of that day, else ``None``."""
-        try:
-            noon = wall.replace(hour=12, minute=0, second=0, microsecond=0, tzinfo=self.zone)
-            around = {_offset(noon + timedelta(hours=hours)) for hours in (-13, 0, 13)}
-        except OverflowError:
-            return None
-        return around.pop() if len(around) == 1 else None
 
 
 def _offset(moment: datetime) -> int:

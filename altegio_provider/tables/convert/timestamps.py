@@ -62,7 +62,6 @@ class TimestampReader:
     def __init__(self, zone: ZoneInfo) -> None:
         self.clock = LocationClock(zone)
         self._zone = zone
-        self._constant_offset_of_day: dict[int, int | None] = {}
 
     def starts(self, rows: ObjectColumns) -> Starts:
         """Return when the events of the rows start; see :class:`LocationClock` for what is believed."""
@@ -150,29 +149,15 @@ class TimestampReader:
         offsets = list(map(sub, walls, instants))
         first, last = min(walls) // _DAY_US, max(walls) // _DAY_US
         if last - first < _SPAN_DAYS:
-            distinct = {*offsets, *map(self._constant_offset, range(first, last + 1))}
+            distinct = {*offsets, *map(self._offset_us, range(first, last + 1))}
             if len(distinct) == 1:
                 return []
         pairs = zip(walls, offsets, strict=True)
-        return [
-            number for number, (wall, offset) in enumerate(pairs) if self._constant_offset(wall // _DAY_US) != offset
-        ]
+        return [number for number, (wall, offset) in enumerate(pairs) if self._offset_us(wall // _DAY_US) != offset]
 
-    def _constant_offset(self, day: int) -> int | None:
-        """The zone's offset in microseconds where it is the same all that day and around it, else ``None``."""
-        try:
-            return self._constant_offset_of_day[day]
-        except KeyError:
-            pass
-        try:
-            noon = (_EPOCH_WALL + timedelta(days=day, hours=12)).replace(tzinfo=self._zone)
-            around = {(noon + timedelta(hours=hours)).utcoffset() for hours in (-13, 0, 13)}
-        except OverflowError:
-            around = set()
-        offset = around.pop() if len(around) == 1 else None
-        steady = None if offset is None else offset // _MICROSECOND
-        self._constant_offset_of_day[day] = steady
-        return steady
+    def _offset_us(self, day: int) -> int | None:
+        offset = self.clock.offset_on(day)
+        return None if offset is None else offset * _SECOND_US
 
     def _start_of(self, row: Mapping[str, Any]) -> EventStart | None:
         try:
