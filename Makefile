@@ -6,7 +6,7 @@ export PYTHON
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-matrix check bench scale torture sandbox lock clean
+.PHONY: help setup demo test test-matrix check bench scale torture mutants sandbox lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,9 @@ scale: ## the topology of docker-compose.yaml as processes: many workers, one li
 torture: setup ## imports that are killed again and again, in full; some minutes
 	@ALTEGIO_TORTURE=1 $(RUN) pytest tests/airflow/test_torture.py $(ARGS)
 
+mutants: ## change the code in small ways and list what no test sees (hours); make mutants ARGS="ledger" runs one group
+	@scripts/mutants.sh $(ARGS)
+
 sandbox: setup ## the imitated API on http://127.0.0.1:8089, until Ctrl-C
 	@$(RUN) altegio_provider.sandbox $(ARGS)
 
@@ -46,4 +49,4 @@ lock: setup ## write constraints.txt with today's versions, and constraints-lowe
 	@scripts/lock.sh
 
 clean: ## remove .venv and all caches
-	@rm -rf .venv .venv-scale .matrix .demo .scale .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
+	@rm -rf .venv .venv-scale .venv-mutants .mutants .matrix .demo .scale .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
