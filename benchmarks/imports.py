@@ -64,8 +64,8 @@ def work(url: str, source: str, *, limited: bool, check_seats: bool) -> None:
     from altegio_provider.imports.engine.bookings import BookingImport
     from altegio_provider.imports.engine.file_import import ImportOptions
     from altegio_provider.imports.engine.report import write_report
-    from altegio_provider.imports.engine.spool import Spool
-    from altegio_provider.imports.files.source import open_source
+    from altegio_provider.imports.engine.row_store import RowStore
+    from altegio_provider.imports.files.open_source import open_source
     from altegio_provider.imports.ledger.ledger import Ledger
 
     limits = {} if limited else {"requests_per_second": 0, "requests_per_minute": 0}
@@ -76,11 +76,11 @@ def work(url: str, source: str, *, limited: bool, check_seats: bool) -> None:
         AltegioClient(url, "sandbox-partner", "sandbox-user", **limits) as client,
         open_source(source) as rows,
         Ledger(f"sqlite:///{folder / 'ledger.db'}", LOCATION, BookingImport.kind) as ledger,
-        Spool() as spool,
+        RowStore() as store,
     ):
-        halt = BookingImport(client, LOCATION, ZoneInfo("Europe/Riga"), spool, ledger, options).run(rows)
-        write_report(spool, rows.columns, folder / "report")
-        counts = {str(status): count for status, count in spool.counts().items()}
+        halt = BookingImport(client, LOCATION, ZoneInfo("Europe/Riga"), store, ledger, options).run(rows)
+        write_report(store, rows.columns, folder / "report")
+        counts = {str(status): count for status, count in store.counts().items()}
     if halt is not None:
         raise SystemExit(halt.reason)
     # Not ru_maxrss: it begins with what the parent process had.

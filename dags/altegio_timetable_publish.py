@@ -54,14 +54,14 @@ def altegio_timetable_publish() -> None:
         return [row["record_id"] for row in rows if row["status"] == "already_created"]
 
     @task
-    def forget(summary: dict, events: list[int]) -> int:
+    def update_ledger(summary: dict, events: list[int]) -> int:
         from altegio_provider.operators import bulk_run
 
-        return bulk_run.forget(None, summary["location_id"], "event", events)
+        return bulk_run.delete_ledger_entries(None, summary["location_id"], "event", events)
 
     events = to_take_back(publish.output)
     take_back = AltegioDeleteEventOperator.partial(task_id="take_back", pool="altegio").expand(event_id=events)
-    take_back >> forget(publish.output, events)
+    take_back >> update_ledger(publish.output, events)
 
 
 altegio_timetable_publish()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-__all__ = ["BookingRequest", "EventReference", "Fault", "ImportFileError", "SourceRow", "folded"]
+__all__ = ["BookingRequest", "EventReference", "ImportFileError", "RowIssue", "SourceRow", "normalized_text"]
 
 
 class ImportFileError(ValueError):
@@ -33,7 +33,7 @@ class SourceRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class RowIssue:
     """One thing that is wrong with a row. It shows no personal data.
 
     :param column: the heading in the file.
@@ -64,7 +64,9 @@ class EventReference:
 
     def name(self) -> tuple[Any, ...]:
         """Return what the event is called; it is the same however the file writes it."""
-        title, staff = (None if text is None else folded(text) for text in (self.service_title, self.staff_name))
+        title, staff = (
+            None if text is None else normalized_text(text) for text in (self.service_title, self.staff_name)
+        )
         return f"{self.start:%Y-%m-%d %H:%M:%S}", self.start.fold, self.service_id, title, self.staff_id, staff
 
 
@@ -122,7 +124,7 @@ class BookingRequest:
     def _comer_identity(self) -> tuple[str | int, ...]:
         if self.comer_id is not None:
             return "comer id", self.comer_id
-        return ("comer", folded(self.comer["name"])) if self.comer else ()
+        return ("comer", normalized_text(self.comer["name"])) if self.comer else ()
 
     def _client_identity(self) -> tuple[str | int, ...]:
         client = self.client
@@ -131,10 +133,10 @@ class BookingRequest:
         if client.get("phone"):
             return "phone", str(client["phone"])
         if client.get("email"):
-            return "email", folded(client["email"])
-        return "name", folded(client.get("name") or ""), folded(client.get("surname") or "")
+            return "email", normalized_text(client["email"])
+        return "name", normalized_text(client.get("name") or ""), normalized_text(client.get("surname") or "")
 
 
-def folded(text: str) -> str:
+def normalized_text(text: str) -> str:
     """Return the text as people compare it: without regard to case, width of characters and runs of spaces."""
     return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())

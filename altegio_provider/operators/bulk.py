@@ -14,7 +14,7 @@ from altegio_provider.operators.personal import OperatorWithPersonalFields, Pers
 if TYPE_CHECKING:
     from altegio_provider.compat import Context
     from altegio_provider.imports.engine.file_import import FileImport
-    from altegio_provider.imports.engine.stop import Stop
+    from altegio_provider.imports.engine.stop_flag import StopFlag
 
 __all__ = ["BulkOperator"]
 
@@ -107,7 +107,7 @@ class BulkOperator(OperatorWithPersonalFields):
         self.file_mode = file_mode
         self.source_fingerprint = source_fingerprint
         self.altegio_conn_id = altegio_conn_id
-        self._stop: Stop | None = None
+        self._stop: StopFlag | None = None
 
     @clear_variables_on_error
     def execute(self, context: Context) -> dict[str, Any]:
@@ -121,15 +121,15 @@ class BulkOperator(OperatorWithPersonalFields):
         try:
             summary, halt, counts = self._import(hook, is_in_task=bool(context and "ti" in context))
         except (ImportFileError, LedgerError, AltegioError) as error:
-            if getattr(error, "may_pass", False) or getattr(error, "transient", False):
+            if getattr(error, "retryable", False) or getattr(error, "transient", False):
                 raise
             raise AirflowFailException(str(error)) from error
         finally:
             hook.close()
-        self.log.info("Import of %d rows: %s", summary["rows"], bulk_run.told(counts))
+        self.log.info("Import of %d rows: %s", summary["rows"], bulk_run.describe_counts(counts))
         if context and "ti" in context:
             context["ti"].xcom_push(key="return_value", value=summary)
-        bulk_run.ending(halt, counts, summary["report"])
+        bulk_run.raise_if_halted(halt, counts, summary["report"])
         return summary
 
     def _do_render_template_fields(self, parent: Any, *arguments: Any, **named: Any) -> None:
@@ -162,16 +162,16 @@ class BulkOperator(OperatorWithPersonalFields):
 
         from altegio_provider.common.location_time import load_zone
         from altegio_provider.imports.engine.report import check_report_path, write_report
-        from altegio_provider.imports.engine.spool import Spool
-        from altegio_provider.imports.engine.stop import Stop
+        from altegio_provider.imports.engine.row_store import RowStore
+        from altegio_provider.imports.engine.stop_flag import StopFlag
         from altegio_provider.imports.ledger.ledger import Ledger
         from altegio_provider.imports.model import ImportFileError
         from altegio_provider.operators import bulk_run
         from altegio_provider.operators.arguments import PRIVATE, mode_of, storage_path
         from altegio_provider.operators.ledger_url import is_given, ledger_url_of
-        from altegio_provider.operators.ledger_witness import check_it_is_the_shared_one
+        from altegio_provider.operators.shared_ledger import check_ledger_is_shared
 
-        self._stop = Stop()
+        self._stop = StopFlag()
         kind = self._kind()
         location_id = hook.location_id(self.location_id)
         try:
@@ -189,10 +189,10 @@ class BulkOperator(OperatorWithPersonalFields):
         with (
             self._source() as source,
             Ledger(ledger_url, location_id, kind.kind) as ledger,
-            Spool() as spool,
+            RowStore() as store,
         ):
             if is_in_task and not is_given(given_url, self.ledger_conn_id):
-                check_it_is_the_shared_one(ledger, self.log)
+                check_ledger_is_shared(ledger, self.log)
             self.log.info("Reading %s (%s)", source.name, source.how)
             fingerprint = None if source.digest is None else hook.settings.keyed_hash(source.digest)
             self._check_fingerprint(source.name, fingerprint)
@@ -200,11 +200,11 @@ class BulkOperator(OperatorWithPersonalFields):
                 hook.get_conn(),
                 location_id,
                 zone,
-                spool,
+                store,
                 ledger,
                 options,
                 stop=self._stop,
-                on_progress=bulk_run.Progress(self.log).report,
+                on_progress=bulk_run.ProgressLog(self.log).report,
             )
             try:
                 halt = file_import.run(source)
@@ -212,13 +212,13 @@ class BulkOperator(OperatorWithPersonalFields):
                 if folder is not None:
                     # A spool that has failed says so again, and no report is better than a wrong one.
                     with suppress(Exception):
-                        write_report(spool, source.columns, folder, kind.lane, mode=mode)
+                        write_report(store, source.columns, folder, kind.partition_column, mode=mode)
                 raise
             if folder is not None:
                 # Where it cannot be written, the log still says what came of the rows.
-                self.log.info("Writing the report of %s", bulk_run.told(spool.counts()))
-                report = write_report(spool, source.columns, folder, kind.lane, mode=mode)
-            counts = spool.counts()
+                self.log.info("Writing the report of %s", bulk_run.describe_counts(store.counts()))
+                report = write_report(store, source.columns, folder, kind.partition_column, mode=mode)
+            counts = store.counts()
         summary = {
             "location_id": location_id,
             "rows": sum(counts.values()),
@@ -252,11 +252,13 @@ class BulkOperator(OperatorWithPersonalFields):
         from altegio_provider.operators import bulk_run
 
         if self.sql and self.sql_conn_id:
-            return bulk_run.sql_source(self.sql, self.sql_conn_id)
+            return bulk_run.open_query(self.sql, self.sql_conn_id)
         source = revealed(self.source)
         if self.sql or source is None:
             raise ImportFileError("there is no source: give `source`, or `sql` with `sql_conn_id`.")
-        return bulk_run.source_of(source, format=self.source_format, delimiter=self.delimiter, encoding=self.encoding)
+        return bulk_run.open_source_argument(
+            source, format=self.source_format, delimiter=self.delimiter, encoding=self.encoding
+        )
 
     def _options(self) -> Any:
         from altegio_provider.api.arguments import checked_concurrency, checked_flag, checked_mapping, checked_seconds

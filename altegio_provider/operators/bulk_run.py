@@ -11,29 +11,29 @@ from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
-from altegio_provider.compat import AirflowException, AirflowFailException, BaseHook, ObjectStoragePath
+from altegio_provider.compat import BaseHook, ObjectStoragePath
+from altegio_provider.imports.engine.row_store import Status
 from altegio_provider.imports.engine.runner import Halt
-from altegio_provider.imports.engine.spool import Status
+from altegio_provider.imports.files.open_source import open_source, rows_source
 from altegio_provider.imports.files.row_source import RowSource
-from altegio_provider.imports.files.source import open_source, rows_source
 from altegio_provider.imports.model import ImportFileError
 from altegio_provider.operators.arguments import has_password
 from altegio_provider.operators.ledger_url import ledger_url_of
 
 __all__ = [
-    "Progress",
-    "ending",
-    "forget",
-    "source_of",
-    "sql_source",
-    "told",
+    "ProgressLog",
+    "delete_ledger_entries",
+    "describe_counts",
+    "open_query",
+    "open_source_argument",
+    "raise_if_halted",
 ]
 
 _PROGRESS_SECONDS = 5.0
 _FETCH_ROWS = 2_000
 
 
-def source_of(source: Any, *, format: str | None, delimiter: str | None, encoding: str | None) -> RowSource:
+def open_source_argument(source: Any, *, format: str | None, delimiter: str | None, encoding: str | None) -> RowSource:
     """Open what the operator was given: a path or URL, rows, or a DataFrame.
 
     :raises ImportFileError: it cannot be taken.
@@ -48,7 +48,7 @@ def source_of(source: Any, *, format: str | None, delimiter: str | None, encodin
     return open_source(source, format=format, delimiter=delimiter, encoding=encoding)
 
 
-def sql_source(sql: str, conn_id: str) -> RowSource:
+def open_query(sql: str, conn_id: str) -> RowSource:
     """Read the rows of a query, through the hook of any database connection."""
     hook = BaseHook.get_hook(conn_id)
     connection = hook.get_conn()
@@ -65,7 +65,7 @@ def sql_source(sql: str, conn_id: str) -> RowSource:
     return rows_source(columns, rows(), name=f"the query on {conn_id}")
 
 
-def forget(
+def delete_ledger_entries(
     ledger_url: str | None,
     location_id: int,
     kind: str,
@@ -88,38 +88,38 @@ def forget(
     def turn(session: Session) -> None:
         nonlocal most
         # A try whose answer was lost may have forgotten them already, and the next one finds none.
-        most = max(most, session.forget(record_ids))
+        most = max(most, session.delete_entries(record_ids))
 
     with Ledger(ledger_url_of(ledger_url, ledger_conn_id), location_id, kind) as ledger:
         ledger.transact(turn)
     return most
 
 
-class Progress:
+class ProgressLog:
     """Tells the log, every few seconds at the most, how far the sending is and how long it will take."""
 
     def __init__(self, log: Any, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
         self._clock = clock
-        self._began = self._told = clock()
+        self._began = self._logged_at = clock()
 
     def report(self, settled: int, rows: int) -> None:
         """Tell, when it is time."""
         now = self._clock()
-        if now - self._told < _PROGRESS_SECONDS or not settled:
+        if now - self._logged_at < _PROGRESS_SECONDS or not settled:
             return
-        self._told = now
+        self._logged_at = now
         pace = settled / (now - self._began)
         left = timedelta(seconds=round(max(0, rows - settled) / pace))
         self._log.info("%d of %d rows settled, %.1f rows/s, about %s left", settled, rows, pace, left)
 
 
-def told(counts: Mapping[Status, int]) -> str:
+def describe_counts(counts: Mapping[Status, int]) -> str:
     """Return how many rows have which status, for people."""
     return ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no rows"
 
 
-def ending(halt: Halt | None, counts: Mapping[Status, int], report: Mapping[str, str]) -> None:
+def raise_if_halted(halt: Halt | None, counts: Mapping[Status, int], report: Mapping[str, str]) -> None:
     """Fail the task where not everything went well; the report is written by then.
 
     :raises AirflowFailException: a retry cannot help.
@@ -128,5 +128,4 @@ def ending(halt: Halt | None, counts: Mapping[Status, int], report: Mapping[str,
     if halt is None:
         return
     where = f" The report: {next(iter(report.values()))}" if report else ""
-    kind = AirflowException if halt.may_pass else AirflowFailException
-    raise kind(f"{halt.reason}. ({told(counts)}.){where}")
+    raise kind(f"{halt.reason}. ({describe_counts(counts)}.){where}")

@@ -20,13 +20,13 @@ from altegio_provider.imports.ledger.ledger import LedgerError
 if TYPE_CHECKING:
     from altegio_provider.compat import Connection
 
-__all__ = ["LEDGER_VARIABLE", "WAYS_OUT", "is_given", "ledger_url_of"]
+__all__ = ["HOW_TO_SHARE", "LEDGER_VARIABLE", "is_given", "ledger_url_of"]
 
 #: The environment variable that names the ledger of all imports: a database URL, or an Airflow connection id.
 LEDGER_VARIABLE = "ALTEGIO_LEDGER"
 
 #: For an error.
-WAYS_OUT = (
+HOW_TO_SHARE = (
     "Give every worker the same one, in one of two ways: ledger_conn_id= (an Airflow connection) or ledger_url= on the "
     f"operator; or the environment variable {LEDGER_VARIABLE} on every worker, with a connection id or a database URL "
     "such as postgresql://user@host/database."
@@ -75,7 +75,7 @@ def _file_of_this_host() -> str:
     if elsewhere := _why_not_one_host():
         raise LedgerError(
             f"this import has no ledger that all workers share: {elsewhere}. By default the ledger is a file of one "
-            f"host, and a worker on another host would book the same rows again. {WAYS_OUT}"
+            f"host, and a worker on another host would book the same rows again. {HOW_TO_SHARE}"
         )
     home = Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser()
     home.mkdir(parents=True, exist_ok=True)

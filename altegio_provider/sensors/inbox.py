@@ -37,7 +37,7 @@ class AltegioInboxSensor(BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
         """Look once."""
         from altegio_provider.api.arguments import checked_seconds
-        from altegio_provider.imports.files.inbox import inbox_folder, still_files
+        from altegio_provider.imports.files.inbox import complete_files, inbox_folder
 
-        names = still_files(inbox_folder(self.folder), checked_seconds("quiet_seconds", self.quiet_seconds))
+        names = complete_files(inbox_folder(self.folder), checked_seconds("quiet_seconds", self.quiet_seconds))
         return PokeReturnValue(is_done=bool(names), xcom_value=names)

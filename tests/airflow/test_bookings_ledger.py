@@ -16,8 +16,8 @@ from altegio_provider.imports.ledger.ledger import Ledger, LedgerError
 from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator
 from altegio_provider.operators.events import AltegioCreateEventsOperator
 from altegio_provider.operators.ledger_url import ledger_url_of
-from altegio_provider.operators.ledger_witness import check_it_is_the_shared_one
 from altegio_provider.operators.passwords import without_password
+from altegio_provider.operators.shared_ledger import check_ledger_is_shared
 from tests.integration.old_ledger import everything_in, old_key, write_old_ledger
 from tests.services import LEDGERS, empty_database
 
@@ -163,11 +163,11 @@ def test_a_file_that_others_do_not_share_is_seen(tmp_path, monkeypatch, host, is
         monkeypatch.setenv("AIRFLOW_VAR_ALTEGIO_LEDGER", json.dumps(known))
         if told is LedgerError:
             with pytest.raises(LedgerError, match="used one on elsewhere") as failure:
-                check_it_is_the_shared_one(ledger, log)
+                check_ledger_is_shared(ledger, log)
             assert "ledger_conn_id=" in str(failure.value)
             assert "ALTEGIO_LEDGER" in str(failure.value)
             return
-        check_it_is_the_shared_one(ledger, log)
+        check_ledger_is_shared(ledger, log)
     assert any(told in warning for warning in log.warnings) if told else log.warnings == []
 
 

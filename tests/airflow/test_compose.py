@@ -14,7 +14,7 @@ import yaml
 
 from altegio_provider.compat import Connection
 from altegio_provider.hooks.connection import ConnectionSettings
-from altegio_provider.imports.ledger.engine import open_engine
+from altegio_provider.imports.ledger.database import open_engine
 from altegio_provider.operators.ledger_url import ledger_url_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -15,7 +15,7 @@ from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.compat import AirflowFailException, Connection
 from altegio_provider.hooks.connection import ConnectionSettings
 from altegio_provider.imports.files import inbox
-from altegio_provider.imports.files.source import open_source
+from altegio_provider.imports.files.open_source import open_source
 from altegio_provider.imports.model import ImportFileError
 from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator
 from altegio_provider.tables.dataset.folder import Folder
@@ -207,7 +207,7 @@ def test_links_in_the_inbox_are_left_alone(tmp_path) -> None:
     (box / "dangling.csv").symlink_to(tmp_path / "nothing.csv")
     os.mkfifo(box / "pipe.csv")
     (box / "folder.csv").mkdir()
-    assert inbox.still_files(box, 0) == ["real.csv"]
+    assert inbox.complete_files(box, 0) == ["real.csv"]
     names = ["real.csv", "link.csv", "dangling.csv", "pipe.csv", "folder.csv", "gone.csv"]
     assert [path.name for path in inbox.take(box, "run", names)] == ["real.csv"]
     assert (box / "link.csv").is_symlink()

@@ -33,14 +33,14 @@ from altegio_provider.imports.engine.bookings import BookingImport
 from altegio_provider.imports.engine.file_import import ImportOptions
 from altegio_provider.imports.ledger.ledger import Ledger
 from altegio_provider.imports.engine.report import write_report
-from altegio_provider.imports.files.source import open_source
-from altegio_provider.imports.engine.spool import Spool
+from altegio_provider.imports.files.open_source import open_source
+from altegio_provider.imports.engine.row_store import RowStore
 
 url, family, source, report, ledger_url = sys.argv[1:]
 client = AltegioClient(
     url, "sandbox-partner", "sandbox-user", route_family=family, requests_per_second=0, requests_per_minute=0
 )
-with client, open_source(source) as rows, Ledger(ledger_url, 77, "booking") as ledger, Spool() as spool:
+with client, open_source(source) as rows, Ledger(ledger_url, 77, "booking") as ledger, RowStore() as spool:
     options = ImportOptions(settle_seconds=0.5)
     halt = BookingImport(client, 77, ZoneInfo("Europe/Riga"), spool, ledger, options).run(rows)
     write_report(spool, rows.columns, Path(report))

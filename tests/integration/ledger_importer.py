@@ -30,8 +30,8 @@ def work(url, location_id, keys, seed, first_record):
 
             def turn(session, batch=batch, refused=refused, created=created):
                 claims = session.claim({key: Intent(5, key) for key in batch})
-                assert session.created(created, {key: Intent(5, key) for key in created}) == {}
-                session.free(*refused)
+                assert session.record_created(created, {key: Intent(5, key) for key in created}) == {}
+                session.release(*refused)
                 return claims
 
             claims = ledger.transact(turn)

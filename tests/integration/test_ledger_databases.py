@@ -15,8 +15,8 @@ import pytest
 from altegio_provider.api import AltegioClient
 from altegio_provider.imports.engine.bookings import BookingImport
 from altegio_provider.imports.engine.file_import import ImportOptions
-from altegio_provider.imports.engine.spool import Spool, Status
-from altegio_provider.imports.files.source import open_source
+from altegio_provider.imports.engine.row_store import RowStore, Status
+from altegio_provider.imports.files.open_source import open_source
 from altegio_provider.imports.ledger.ledger import Intent, Ledger, LedgerError
 from tests.services import LEDGERS, empty_database
 
@@ -51,12 +51,12 @@ def claim(ledger, *keys):
 
 def states(ledger):
     with ledger.session() as session:
-        return {key: (entry.state, entry.record_id) for key, entry in session.known(KEYS).items()}
+        return {key: (entry.state, entry.record_id) for key, entry in session.entries(KEYS).items()}
 
 
 def create(ledger, **records):
     with ledger.session() as session:
-        return session.created(records, {key: Intent(5, key) for key in records})
+        return session.record_created(records, {key: Intent(5, key) for key in records})
 
 
 def test_an_entry_goes_its_way_on_every_database(ledgers):
@@ -65,14 +65,14 @@ def test_an_entry_goes_its_way_on_every_database(ledgers):
     assert claim(second, "b", "c") == ["sending", "mine"]
     assert create(first, a=101) == {}
     with first.session() as session:
-        session.doubt("b")
+        session.mark_in_doubt("b")
     with second.session() as session:
-        session.free("c")
+        session.release("c")
     assert states(second) == {"a": ("created", 101), "b": ("in_doubt", None)}
     with second.session() as session:
-        assert session.take_doubt(["a", "b", "c"]) == ["b"]
-        assert not session.found("b", 101)
-        assert session.found("b", 102)
+        assert session.claim_in_doubt(["a", "b", "c"]) == ["b"]
+        assert not session.record_found("b", 101)
+        assert session.record_found("b", 102)
         assert session.records_among([101, 102, 103]) == {101, 102}
     assert claim(first, *KEYS) == ["created", "created", "mine"]
     assert create(first, c=102) == {}
@@ -83,13 +83,13 @@ def test_what_a_run_held_that_ended_is_in_doubt(ledger_url, ledgers):
     first, second = ledgers
     claim(first, "a")
     with second.session() as session:
-        known = session.known(["a"])["a"]
+        known = session.entries(["a"])["a"]
     assert not second.is_dead(known.owner)
     first.close()
     assert second.is_dead(known.owner)
     with second.session() as session:
-        assert session.bury("a", known)
-        assert not session.bury("a", known)
+        assert session.mark_dead("a", known)
+        assert not session.mark_dead("a", known)
     assert states(second) == {"a": ("in_doubt", None)}
 
 
@@ -97,11 +97,11 @@ def test_an_answer_outlives_the_loss_of_its_entry(ledgers):
     first, second = ledgers
     claim(first, *KEYS)
     with second.session() as session:
-        known = session.known(KEYS)
+        known = session.entries(KEYS)
         for key in KEYS:
-            session.bury(key, known[key])
-        session.take_doubt(KEYS)
-        session.free("b", "c")
+            session.mark_dead(key, known[key])
+        session.claim_in_doubt(KEYS)
+        session.release("b", "c")
         session.claim({"c": Intent(5, "c")})
     create(second, c=203)
     assert create(first, a=101, b=102, c=103) == {"c": 203}
@@ -178,7 +178,7 @@ def test_a_ledger_of_a_newer_release_is_left_alone(ledger_url):
     engine.dispose()
     with pytest.raises(LedgerError, match="is of version 2") as failure:
         Ledger(ledger_url, 7, "booking")
-    assert not failure.value.may_pass
+    assert not failure.value.retryable
 
 
 def test_two_importers_of_one_file_book_each_row_once(ledger_url, altegio_sandbox):
@@ -201,13 +201,13 @@ def test_two_importers_of_one_file_book_each_row_once(ledger_url, altegio_sandbo
                 altegio_sandbox.url, "sandbox-partner", "sandbox-user", requests_per_second=0, requests_per_minute=0
             ) as client,
             Ledger(ledger_url, LOCATION, "booking") as ledger,
-            Spool() as spool,
+            RowStore() as store,
         ):
             options = ImportOptions(settle_seconds=0.3, defaults={"email": ""})
-            halt = BookingImport(client, LOCATION, ZoneInfo("Europe/Riga"), spool, ledger, options).run(
+            halt = BookingImport(client, LOCATION, ZoneInfo("Europe/Riga"), store, ledger, options).run(
                 open_source(rows)
             )
-            return halt, spool.counts(), {one.line: one.record_id for one in spool.outcomes()}
+            return halt, store.counts(), {one.line: one.record_id for one in store.outcomes()}
 
     with ThreadPoolExecutor(2) as pool:
         (halt, counts, first), (other_halt, other_counts, second) = pool.map(book, range(2))
@@ -230,7 +230,7 @@ def test_a_claim_sees_what_others_did_since_its_transaction_began(kind, tmp_path
         Ledger(url, 7, "booking") as second,
         first.session() as session,
     ):
-        assert session.known(KEYS) == {}
+        assert session.entries(KEYS) == {}
         claim(second, "a", "b")
         create(second, b=101)
         claims = session.claim({key: Intent(5, key) for key in KEYS})

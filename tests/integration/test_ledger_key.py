@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
 from altegio_provider.imports.ledger.ledger import Intent, Ledger, LedgerError, key_of
-from altegio_provider.imports.ledger.liveness import Watch
+from altegio_provider.imports.ledger.liveness import LivenessMonitor
 from tests.integration.old_ledger import everything_in, old_key, write_old_ledger
 from tests.services import LEDGERS, empty_database
 
@@ -24,7 +24,7 @@ import sys
 from altegio_provider.imports.ledger.ledger import Ledger
 sys.stdin.readline()
 with Ledger(sys.argv[1], 77, "booking") as ledger:
-    sys.stdout.write(" ".join(sorted({entry.state for entry in ledger.known(sys.argv[2:]).values()})))
+    sys.stdout.write(" ".join(sorted({entry.state for entry in ledger.entries(sys.argv[2:]).values()})))
 """
 
 
@@ -49,7 +49,7 @@ def an_entry(key, **values):
 
 
 def states(ledger, keys):
-    return {key: (entry.state, entry.record_id) for key, entry in ledger.known(keys).items()}
+    return {key: (entry.state, entry.record_id) for key, entry in ledger.entries(keys).items()}
 
 
 def test_who_tries_all_phones_finds_none_in_the_ledger(ledger_url):
@@ -59,8 +59,8 @@ def test_who_tries_all_phones_finds_none_in_the_ledger(ledger_url):
         ledger.transact(lambda session: session.references.remember({reference: EVENT}))
         guesses = {of_phone(number) for number in range(10)} | {reference}
         assert not any(guess in value for guess in guesses for value in everything_in(ledger_url))
-        assert set(ledger.known([key])) == {key}
-        assert ledger.transact(lambda session: session.references.meant_by(reference)) == [EVENT]
+        assert set(ledger.entries([key])) == {key}
+        assert ledger.transact(lambda session: session.references.events_of(reference)) == [EVENT]
 
 
 def test_two_ledgers_have_nothing_in_common(tmp_path):
@@ -96,13 +96,13 @@ def check_many(url, count, old_keys):
         booked = [of_phone(number) for number in range(count)]
         assert states(ledger, booked) == {of_phone(n): ("created", 1000 + n) for n in range(count)}
         external = key_of(LOCATION, "external_id", "A-1")
-        assert ledger.known({external: of_phone(count)})[external].content == of_phone(count)
-        assert ledger.known({external: of_phone(count + 1)})[external].content != of_phone(count + 1)
+        assert ledger.entries({external: of_phone(count)})[external].content == of_phone(count)
+        assert ledger.entries({external: of_phone(count + 1)})[external].content != of_phone(count + 1)
         assert states(ledger, [of_phone(count + 1)]) == {of_phone(count + 1): ("in_doubt", None)}
-        orphan = ledger.known([of_phone(count + 2)])[of_phone(count + 2)]
+        orphan = ledger.entries([of_phone(count + 2)])[of_phone(count + 2)]
         assert (orphan.state, ledger.is_dead(orphan.owner)) == ("sending", True)
         assert states(elsewhere, [of_phone(0)]) == {of_phone(0): ("created", 1000)}
-        assert ledger.transact(lambda session: session.references.meant_by(reference)) == [EVENT, EVENT + 1]
+        assert ledger.transact(lambda session: session.references.events_of(reference)) == [EVENT, EVENT + 1]
         mine = ledger.transact(lambda session: session.claim({of_phone(3): Intent(EVENT, of_phone(3))}))
         assert mine[of_phone(3)].state == "created"
     found = everything_in(url)
@@ -134,7 +134,7 @@ def test_threads_that_bring_a_ledger_up_to_date_at_the_same_moment_share_it(ledg
     def enter(_):
         together.wait()
         with Ledger(ledger_url, LOCATION, "booking") as ledger:
-            return len(ledger.known([of_phone(number) for number in range(50)]))
+            return len(ledger.entries([of_phone(number) for number in range(50)]))
 
     with ThreadPoolExecutor(5) as pool:
         assert list(pool.map(enter, range(5))) == [50] * 5
@@ -156,7 +156,7 @@ class Time:
         self._meanwhile()
 
 
-def beat(url):
+def heartbeat(url):
     engine = sa.create_engine(url)
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE altegio_ledger_runs SET beat = beat + 1")
@@ -168,10 +168,10 @@ ELSEWHERE = ("r1", "another-host:x:0", "7:1", 3)
 
 def test_a_ledger_that_an_import_of_the_first_release_still_uses_is_left_alone(sqlite_url):
     old_keys = write_many(sqlite_url, 5, runs=[ELSEWHERE])
-    time = Time(meanwhile=lambda: beat(sqlite_url))
+    time = Time(meanwhile=lambda: heartbeat(sqlite_url))
     with pytest.raises(LedgerError, match="an import of that release is still using it") as failure:
         Ledger(sqlite_url, LOCATION, "booking", clock=time.clock, sleep=time.sleep)
-    assert failure.value.may_pass
+    assert failure.value.retryable
     assert time.now <= 90
     assert set(old_keys) <= set(everything_in(sqlite_url))
 
@@ -180,7 +180,7 @@ def test_an_import_of_the_first_release_that_died_elsewhere_is_waited_for(sqlite
     old_keys = write_many(sqlite_url, 5, runs=[ELSEWHERE])
     time = Time()
     with Ledger(sqlite_url, LOCATION, "booking", clock=time.clock, sleep=time.sleep):
-        assert Watch.SILENCE_SECONDS <= time.now <= 90
+        assert LivenessMonitor.DEAD_AFTER_SECONDS <= time.now <= 90
     check_many(sqlite_url, 5, old_keys)
 
 
@@ -223,7 +223,7 @@ def booked(sqlite_url):
         with Ledger(sqlite_url, LOCATION, "booking", secret_key=key) as ledger:
             if book:
                 ledger.transact(lambda session: session.claim({"a": Intent(EVENT, "a")}))
-            return "a" in ledger.known(["a"])
+            return "a" in ledger.entries(["a"])
 
     return open_ledger
 
@@ -259,7 +259,7 @@ def test_without_the_right_key_nothing_can_be_sent(booked, key, told):
     booked(KEY, book=True)
     with pytest.raises(LedgerError, match=told) as failure:
         booked(key)
-    assert not failure.value.may_pass
+    assert not failure.value.retryable
     assert KEY not in str(failure.value)
     assert str(key) not in str(failure.value)
     assert booked(KEY)

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from altegio_provider.imports.ledger.engine import open_engine
+from altegio_provider.imports.ledger.database import open_engine
 from altegio_provider.imports.ledger.ledger import Intent, Ledger, LedgerError
-from altegio_provider.imports.ledger.turns import Turns
+from altegio_provider.imports.ledger.transactions import Transactions
 from tests.integration.lossy_proxy import LossyProxy
 from tests.services import LEDGERS, empty_database
 
@@ -72,7 +72,7 @@ def test_processes_that_claim_the_same_rows_in_any_order_all_get_through_and_eac
         freed.update(its_freed)
     assert claimed - freed == Counter(KEYS)
     with Ledger(ledger_url, location_id, "booking") as ledger:
-        known = ledger.known(KEYS)
+        known = ledger.entries(KEYS)
     assert {entry.state for entry in known.values()} == {"created"}
     assert len({entry.record_id for entry in known.values()}) == len(KEYS)
 
@@ -90,8 +90,8 @@ def test_who_claims_the_rows_of_others_keeps_nobody_from_recording(server_url):
                 else:
                     other._connection.exec_driver_sql("SET lock_timeout = '1s'")
                 other.claim({"a": Intent(5, "a"), "d": Intent(5, "d")})
-                assert other.created({"b": 102}, {"b": Intent(5, "b")}) == {}
-            assert session.created({"a": 101}, {"a": Intent(5, "a")}) == {}
+                assert other.record_created({"b": 102}, {"b": Intent(5, "b")}) == {}
+            assert session.record_created({"a": 101}, {"a": Intent(5, "a")}) == {}
 
 
 #: What a database says when it has undone a transaction, as SQL that makes it say so.
@@ -114,11 +114,11 @@ class Tried:
         self.pauses: list[float] = []
         self.now = 0.0
         self.tries = 0
-        self.may_be_done: list[bool] = []
+        self.may_be_committed: list[bool] = []
         self._fail = fail
         self._times = times
         self.engine = open_engine(url)
-        self.turns = Turns(self.engine, "here", lambda: self.now, self.sleep)
+        self.turns = Transactions(self.engine, "here", lambda: self.now, self.sleep)
         with self.engine.begin() as connection:
             connection.exec_driver_sql("CREATE TABLE inserted (number INTEGER)")
 
@@ -129,9 +129,9 @@ class Tried:
     def run(self):
         return self.turns.run(self.work)
 
-    def work(self, connection, may_be_done):
+    def work(self, connection, may_be_committed):
         self.tries += 1
-        self.may_be_done.append(may_be_done)
+        self.may_be_committed.append(may_be_committed)
         connection.exec_driver_sql(f"INSERT INTO inserted VALUES ({self.tries})")
         if self.tries <= self._times:
             self._fail(connection)
@@ -161,7 +161,7 @@ def test_what_the_database_undid_is_done_again(tmp_path, tried, kind, sql):
         transaction = tried(url, fail=lambda connection: connection.exec_driver_sql(sql), times=2)
         assert transaction.run() == "done"
         assert transaction.inserted() == [3]
-        assert transaction.may_be_done == [False] * 3
+        assert transaction.may_be_committed == [False] * 3
         assert len(transaction.pauses) == 2
 
 
@@ -176,7 +176,7 @@ def test_a_ledger_file_that_others_are_writing_is_tried_again(tmp_path, tried):
         if len(transaction.pauses) == 4:
             other.execute("ROLLBACK")
 
-    transaction.turns = Turns(transaction.engine, "here", lambda: 0.0, sleep)
+    transaction.turns = Transactions(transaction.engine, "here", lambda: 0.0, sleep)
     assert transaction.run() == "done"
     assert transaction.inserted() == [1]
     assert len(transaction.pauses) == 4
@@ -190,7 +190,7 @@ def test_what_is_undone_for_ever_is_given_up_after_a_minute_and_said(tmp_path, t
         transaction = tried(url, fail=lambda connection: connection.exec_driver_sql(sql), times=10**6)
         with pytest.raises(LedgerError, match=r"the ledger here cannot be written, after \d+ tries") as failure:
             transaction.run()
-        assert failure.value.may_pass
+        assert failure.value.retryable
         assert 60 <= transaction.now < 65
         assert transaction.inserted() == []
 
@@ -229,7 +229,7 @@ def test_a_real_deadlock_is_tried_again(server_url, tried):
         waits.join()
         other.commit()
 
-    transaction.turns = Turns(transaction.engine, "here", lambda: 0.0, sleep)
+    transaction.turns = Transactions(transaction.engine, "here", lambda: 0.0, sleep)
     transaction.turns.run(work)
     assert transaction.tries == 2
     assert not waits.is_alive()
@@ -264,17 +264,17 @@ def test_a_commit_whose_answer_is_lost_is_found_to_be_done(proxied):
 
     intents = {key: Intent(5, key) for key in "abc"}
     assert {entry.state for entry in lossy(lambda session: session.claim(intents)).values()} == {"mine"}
-    lossy(lambda session: session.doubt("a", "b"))
-    lossy(lambda session: session.free("c"))
-    assert set(other.known("abc")) == {"a", "b"}
-    assert set(lossy(lambda session: session.take_doubt(["a", "b"]))) == {"a", "b"}
-    assert {entry.state for entry in other.known("ab").values()} == {"settling"}
-    assert lossy(lambda session: session.found("a", 101))
-    lossy(lambda session: session.free("b"))
+    lossy(lambda session: session.mark_in_doubt("a", "b"))
+    lossy(lambda session: session.release("c"))
+    assert set(other.entries("abc")) == {"a", "b"}
+    assert set(lossy(lambda session: session.claim_in_doubt(["a", "b"]))) == {"a", "b"}
+    assert {entry.state for entry in other.entries("ab").values()} == {"settling"}
+    assert lossy(lambda session: session.record_found("a", 101))
+    lossy(lambda session: session.release("b"))
     lossy(lambda session: session.claim({"b": intents["b"]}))
-    assert lossy(lambda session: session.created({"b": 102}, {"b": intents["b"]})) == {}
-    assert {key: entry.record_id for key, entry in other.known("abc").items()} == {"a": 101, "b": 102}
+    assert lossy(lambda session: session.record_created({"b": 102}, {"b": intents["b"]})) == {}
+    assert {key: entry.record_id for key, entry in other.entries("abc").items()} == {"a": 101, "b": 102}
     other.transact(lambda session: session.claim({"c": intents["c"]}))
-    known = other.known("c")["c"]
-    lossy(lambda session: session.bury("c", known))
-    assert other.known("c")["c"].state == "in_doubt"
+    known = other.entries("c")["c"]
+    lossy(lambda session: session.mark_dead("c", known))
+    assert other.entries("c")["c"].state == "in_doubt"

@@ -22,8 +22,8 @@ from altegio_provider.compat import AirflowException, AirflowFailException
 from altegio_provider.imports.engine.booking_once import book_once
 from altegio_provider.imports.engine.bookings import BookingImport
 from altegio_provider.imports.engine.file_import import ImportOptions
-from altegio_provider.imports.engine.spool import Spool, Status
-from altegio_provider.imports.files.source import rows_source
+from altegio_provider.imports.engine.row_store import RowStore, Status
+from altegio_provider.imports.files.open_source import rows_source
 from altegio_provider.imports.ledger.ledger import Ledger
 from altegio_provider.operators import bulk_run
 from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator
@@ -90,10 +90,10 @@ def client_of(url: str, store: PrivateRedis) -> AltegioClient:
 
 
 def run(client, folder, **options):
-    with Ledger(f"sqlite:///{folder / 'ledger.db'}", 7, "booking") as ledger, Spool() as spool:
+    with Ledger(f"sqlite:///{folder / 'ledger.db'}", 7, "booking") as ledger, RowStore() as store:
         given = ImportOptions(event_id=5, check_seats=False, concurrency=1, settle_seconds=0.05, **options)
-        work = BookingImport(client, 7, ZoneInfo("UTC"), spool, ledger, given)
-        return work.run(rows_source(list(ROWS[0]), ROWS)), +Counter(spool.counts())
+        work = BookingImport(client, 7, ZoneInfo("UTC"), store, ledger, given)
+        return work.run(rows_source(list(ROWS[0]), ROWS)), +Counter(store.counts())
 
 
 @pytest.mark.parametrize("max_rejected", [0, 1.0])
@@ -104,7 +104,7 @@ def test_what_an_outage_kept_from_being_sent_is_sent_by_the_next_run(
     halt, counts = run(client, tmp_path, max_rejected=max_rejected)
     assert counts == Counter({Status.CREATED: 2, Status.NOT_SENT: 3})
     assert halt is not None
-    assert halt.may_pass
+    assert halt.retryable
     with pytest.raises(AirflowException, match="rate limit") as caught:
         bulk_run.ending(halt, counts, {})
     assert not isinstance(caught.value, AirflowFailException)
@@ -118,7 +118,7 @@ def test_a_password_that_redis_refuses_ends_the_import_with_nothing_rejected(ser
     with private_redis("--requirepass", "right") as store, client_of(server.url, store) as client:
         halt, counts = run(client, tmp_path, max_rejected=1.0)
     assert counts == Counter({Status.NOT_SENT: 5})
-    assert not halt.may_pass
+    assert not halt.retryable
     assert "password" in halt.reason
     assert not bookings.seen
 

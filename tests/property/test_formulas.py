@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altegio_provider.imports.files.formulas import neutral, restored
+from altegio_provider.imports.files.formulas import escaped, unescaped
 
 ODD = st.text(st.sampled_from("'=+-@;,|\t\r\n\" \xa0＝＠ax1"), max_size=12)
 TEXTS = st.one_of(ODD, st.text(max_size=20))
@@ -17,13 +17,13 @@ TEXTS = st.one_of(ODD, st.text(max_size=20))
 
 @given(TEXTS)
 def test_what_is_read_back_is_what_was_written(text) -> None:
-    assert restored(neutral(text)) == text
+    assert unescaped(escaped(text)) == text
 
 
 @given(TEXTS)
 def test_however_the_file_is_cut_no_cell_begins_a_formula(text) -> None:
     line = io.StringIO()
-    csv.writer(line).writerow([neutral(text), "x"])
+    csv.writer(line).writerow([escaped(text), "x"])
     for delimiter in ",;|\t":
         for cells in csv.reader(io.StringIO(line.getvalue()), delimiter=delimiter):
             for cell in cells:
@@ -46,4 +46,4 @@ def test_however_the_file_is_cut_no_cell_begins_a_formula(text) -> None:
     ],
 )
 def test_how_it_is_written(text, written) -> None:
-    assert neutral(text) == written
+    assert escaped(text) == written

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from altegio_provider.api.bodies.appointment import checked_appointment
-from altegio_provider.imports.files.source import open_source
+from altegio_provider.imports.files.open_source import open_source
 from altegio_provider.imports.model import BookingRequest, SourceRow
-from altegio_provider.imports.rows.cells import WrongCellError
+from altegio_provider.imports.rows.cells import CellError
 from altegio_provider.imports.rows.columns import FIELDS, Columns
 from altegio_provider.imports.rows.contacts import phone
 from altegio_provider.imports.rows.validation import Validator
@@ -36,7 +36,7 @@ def by_the_library(text, region):
 def by_us(text, region):
     try:
         return phone(text, region)
-    except WrongCellError:
+    except CellError:
         return None
 
 
@@ -110,7 +110,7 @@ RAW = st.one_of(
     st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
 )
 SOUND = {"name": "Anna", "surname": "Berg", "phone": "+37120000001", "email": "a@example.com", "event_id": 7}
-COLUMNS = Columns.of([*FIELDS, "custom_field:size"])
+COLUMNS = Columns.for_bookings([*FIELDS, "custom_field:size"])
 
 
 @settings(max_examples=300)

@@ -67,7 +67,7 @@ class Importers(RuleBasedStateMachine):
         if self.holders.get(key) != (who, "sending") or record in self.answered:
             return
         with self.importers[who].session() as session:
-            assert session.created({key: record}, {key: Intent(5, key)}) == {}
+            assert session.record_created({key: record}, {key: Intent(5, key)}) == {}
         for other in [other for other, its in self.created.items() if its == record]:
             del self.created[other]
             self.in_doubt.add(other)
@@ -78,7 +78,7 @@ class Importers(RuleBasedStateMachine):
     @rule(who=IMPORTERS, key=st.sampled_from(KEYS))
     def lose_the_answer(self, who, key):
         with self.importers[who].session() as session:
-            session.doubt(key)
+            session.mark_in_doubt(key)
         if self.holders.get(key, (None,))[0] == who:
             del self.holders[key]
             self.in_doubt.add(key)
@@ -86,14 +86,14 @@ class Importers(RuleBasedStateMachine):
     @rule(who=IMPORTERS, key=st.sampled_from(KEYS))
     def refuse(self, who, key):
         with self.importers[who].session() as session:
-            session.free(key)
+            session.release(key)
         if self.holders.get(key, (None,))[0] == who:
             del self.holders[key]
 
     @rule(who=IMPORTERS, keys=st.sets(st.sampled_from(KEYS), min_size=1))
-    def take_doubt(self, who, keys):
+    def claim_in_doubt(self, who, keys):
         with self.importers[who].session() as session:
-            taken = session.take_doubt(keys)
+            taken = session.claim_in_doubt(keys)
         assert set(taken) == keys & self.in_doubt
         self.in_doubt -= keys
         self.holders.update(dict.fromkeys(taken, (who, "settling")))
@@ -103,7 +103,7 @@ class Importers(RuleBasedStateMachine):
         if self.holders.get(key, (None,))[0] != who:
             return
         with self.importers[who].session() as session:
-            was_found = session.found(key, record)
+            was_found = session.record_found(key, record)
         assert was_found == (record not in self.created.values())
         if was_found:
             del self.holders[key]
@@ -128,16 +128,16 @@ class Importers(RuleBasedStateMachine):
 
     @precondition(lambda self: self.holders or self.orphans)
     @rule(who=IMPORTERS)
-    def bury(self, who):
+    def mark_dead(self, who):
         ledger = self.importers[who]
         with ledger.session() as session:
-            known = session.known(KEYS)
+            known = session.entries(KEYS)
         held = {key: entry for key, entry in known.items() if entry.owner}
         dead = {key for key, entry in held.items() if ledger.is_dead(entry.owner)}
         assert dead == self.orphans
         with ledger.session() as session:
-            assert all(session.bury(key, known[key]) for key in dead)
-            assert not any(session.bury(key, known[key]) for key in dead)
+            assert all(session.mark_dead(key, known[key]) for key in dead)
+            assert not any(session.mark_dead(key, known[key]) for key in dead)
         self.in_doubt |= self.orphans
         self.orphans.clear()
 
@@ -146,7 +146,7 @@ class Importers(RuleBasedStateMachine):
         if not self.importers:
             return
         with self.importers[0].session() as session:
-            known = session.known(KEYS)
+            known = session.entries(KEYS)
             taken = session.records_among(RECORDS)
         assert {key: entry.record_id for key, entry in known.items() if entry.state == "created"} == self.created
         assert {key for key, entry in known.items() if entry.state == "in_doubt"} == self.in_doubt
@@ -176,21 +176,21 @@ def claimed(ledger, key="a"):
 
 def known(ledger, key="a"):
     with ledger.session() as session:
-        return session.known([key]).get(key)
+        return session.entries([key]).get(key)
 
 
 def test_an_answer_that_comes_after_its_run_was_taken_for_dead_is_recorded_all_the_same(ledgers):
     slow, other = ledgers
     assert claimed(slow) == "mine"
     with other.session() as session:
-        session.bury("a", session.known(["a"])["a"])
-        session.take_doubt(["a"])
+        session.mark_dead("a", session.entries(["a"])["a"])
+        session.claim_in_doubt(["a"])
     with slow.session() as session:
-        assert session.created({"a": 101}, {"a": Intent(5, "a")}) == {}
+        assert session.record_created({"a": 101}, {"a": Intent(5, "a")}) == {}
     assert known(other)[:3] == ("created", 5, 101)
     with other.session() as session:
-        session.free("a")
-        session.doubt("a")
+        session.release("a")
+        session.mark_in_doubt("a")
     assert known(other)[:3] == ("created", 5, 101)
 
 
@@ -198,11 +198,11 @@ def test_an_answer_that_comes_after_its_entry_was_freed_keeps_others_from_sendin
     slow, other = ledgers
     claimed(slow)
     with other.session() as session:
-        session.bury("a", session.known(["a"])["a"])
-        session.take_doubt(["a"])
-        session.free("a")
+        session.mark_dead("a", session.entries(["a"])["a"])
+        session.claim_in_doubt(["a"])
+        session.release("a")
     with slow.session() as session:
-        assert session.created({"a": 101}, {"a": Intent(5, "a")}) == {}
+        assert session.record_created({"a": 101}, {"a": Intent(5, "a")}) == {}
     assert claimed(other) == "created"
 
 
@@ -210,13 +210,13 @@ def test_what_was_sent_twice_after_all_is_told(ledgers):
     slow, other = ledgers
     claimed(slow)
     with other.session() as session:
-        session.bury("a", session.known(["a"])["a"])
-        session.take_doubt(["a"])
-        session.free("a")
+        session.mark_dead("a", session.entries(["a"])["a"])
+        session.claim_in_doubt(["a"])
+        session.release("a")
         session.claim({"a": Intent(5, "a")})
-        session.created({"a": 102}, {"a": Intent(5, "a")})
+        session.record_created({"a": 102}, {"a": Intent(5, "a")})
     with slow.session() as session:
-        assert session.created({"a": 101}, {"a": Intent(5, "a")}) == {"a": 102}
+        assert session.record_created({"a": 101}, {"a": Intent(5, "a")}) == {"a": 102}
     assert known(other).record_id == 102
 
 
@@ -224,9 +224,9 @@ def test_a_search_that_was_taken_over_finds_nothing(ledgers):
     slow, other = ledgers
     claimed(slow)
     with other.session() as session:
-        session.bury("a", session.known(["a"])["a"])
+        session.mark_dead("a", session.entries(["a"])["a"])
     with slow.session() as session:
-        assert not session.found("a", 101)
+        assert not session.record_found("a", 101)
     assert known(slow).state == "in_doubt"
 
 
@@ -236,9 +236,9 @@ def test_another_location_and_another_kind_have_entries_of_their_own(tmp_path, l
     with Ledger(url, 8, "booking") as elsewhere, Ledger(url, 7, "event") as events:
         assert claimed(elsewhere) == claimed(events) == "mine"
         with events.session() as session:
-            session.created({"a": 101}, {"a": Intent(5, "a")})
+            session.record_created({"a": 101}, {"a": Intent(5, "a")})
     with ledgers[0].session() as session:
-        assert session.created({"a": 101}, {"a": Intent(5, "a")}) == {}
+        assert session.record_created({"a": 101}, {"a": Intent(5, "a")}) == {}
     assert known(ledgers[1]).record_id == 101
 
 
@@ -246,6 +246,6 @@ def test_what_a_run_looks_for_it_does_not_send(ledgers):
     ledger, _ = ledgers
     claimed(ledger)
     with ledger.session() as session:
-        session.doubt("a")
-        session.take_doubt(["a"])
+        session.mark_in_doubt("a")
+        session.claim_in_doubt(["a"])
     assert claimed(ledger) == "settling"

@@ -23,9 +23,9 @@ from altegio_provider.api.errors import (
 from altegio_provider.api.http.retry import default_sleep
 from altegio_provider.api.secrets import clear_variables_on_error
 from altegio_provider.api.types import Appointment
-from altegio_provider.imports.matching.lookup import EventFinder
+from altegio_provider.imports.matching.event_finder import EventFinder
+from altegio_provider.imports.matching.lost_bookings import find_lost_bookings, lost_booking_of
 from altegio_provider.imports.matching.match import Absent, Found, Undecided, Verdict
-from altegio_provider.imports.matching.search import look_for, sought_in
 
 __all__ = ["SETTLE_SECONDS", "book_once"]
 
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 #: A booking may come late, and the number of a new client up to 15 seconds after it.
 SETTLE_SECONDS = 20.0
 _ATTEMPTS = 3
-_LOOKS = 3
+_SEARCHES = 3
 _KEY = "the booking"
 
 
@@ -61,7 +61,7 @@ def book_once(
     :raises AltegioError: what else the request ended in; nothing is booked.
     """
     client.appointment_body(appointment)
-    search = _Search(client, location_id, event_id, appointment)
+    search = _LostBookingSearch(client, location_id, event_id, appointment)
     lost: AltegioOutcomeUnknownError | None = None
     for _ in range(_ATTEMPTS):
         refusal: AltegioError | None = None
@@ -94,14 +94,14 @@ def _named(record: Appointment) -> Appointment:
     return record
 
 
-class _Search:
+class _LostBookingSearch:
     """Knows the event's appointments from before the booking, and looks for new ones."""
 
     def __init__(self, client: AltegioClient, location_id: int, event_id: int, appointment: Mapping[str, Any]) -> None:
         self._client = client
         self._place = location_id, event_id
         self._events = EventFinder(client, location_id, checked_zone(client.timezone))
-        self._sought = [sought_in(_KEY, appointment)]
+        self._sought = [lost_booking_of(_KEY, appointment)]
         self._before: set[int] | None = None
         try:
             self._before = {row["id"] for row in client.event_appointments(location_id, event_id, include=())}
@@ -111,16 +111,16 @@ class _Search:
     def verdict(self, settle: Callable[[], None]) -> Verdict:
         """Say what became of the booking, as soon as that can be said."""
         if self._before is None:
-            return Undecided(f"appointments cannot be listed here ({self._refusal.summary})", may_clear_up=False)
+            return Undecided(f"appointments cannot be listed here ({self._refusal.summary})", retryable=False)
         before = self._before
         verdict: Verdict = Absent()
-        for _ in range(_LOOKS):
+        for _ in range(_SEARCHES):
             settle()
             try:
-                found = look_for(self._client, *self._place, self._sought, before.intersection, self._events)
+                found = find_lost_bookings(self._client, *self._place, self._sought, before.intersection, self._events)
             except AltegioError as error:
-                return Undecided(f"it cannot be looked for ({error.summary})", may_clear_up=False)
+                return Undecided(f"it cannot be looked for ({error.summary})", retryable=False)
             verdict = found[_KEY]
-            if not (isinstance(verdict, Undecided) and verdict.may_clear_up):
+            if not (isinstance(verdict, Undecided) and verdict.retryable):
                 return verdict
         return verdict

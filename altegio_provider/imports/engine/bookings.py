@@ -10,14 +10,14 @@ from typing import Any
 
 from altegio_provider.api.errors import AltegioResponseOutcomeUnknownError
 from altegio_provider.imports.engine.file_import import FileImport
+from altegio_provider.imports.engine.row_store import Pending, Status
 from altegio_provider.imports.engine.runner import Sent
-from altegio_provider.imports.engine.spool import Pending, Status
 from altegio_provider.imports.files.row_source import RowSource
 from altegio_provider.imports.ledger.ledger import Session, key_of
+from altegio_provider.imports.matching.event_finder import EventFinder, Seats
 from altegio_provider.imports.matching.identity import are_named_alike
-from altegio_provider.imports.matching.lookup import EventFinder, Seats
+from altegio_provider.imports.matching.lost_bookings import find_lost_bookings, lost_booking_of, missing_event_remark
 from altegio_provider.imports.matching.match import Verdict
-from altegio_provider.imports.matching.search import about_event, look_for, sought_in
 from altegio_provider.imports.model import BookingRequest, SourceRow
 from altegio_provider.imports.rows.columns import Columns
 from altegio_provider.imports.rows.validation import Validator
@@ -26,10 +26,10 @@ __all__ = ["BookingImport"]
 
 
 class BookingImport(FileImport):
-    """Books the clients of a file into events. A lane is an event."""
+    """Books the clients of a file into events. A partition is an event."""
 
     kind = "booking"
-    lane = "event_id"
+    partition_column = "event_id"
 
     @cached_property
     def _meant(self) -> dict[str, int]:
@@ -40,9 +40,9 @@ class BookingImport(FileImport):
     def _events(self) -> EventFinder:
         return EventFinder(self.client, self.location_id, self.timezone)
 
-    def _planner(self, source: RowSource) -> Callable[[SourceRow], None]:
+    def _row_handler(self, source: RowSource) -> Callable[[SourceRow], None]:
         options = self.options
-        columns = Columns.of(
+        columns = Columns.for_bookings(
             source.columns,
             column_mapping=options.column_mapping,
             defaults=options.defaults,
@@ -58,17 +58,17 @@ class BookingImport(FileImport):
         def plan(row: SourceRow) -> None:
             checked = validator.check(row)
             if isinstance(checked, BookingRequest):
-                self._plan(row, checked)
+                self._add_row(row, checked)
             else:
-                reasons = [f"{fault.column}: {fault.message} (found: {fault.shape})" for fault in checked]
-                self.spool.reject(row.line, reasons, row.values)
+                reasons = [f"{issue.column}: {issue.message} (found: {issue.shape})" for issue in checked]
+                self.store.reject(row.line, reasons, row.values)
 
         return plan
 
-    def _plan(self, row: SourceRow, request: BookingRequest) -> None:
+    def _add_row(self, row: SourceRow, request: BookingRequest) -> None:
         found = self._event_of(request)
         if isinstance(found, str):
-            self.spool.reject(row.line, [found], row.values)
+            self.store.reject(row.line, [found], row.values)
             return
         key, content = self._keys(request, found)
         self._accept(
@@ -105,9 +105,9 @@ class BookingImport(FileImport):
             return found
 
         def booked_into(session: Session) -> int | None:
-            for event_id in session.references.meant_by(reference):
+            for event_id in session.references.events_of(reference):
                 key, content = self._keys(request, event_id)
-                known = session.known({key: content}).get(key)
+                known = session.entries({key: content}).get(key)
                 if known is not None and known.content == content:
                     return event_id
             return None
@@ -115,9 +115,9 @@ class BookingImport(FileImport):
         event_id = self.ledger.transact(booked_into)
         return found if event_id is None else event_id
 
-    def _recall(self) -> None:
+    def _apply_ledger(self) -> None:
         self.ledger.transact(lambda session: session.references.remember(self._meant))
-        super()._recall()
+        super()._apply_ledger()
 
     def _why_duplicate(self, first: Pending, body: Mapping[str, Any]) -> str:
         reason = super()._why_duplicate(first, body)
@@ -128,42 +128,42 @@ class BookingImport(FileImport):
             "give each row an external_id, or comer_name to say who comes"
         )
 
-    def _weigh(self) -> None:
+    def _check_availability(self) -> None:
         """Reject the rows for which their event has no seat left, in input order."""
         if not self.options.check_seats:
             return
-        lanes = [lane for lane, _ in self.spool.lanes()]
+        partitions = [partition for partition, _ in self.store.partitions()]
         with ThreadPoolExecutor(self.options.concurrency) as pool:
-            seats = dict(zip(lanes, pool.map(self._events.seats, lanes), strict=True))
+            seats = dict(zip(partitions, pool.map(self._events.seats, partitions), strict=True))
         wanted: Counter[int] = Counter()
-        for chunk in self.spool.with_status(Status.NOT_SENT):
-            may_have_seats = self.ledger.known([row.key for row in chunk])
+        for chunk in self.store.with_status(Status.NOT_SENT):
+            may_have_seats = self.ledger.entries([row.key for row in chunk])
             for row in chunk:
-                found = seats[row.lane]
+                found = seats[row.partition]
                 if isinstance(found, str):
-                    self.spool.settle(row.seq, Status.REJECTED, reasons=[found])
+                    self.store.settle(row.seq, Status.REJECTED, reasons=[found])
                 elif found is not None and row.key not in may_have_seats:
-                    if wanted[row.lane] + row.seats > found.free:
-                        self.spool.settle(row.seq, Status.REJECTED, reasons=[_no_seat(row, found)])
+                    if wanted[row.partition] + row.seats > found.free:
+                        self.store.settle(row.seq, Status.REJECTED, reasons=[_no_seat(row, found)])
                     else:
-                        wanted[row.lane] += row.seats
+                        wanted[row.partition] += row.seats
 
     def _post(self, row: Pending) -> Sent:
-        record = self.client.create_event_appointment(self.location_id, row.lane, row.body)
+        record = self.client.create_event_appointment(self.location_id, row.partition, row.body)
         record_id = record.get("id")
         if not isinstance(record_id, int) or record_id < 1:
             raise AltegioResponseOutcomeUnknownError("the answer names no appointment.", method="POST")
-        return Sent(record_id, about_event(record, row.lane))
+        return Sent(record_id, missing_event_remark(record, row.partition))
 
     def _search(
         self, event_id: int, rows: Sequence[Pending], taken: Callable[[Sequence[int]], set[int]]
     ) -> dict[str, Verdict]:
-        sought = [sought_in(row.key, row.body) for row in rows]
-        return look_for(self.client, self.location_id, event_id, sought, taken, self._events)
+        sought = [lost_booking_of(row.key, row.body) for row in rows]
+        return find_lost_bookings(self.client, self.location_id, event_id, sought, taken, self._events)
 
 
 def _no_seat(row: Pending, seats: Seats) -> str:
     return (
-        f"event {row.lane} has {seats.free} of {seats.capacity} seats free at the most, "
+        f"event {row.partition} has {seats.free} of {seats.capacity} seats free at the most, "
         f"and with the rows before this one more than that are asked for"
     )

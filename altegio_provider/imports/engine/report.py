@@ -24,24 +24,24 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from altegio_provider.imports.engine.spool import Outcome, Spool, Status
-from altegio_provider.imports.files.formulas import REPORT_PREFIX, neutral_row
+from altegio_provider.imports.engine.row_store import Outcome, RowStore, Status
+from altegio_provider.imports.files.formulas import REPORT_PREFIX, escaped_row
 from altegio_provider.tables.dataset.folder import Folder
 from altegio_provider.tables.dataset.storage_errors import disk_errors
 
 __all__ = ["check_report_path", "report_schema", "write_report"]
 
 
-def report_schema(lane: str) -> pa.Schema:
+def report_schema(partition_column: str) -> pa.Schema:
     """Return the report's columns.
 
-    :param lane: what rows that are sent one after the other have in common: ``event_id``, ``staff_id``.
+    :param partition: what rows that are sent one after the other have in common: ``event_id``, ``staff_id``.
     """
     return pa.schema(
         [
             pa.field("line", pa.int64(), nullable=False),
             pa.field("status", pa.string(), nullable=False),
-            pa.field(lane, pa.int64()),
+            pa.field(partition_column, pa.int64()),
             pa.field("record_id", pa.int64()),
             pa.field("reasons", pa.list_(pa.string()), nullable=False),
         ]
@@ -52,7 +52,7 @@ _CHUNK = 1_000
 
 
 def write_report(
-    spool: Spool, columns: Sequence[str], report_path: Any, lane: str = "event_id", *, mode: int = 0o600
+    store: RowStore, columns: Sequence[str], report_path: Any, partition_column: str = "event_id", *, mode: int = 0o600
 ) -> dict[str, str]:
     """Write the three files, and return the path of each.
 
@@ -63,11 +63,11 @@ def write_report(
     :raises StorageError: a file cannot be written there. None is there in part.
     """
     folder, stem = _place_of(report_path)
-    schema = report_schema(lane)
+    schema = report_schema(partition_column)
     writers: dict[str, Callable[[Path], None]] = {
-        f"{stem}.parquet": partial(_write_parquet, spool, schema),
-        f"{stem}.csv": partial(_write_csv, spool, schema),
-        "rejected.csv": partial(_write_rejected, spool, columns),
+        f"{stem}.parquet": partial(_write_parquet, store, schema),
+        f"{stem}.csv": partial(_write_csv, store, schema),
+        "rejected.csv": partial(_write_rejected, store, columns),
     }
     for name, write in writers.items():
         with closing(folder.stage(name, mode)) as staged:
@@ -93,34 +93,34 @@ def _place_of(report_path: Any) -> tuple[Folder, str]:
     return Folder(report_path), "report"
 
 
-def _write_parquet(spool: Spool, schema: pa.Schema, path: Path) -> None:
-    outcomes = spool.outcomes()
+def _write_parquet(store: RowStore, schema: pa.Schema, path: Path) -> None:
+    outcomes = store.outcomes()
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         while chunk := list(islice(outcomes, _CHUNK)):
             rows = [dict(zip(schema.names, _row(outcome), strict=True)) for outcome in chunk]
             writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=schema))
 
 
-def _write_csv(spool: Spool, schema: pa.Schema, path: Path) -> None:
-    rows = ((*_row(outcome)[:-1], "; ".join(outcome.reasons)) for outcome in spool.outcomes())
+def _write_csv(store: RowStore, schema: pa.Schema, path: Path) -> None:
+    rows = ((*_row(outcome)[:-1], "; ".join(outcome.reasons)) for outcome in store.outcomes())
     _write(path, schema.names, rows)
 
 
-def _write_rejected(spool: Spool, columns: Sequence[str], path: Path) -> None:
+def _write_rejected(store: RowStore, columns: Sequence[str], path: Path) -> None:
     line, reasons = f"{REPORT_PREFIX}line", f"{REPORT_PREFIX}reasons"
     headings = [name for name in columns if name not in (line, reasons)]
-    rejected = (outcome for outcome in spool.outcomes() if outcome.status is Status.REJECTED)
+    rejected = (outcome for outcome in store.outcomes() if outcome.status is Status.REJECTED)
     rows = ((*map(one.original.get, headings), one.line, "; ".join(one.reasons)) for one in rejected)
     _write(path, [*headings, line, reasons], rows)
 
 
 def _row(outcome: Outcome) -> tuple[Any, ...]:
-    return outcome.line, str(outcome.status), outcome.lane, outcome.record_id, outcome.reasons
+    return outcome.line, str(outcome.status), outcome.partition, outcome.record_id, outcome.reasons
 
 
 def _write(path: Path, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     # With the mark at its front, spreadsheet programs read UTF-8 as such. Half a character cannot be written as one.
     with path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(neutral_row(headings))
-        writer.writerows(map(neutral_row, rows))
+        writer.writerow(escaped_row(headings))
+        writer.writerows(map(escaped_row, rows))

@@ -4,8 +4,8 @@ A row goes in three steps, of which the first and the last are committed to the 
 what came of it is recorded. Many rows share a commit: while some are under way, those that have come back are
 recorded and the next ones claimed in one transaction.
 
-Rows of one lane (an event) are sent one after the other, in input order, so that the first ones in the file get the
-last seats; lanes run side by side.
+Rows of one partition (an event) are sent one after the other, in input order, so that the first ones in the file get
+the last seats; partitions are sent in parallel.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from altegio_provider.api.errors import (
     AltegioRateLimitError,
     AltegioValidationError,
 )
-from altegio_provider.imports.engine.spool import Pending, Spool, SpoolError, Status
-from altegio_provider.imports.engine.stop import Stop
-from altegio_provider.imports.ledger.ledger import Intent, Known, Ledger, LedgerError, Session
-from altegio_provider.imports.ledger.liveness import Watch
+from altegio_provider.imports.engine.row_store import Pending, RowStore, RowStoreError, Status
+from altegio_provider.imports.engine.stop_flag import StopFlag
+from altegio_provider.imports.ledger.ledger import Intent, Ledger, LedgerEntry, LedgerError, Session
+from altegio_provider.imports.ledger.liveness import LivenessMonitor
 
-__all__ = ["OTHER_CONTENT", "Halt", "Post", "Runner", "Sent", "standing"]
+__all__ = ["OTHER_CONTENT", "Halt", "Post", "Runner", "Sent", "row_status"]
 
 #: What is wrong with a row whose key stands for another one.
 OTHER_CONTENT = "its external_id stood for something else"
 #: So many answers lost one after the other mean that the server is ill; each further one would be a row in doubt.
-_LOST_IN_A_ROW = 20
+_MAX_LOST_IN_A_ROW = 20
 
 
 class Sent(NamedTuple):
@@ -61,11 +61,11 @@ class Halt(NamedTuple):
     """Why the sending ended before its end.
 
     :param reason: for a person.
-    :param may_pass: whether the same run later may get further.
+    :param retryable: whether the same run later may get further.
     """
 
     reason: str
-    may_pass: bool
+    retryable: bool
 
 
 class _Settled(NamedTuple):
@@ -85,21 +85,21 @@ class Runner:
 
     def __init__(
         self,
-        spool: Spool,
+        store: RowStore,
         ledger: Ledger,
         post: Post,
         *,
         concurrency: int,
-        stop: Stop,
+        stop: StopFlag,
         on_settled: Callable[[int], None],
     ) -> None:
-        self._spool = spool
+        self._store = store
         self._ledger = ledger
         self._post = post
         self._concurrency = concurrency
         self._stop = stop
         self._on_settled = on_settled
-        self._lost = 0
+        self._lost_in_a_row = 0
         #: Why it halted, if it did.
         self.halt: Halt | None = None
 
@@ -109,8 +109,8 @@ class Runner:
         :raises LedgerError: the ledger failed; what was under way is in doubt.
         """
         while True:
-            elsewhere = self._send_once()
-            if not elsewhere or not self._await_others(elsewhere):
+            held_by_others = self._send_once()
+            if not held_by_others or not self._wait_for_other_runs(held_by_others):
                 return
 
     @property
@@ -119,71 +119,71 @@ class Runner:
 
     def _send_once(self) -> list[Pending]:
         """Send what can be claimed; return what another run is sending at this time."""
-        lanes = [(seq, lane) for lane, seq in self._spool.lanes()]
-        heapq.heapify(lanes)
-        elsewhere: list[Pending] = []
+        partitions = [(seq, partition) for partition, seq in self._store.partitions()]
+        heapq.heapify(partitions)
+        held_by_others: list[Pending] = []
         under_way: dict[Future[Sent], Pending] = {}
         starting: list[Pending] = []
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="altegio-import") as pool:
             try:
                 while True:
-                    can_take_more = lanes and len(under_way) < self._concurrency and not self._is_over
+                    can_take_more = partitions and len(under_way) < self._concurrency and not self._is_over
                     done = self._returned(under_way, is_idle=not can_take_more)
-                    batch = self._next_rows(lanes, self._concurrency - len(under_way) + len(done))
+                    batch = self._next_rows(partitions, self._concurrency - len(under_way) + len(done))
                     if not (under_way or batch):
-                        return elsewhere
-                    starting = self._turn(done, under_way, batch, lanes, elsewhere)
+                        return held_by_others
+                    starting = self._claim_and_record(done, under_way, batch, partitions, held_by_others)
                     while starting:
                         under_way[pool.submit(self._post, starting[0])] = starting[0]
                         del starting[0]
             except BaseException:
-                self._record_the_last(under_way, starting[:1])
+                self._finish_under_way(under_way, starting[:1])
                 raise
 
-    def _record_the_last(self, under_way: dict[Future[Sent], Pending], starting: list[Pending]) -> None:
+    def _finish_under_way(self, under_way: dict[Future[Sent], Pending], starting: list[Pending]) -> None:
         """Finish what is under way when the run breaks off, and record as much of it as possible.
 
         :param starting: the row that was being given to a thread; whether it was is unknown.
         """
-        with suppress(SpoolError):
+        with suppress(RowStoreError):
             for row in (*starting, *under_way.values()):
-                self._spool.settle(row.seq, Status.IN_DOUBT, reasons=["the run broke off before it was recorded"])
-        while wait(under_way, timeout=Watch.BEAT_SECONDS).not_done:
+                self._store.settle(row.seq, Status.IN_DOUBT, reasons=["the run broke off before it was recorded"])
+        while wait(under_way, timeout=LivenessMonitor.HEARTBEAT_SECONDS).not_done:
             with suppress(LedgerError):
-                self._ledger.beat()
-        with suppress(LedgerError, SpoolError):
-            self._turn(list(under_way), under_way, [], [], [])
+                self._ledger.heartbeat()
+        with suppress(LedgerError, RowStoreError):
+            self._claim_and_record(list(under_way), under_way, [], [], [])
 
     def _returned(self, under_way: dict[Future[Sent], Pending], *, is_idle: bool) -> list[Future[Sent]]:
         if is_idle and under_way:
-            wait(under_way, timeout=Watch.BEAT_SECONDS, return_when=FIRST_COMPLETED)
+            wait(under_way, timeout=LivenessMonitor.HEARTBEAT_SECONDS, return_when=FIRST_COMPLETED)
         return [future for future in under_way if future.done()]
 
-    def _next_rows(self, lanes: list[tuple[int, int]], count: int) -> list[Pending]:
+    def _next_rows(self, partitions: list[tuple[int, int]], count: int) -> list[Pending]:
         batch: list[Pending] = []
-        while lanes and len(batch) < count and not self._is_over:
-            seq, lane = heapq.heappop(lanes)
-            row = self._spool.next_in(lane, seq - 1)
+        while partitions and len(batch) < count and not self._is_over:
+            seq, partition = heapq.heappop(partitions)
+            row = self._store.next_in_partition(partition, seq - 1)
             if row is not None:
                 batch.append(row)
         return batch
 
-    def _turn(
+    def _claim_and_record(
         self,
         done: list[Future[Sent]],
         under_way: dict[Future[Sent], Pending],
         batch: list[Pending],
-        lanes: list[tuple[int, int]],
-        elsewhere: list[Pending],
+        partitions: list[tuple[int, int]],
+        held_by_others: list[Pending],
     ) -> list[Pending]:
         """Claim what is next and record what came back, in one transaction; return what may be sent."""
-        settled = [self._judge(under_way[future], future) for future in done]
+        settled = [self._outcome_of(under_way[future], future) for future in done]
 
-        def turn(session: Session) -> tuple[dict[str, Known], dict[str, int]]:
+        def transaction(session: Session) -> tuple[dict[str, LedgerEntry], dict[str, int]]:
             # In this order: whoever waits for another importer's claims must hold nothing that it may wait for.
             return session.claim({row.key: _intent(row) for row in batch}), self._record(session, settled)
 
-        claims, twice = self._ledger.transact(turn)
+        claims, twice = self._ledger.transact(transaction)
         for one in settled:
             if one.row.key in twice:
                 one.reasons.append(
@@ -192,87 +192,89 @@ class Runner:
         mine = [row for row in batch if claims[row.key].state == "mine"]
         try:
             for one in settled:
-                self._spool.settle(one.row.seq, one.status, record_id=one.record_id, reasons=one.reasons)
+                self._store.settle(one.row.seq, one.status, record_id=one.record_id, reasons=one.reasons)
             # Only now: a signal may raise between any two steps, and what is under way is then recorded once more.
             for future in done:
-                heapq.heappush(lanes, self._behind(under_way.pop(future)))
+                heapq.heappush(partitions, self._after(under_way.pop(future)))
             self._on_settled(len(settled))
             for row in batch:
                 claim = claims[row.key]
                 if claim.state == "mine":
                     continue
-                heapq.heappush(lanes, self._behind(row))
+                heapq.heappush(partitions, self._after(row))
                 if claim.state in ("sending", "settling"):
-                    elsewhere.append(row)
+                    held_by_others.append(row)
                     continue
-                self._spool.settle(row.seq, *standing(row, claim))
+                self._store.settle(row.seq, *row_status(row, claim))
                 self._on_settled(claim.state == "created")
         except BaseException:
             # What was claimed is not sent any more: without this, the next run would have to look for it.
             with suppress(LedgerError):
-                self._ledger.transact(lambda session: session.free(*(row.key for row in mine)))
+                self._ledger.transact(lambda session: session.release(*(row.key for row in mine)))
             raise
         return mine
 
     @staticmethod
-    def _behind(row: Pending) -> tuple[int, int]:
-        return row.seq + 1, row.lane
+    def _after(row: Pending) -> tuple[int, int]:
+        return row.seq + 1, row.partition
 
     @staticmethod
     def _record(session: Session, settled: list[_Settled]) -> dict[str, int]:
         """Tell the ledger what came back; return the keys that were created twice, each with its other record."""
         created = {one.row.key: one for one in settled if one.record_id is not None}
-        twice = session.created(
+        twice = session.record_created(
             {key: one.record_id for key, one in created.items() if one.record_id is not None},
             {key: _intent(one.row) for key, one in created.items()},
         )
-        session.doubt(*(one.row.key for one in settled if one.status is Status.IN_DOUBT))
-        session.free(*(one.row.key for one in settled if one.status in (Status.NOT_SENT, Status.REJECTED)))
+        session.mark_in_doubt(*(one.row.key for one in settled if one.status is Status.IN_DOUBT))
+        session.release(*(one.row.key for one in settled if one.status in (Status.NOT_SENT, Status.REJECTED)))
         return twice
 
-    def _judge(self, row: Pending, future: Future[Sent]) -> _Settled:
+    def _outcome_of(self, row: Pending, future: Future[Sent]) -> _Settled:
         error = future.exception()
         if not isinstance(error, AltegioOutcomeUnknownError):
-            self._lost = 0
+            self._lost_in_a_row = 0
         if error is None:
             sent = future.result()
             return _Settled(row, Status.CREATED, [sent.remark] if sent.remark else [], sent.record_id)
         if isinstance(error, AltegioAuthError | AltegioRateLimitError | AltegioNotSentError):
-            self.halt = self.halt or Halt(str(error), may_pass=error.transient)
+            self.halt = self.halt or Halt(str(error), retryable=error.transient)
             return _Settled(row, Status.NOT_SENT, [error.summary])
         if isinstance(error, AltegioValidationError | AltegioNotFoundError | AltegioConflictError):
             return _Settled(row, Status.REJECTED, reasons_of(error))
         # Only an answer of the API refuses a row. Whatever else came of it, it may have been sent.
         if not isinstance(error, AltegioError):
-            self.halt = self.halt or Halt(f"a fault of the importer itself: {type(error).__name__}", may_pass=False)
+            self.halt = self.halt or Halt(f"a fault of the importer itself: {type(error).__name__}", retryable=False)
             return _Settled(row, Status.IN_DOUBT, [type(error).__name__])
-        self._lost += 1
-        if self._lost >= _LOST_IN_A_ROW:
-            self.halt = self.halt or Halt(f"{self._lost} answers in a row were lost; the last: {error.summary}", True)
+        self._lost_in_a_row += 1
+        if self._lost_in_a_row >= _MAX_LOST_IN_A_ROW:
+            self.halt = self.halt or Halt(
+                f"{self._lost_in_a_row} answers in a row were lost; the last: {error.summary}", True
+            )
         return _Settled(row, Status.IN_DOUBT, [error.summary])
 
-    def _await_others(self, rows: list[Pending]) -> bool:
+    def _wait_for_other_runs(self, rows: list[Pending]) -> bool:
         """Wait until no other run sends these rows any more; whether some of them may be sent by this one now."""
         while rows and not self._stop.wait(0.2):
-            known = self._ledger.known([row.key for row in rows])
+            known = self._ledger.entries([row.key for row in rows])
             owners = {entry.owner for entry in known.values() if entry.state in ("sending", "settling")}
             dead = {owner for owner in owners if self._ledger.is_dead(owner)}
-            self._bury({key: entry for key, entry in known.items() if entry.owner in dead})
+            self._mark_dead({key: entry for key, entry in known.items() if entry.owner in dead})
             rows = [row for row in rows if row.key in known and known[row.key].owner in owners - dead]
         return not self._stop.is_set()
 
-    def _bury(self, known: dict[str, Known]) -> None:
+    def _mark_dead(self, known: dict[str, LedgerEntry]) -> None:
         """Put entries whose owners are dead in doubt."""
 
-        def turn(session: Session) -> None:
+        def transaction(session: Session) -> None:
             for key in sorted(known):
-                session.bury(key, known[key])
+                session.mark_dead(key, known[key])
 
         if known:
-            self._ledger.transact(turn)
+            self._ledger.transact(transaction)
 
 
-def standing(row: Pending, known: Known) -> tuple[Status, int | None, list[str]]:
+def row_status(row: Pending, known: LedgerEntry) -> tuple[Status, int | None, list[str]]:
     """How a row stands by what the ledger knows of its key: status, record and reasons."""
     if known.content != row.content:
         booked = f" as {known.record_id}" if known.record_id else ""
@@ -285,7 +287,7 @@ def standing(row: Pending, known: Known) -> tuple[Status, int | None, list[str]]
 
 
 def _intent(row: Pending) -> Intent:
-    return Intent(row.lane, row.content)
+    return Intent(row.partition, row.content)
 
 
 def reasons_of(error: AltegioError) -> list[str]:

@@ -16,15 +16,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, Va
 from altegio_provider.api.errors import AltegioResponseOutcomeUnknownError, AltegioValidationError
 from altegio_provider.common.location_time import as_instant
 from altegio_provider.imports.engine.file_import import FileImport
+from altegio_provider.imports.engine.row_store import Pending
 from altegio_provider.imports.engine.runner import Sent
-from altegio_provider.imports.engine.spool import Pending
 from altegio_provider.imports.files.row_source import RowSource
 from altegio_provider.imports.ledger.ledger import key_of
 from altegio_provider.imports.matching.match import Absent, Found, Undecided, Verdict
-from altegio_provider.imports.model import ImportFileError, SourceRow, folded
+from altegio_provider.imports.model import ImportFileError, SourceRow, normalized_text
 from altegio_provider.imports.rows import cells, dates
-from altegio_provider.imports.rows.cells import TOO_LONG, WrongCellError, shape_of, too_long
-from altegio_provider.imports.rows.columns import Columns, Vocabulary
+from altegio_provider.imports.rows.cells import TOO_LONG, CellError, shape_of, too_long
+from altegio_provider.imports.rows.columns import Columns, FieldNames
 
 __all__ = ["TimetableImport", "occurrences"]
 
@@ -52,14 +52,14 @@ def _last_day(value: Any, info: ValidationInfo[ZoneInfo]) -> date:
     text = f"{value:%Y-%m-%d}" if isinstance(value, date) else str(value).strip()
     try:
         return dates.event_start(f"{text} 12:00", info.context).date()
-    except WrongCellError:
-        raise WrongCellError("must be a day such as 2026-12-20 or 20.12.2026") from None
+    except CellError:
+        raise CellError("must be a day such as 2026-12-20 or 20.12.2026") from None
 
 
 def _weekdays(value: Any) -> frozenset[int]:
-    words = [folded(word) for word in re.split(r"[,;/\s]+", str(value).strip("[]")) if word]
+    words = [normalized_text(word) for word in re.split(r"[,;/\s]+", str(value).strip("[]")) if word]
     if not words or any(word not in _DAY_OF_WORD for word in words):
-        raise WrongCellError("must be days of the week such as mon,wed or 1,3 (1 is Monday)")
+        raise CellError("must be days of the week such as mon,wed or 1,3 (1 is Monday)")
     return frozenset(_DAY_OF_WORD[word] for word in words)
 
 
@@ -92,7 +92,7 @@ class _Row(BaseModel):
     external_id: _Text = None
 
 
-_VOCABULARY = Vocabulary(_Row.model_fields)
+_FIELDS = FieldNames(_Row.model_fields)
 
 
 def occurrences(start: datetime, repeat_until: date | None, weekdays: frozenset[int] | None) -> Iterator[datetime]:
@@ -110,14 +110,14 @@ def occurrences(start: datetime, repeat_until: date | None, weekdays: frozenset[
 
 
 class TimetableImport(FileImport):
-    """Creates the events of a timetable. A lane is a team member."""
+    """Creates the events of a timetable. A partition is a team member."""
 
     kind = "event"
-    lane = "staff_id"
+    partition_column = "staff_id"
 
-    def _planner(self, source: RowSource) -> Callable[[SourceRow], None]:
+    def _row_handler(self, source: RowSource) -> Callable[[SourceRow], None]:
         options = self.options
-        columns = Columns.found(source.columns, _VOCABULARY, options.column_mapping, options.defaults)
+        columns = Columns.from_headings(source.columns, _FIELDS, options.column_mapping, options.defaults)
         missing = [name for name in _REQUIRED if name not in columns]
         if missing:
             raise ImportFileError(f"no column gives {', '.join(missing)}, which every event needs.")
@@ -125,41 +125,41 @@ class TimetableImport(FileImport):
         def plan(row: SourceRow) -> None:
             given = columns.fields(row)
             if long := too_long(given):
-                self.spool.reject(row.line, [f"{columns.heading_of(name)}: {TOO_LONG}" for name in long], row.values)
+                self.store.reject(row.line, [f"{columns.heading_of(name)}: {TOO_LONG}" for name in long], row.values)
                 return
             try:
                 typed = _Row.model_validate(given, context=self.timezone)
             except ValidationError as error:
-                self.spool.reject(row.line, list(_faults(error, columns, row)), row.values)
+                self.store.reject(row.line, list(_issues(error, columns, row)), row.values)
             else:
-                self._plan(row, typed)
+                self._add_row(row, typed)
 
         return plan
 
-    def _plan(self, row: SourceRow, typed: _Row) -> None:
+    def _add_row(self, row: SourceRow, typed: _Row) -> None:
         if typed.repeat_until is not None and not typed.date.date() <= typed.repeat_until:
-            self.spool.reject(row.line, ["repeat_until: must not be before the first class"], row.values)
+            self.store.reject(row.line, ["repeat_until: must not be before the first class"], row.values)
             return
         if typed.repeat_until is not None and typed.repeat_until - typed.date.date() > _LONGEST_TERM:
-            self.spool.reject(row.line, ["repeat_until: must be within two years of the first class"], row.values)
+            self.store.reject(row.line, ["repeat_until: must be within two years of the first class"], row.values)
             return
         starts = list(occurrences(typed.date, typed.repeat_until, typed.weekdays))
         if not starts:
-            self.spool.reject(row.line, ["weekdays: no class falls on these days; give repeat_until"], row.values)
+            self.store.reject(row.line, ["weekdays: no class falls on these days; give repeat_until"], row.values)
         for number, start in enumerate(starts):
-            self._plan_one(row, typed, start, number)
+            self._add_class(row, typed, start, number)
 
-    def _plan_one(self, row: SourceRow, typed: _Row, start: datetime, number: int) -> None:
+    def _add_class(self, row: SourceRow, typed: _Row, start: datetime, number: int) -> None:
         given = typed.model_dump(exclude=_ABOUT_THE_ROW, exclude_none=True) | {"date": start}
         try:
             body = self.client.event_body(given)
         except AltegioValidationError as error:
             reasons = [f"{name}: {'; '.join(texts)}" for name, texts in error.errors.items()]
-            self.spool.reject(row.line, reasons, row.values)
+            self.store.reject(row.line, reasons, row.values)
             return
         if _is_skipped(start, self.timezone):
             reason = f"date: the clock skips {start:%Y-%m-%d %H:%M} in this time zone"
-            self.spool.reject(row.line, [reason], row.values)
+            self.store.reject(row.line, [reason], row.values)
             return
         content = key_of(self.location_id, typed.staff_id, typed.service_id, body["date"])
         if not typed.external_id:
@@ -170,7 +170,7 @@ class TimetableImport(FileImport):
         key = key_of(self.location_id, "external_id", typed.external_id, number)
         self._accept(row, key, typed.staff_id, body, content=content)
 
-    def _weigh(self) -> None:
+    def _check_availability(self) -> None:
         """The API itself weighs team members and resources, and answers 409 where they are busy."""
 
     def _post(self, row: Pending) -> Sent:
@@ -180,10 +180,10 @@ class TimetableImport(FileImport):
         return Sent(event_id)
 
     def _search(
-        self, lane: int, rows: Sequence[Pending], taken: Callable[[Sequence[int]], set[int]]
+        self, partition: int, rows: Sequence[Pending], taken: Callable[[Sequence[int]], set[int]]
     ) -> dict[str, Verdict]:
         """Look for events of the same team member, service and start."""
-        return {row.key: self._verdict_on(row, lane, taken) for row in rows}
+        return {row.key: self._verdict_on(row, partition, taken) for row in rows}
 
     def _verdict_on(self, row: Pending, staff_id: int, taken: Callable[[Sequence[int]], set[int]]) -> Verdict:
         start = as_instant(row.body["date"], self.timezone)
@@ -200,15 +200,15 @@ class TimetableImport(FileImport):
         ]
         free = [event_id for event_id in alike if event_id not in taken(alike)]
         if len(free) > 1:
-            return Undecided(f"several events could be it: {', '.join(map(str, free))}", may_clear_up=False)
+            return Undecided(f"several events could be it: {', '.join(map(str, free))}", retryable=False)
         return Found(free[0]) if free else Absent()
 
 
-def _faults(error: ValidationError, columns: Columns, row: SourceRow) -> Iterator[str]:
+def _issues(error: ValidationError, columns: Columns, row: SourceRow) -> Iterator[str]:
     given: Mapping[str, Any] = columns.fields(row)
-    for fault in error.errors(include_url=False, include_input=False):
-        name = str(fault["loc"][0])
-        message = "is required" if fault["type"] == "missing" else str(fault["msg"]).removeprefix("Value error, ")
+    for issue in error.errors(include_url=False, include_input=False):
+        name = str(issue["loc"][0])
+        message = "is required" if issue["type"] == "missing" else str(issue["msg"]).removeprefix("Value error, ")
         yield f"{columns.heading_of(name)}: {message} (found: {shape_of(given.get(name))})"
 
 

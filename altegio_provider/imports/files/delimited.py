@@ -11,15 +11,15 @@ from typing import Any
 import orjson
 
 from altegio_provider.imports.files.row_source import MAX_COLUMNS, RowSource, checked_columns, checked_count, is_blank
-from altegio_provider.imports.files.text import DELIMITERS, Lines, TextFile, separator_named_by
+from altegio_provider.imports.files.text_file import DELIMITERS, Lines, TextFile, declared_separator
 from altegio_provider.imports.model import ImportFileError, SourceRow
 
-__all__ = ["Csv", "JsonLines"]
+__all__ = ["CsvSource", "JsonLinesSource"]
 
 _DEEPEST = 10
 
 
-class Csv(RowSource):
+class CsvSource(RowSource):
     """Records of cells under a heading.
 
     A column without a heading is taken for the tail of a spreadsheet's formatting: what it holds is surplus.
@@ -38,7 +38,7 @@ class Csv(RowSource):
             self._heading_line, cells = next(records, (0, []))
         if not cells:
             raise ImportFileError(f"{file.name} is empty: it has neither headings nor rows.")
-        self._check_cut(cells)
+        self._check_delimiter(cells)
         columns = checked_columns([cell for cell in cells if not is_blank(cell)], file.name)
         named = iter(columns)
         self._columns_by_cell = [None if is_blank(cell) else next(named) for cell in cells]
@@ -75,7 +75,7 @@ class Csv(RowSource):
 
     def _numbered(self, lines: Lines) -> Iterator[tuple[int, list[str]]]:
         first = next(lines, "")
-        skipped = 1 if separator_named_by(first) else 0
+        skipped = 1 if declared_separator(first) else 0
         reader = csv.reader(lines if skipped else chain([first], lines), delimiter=self._delimiter, strict=True)
         line = 1 + skipped
         records = -1  # without the heading
@@ -88,9 +88,9 @@ class Csv(RowSource):
                 line = reader.line_num + 1 + skipped
                 lines.begin_record()
         except csv.Error as error:
-            raise ImportFileError(f"{self._file.name}, line {line}: {_advice(error)}") from None
+            raise ImportFileError(f"{self._file.name}, line {line}: {_csv_error_text(error)}") from None
 
-    def _check_cut(self, cells: list[str]) -> None:
+    def _check_delimiter(self, cells: list[str]) -> None:
         if len(cells) > 1 or (self._delimiter in DELIMITERS and not any(other in cells[0] for other in DELIMITERS)):
             return
         if other := next((other for other in DELIMITERS if other in cells[0]), None):
@@ -100,7 +100,7 @@ class Csv(RowSource):
             )
 
 
-class JsonLines(RowSource):
+class JsonLinesSource(RowSource):
     """One JSON object a line. Its keys are the headings; a key that is missing is null.
 
     :param file: its text. All of it is read at once, for the keys.
@@ -163,7 +163,7 @@ def _is_flat(value: Any) -> bool:
     return False
 
 
-def _advice(error: csv.Error) -> str:
+def _csv_error_text(error: csv.Error) -> str:
     text = str(error)
     if "field limit" in text:
         return f"a cell is longer than {csv.field_size_limit():,} characters. Shorten it, or close its quotation mark."

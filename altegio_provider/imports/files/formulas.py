@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-__all__ = ["REPORT_COLUMNS", "REPORT_PREFIX", "neutral", "neutral_row", "restored"]
+__all__ = ["REPORT_COLUMNS", "REPORT_PREFIX", "escaped", "escaped_row", "unescaped"]
 
 #: The columns that our own report of rejected rows has beside those of the file begin so.
 REPORT_PREFIX = "altegio_"
@@ -22,21 +22,21 @@ REPORT_COLUMNS = frozenset({f"{REPORT_PREFIX}line", f"{REPORT_PREFIX}reasons"})
 # Behind spaces too, which some programs cut; and in full width, which some programs fold.
 _FORMULA = r"'*[ \xa0]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
 _BEGINNING = r"(?:\A|(?<=[,;|\t\r\n\"]))"
-_TO_MARK = re.compile(rf"{_BEGINNING}(?={_FORMULA})")
-_MARKED = re.compile(rf"{_BEGINNING}'(?={_FORMULA})")
+_TO_ESCAPE = re.compile(rf"{_BEGINNING}(?={_FORMULA})")
+_ESCAPED = re.compile(rf"{_BEGINNING}'(?={_FORMULA})")
 
 
-def neutral(text: str) -> str:
+def escaped(text: str) -> str:
     """Return a text that no spreadsheet program takes for a formula; :func:`restored` undoes it."""
-    return _TO_MARK.sub("'", text)
+    return _TO_ESCAPE.sub("'", text)
 
 
-def restored(text: str) -> str:
+def unescaped(text: str) -> str:
     """Return the text that :func:`neutral` was given."""
-    return _MARKED.sub("", text)
+    return _ESCAPED.sub("", text)
 
 
-def neutral_row(cells: Iterable[Any]) -> Iterator[Any]:
+def escaped_row(cells: Iterable[Any]) -> Iterator[Any]:
     """Yield the cells of a row, its texts neutral; what is not text is written as text first, for it may be any."""
     for cell in cells:
-        yield cell if cell is None or isinstance(cell, int | float) else neutral(str(cell))
+        yield cell if cell is None or isinstance(cell, int | float) else escaped(str(cell))

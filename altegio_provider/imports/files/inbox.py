@@ -22,7 +22,7 @@ from pathlib import Path
 
 from altegio_provider.api.errors import AltegioValidationError
 
-__all__ = ["DECLINED", "DONE", "FAILED", "inbox_folder", "put_aside", "still_files", "take"]
+__all__ = ["DECLINED", "DONE", "FAILED", "complete_files", "inbox_folder", "put_aside", "take"]
 
 DONE, FAILED, DECLINED, _WORK = "done", "failed", "declined", "work"
 
@@ -47,7 +47,7 @@ def inbox_folder(folder: str) -> Path:
     return Path(rest).expanduser()
 
 
-def still_files(inbox: Path, quiet_seconds: float, sleep: Callable[[float], None] = time.sleep) -> list[str]:
+def complete_files(inbox: Path, quiet_seconds: float, sleep: Callable[[float], None] = time.sleep) -> list[str]:
     """Return the names of the files that are not being written, oldest first.
 
     Hidden files, the locks of spreadsheet programs (``~$...``) and files of other kinds are left alone. So are links:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import IO, Any, Self
 
-from altegio_provider.imports.files.snapshot import Snapshot
+from altegio_provider.imports.files.source_copy import SourceCopy
 from altegio_provider.imports.model import ImportFileError, SourceRow
 
 __all__ = [
@@ -50,9 +50,9 @@ class RowSource(ABC):
         self.digest: str | None = None
         self._let_go: Callable[[], object] = lambda: None
 
-    def reads(self, snapshot: Snapshot) -> Self:
+    def with_copy(self, copy: SourceCopy) -> Self:
         """Say that the rows come from this copy of a file, which goes when the source is closed."""
-        self.digest, self._let_go = snapshot.digest, snapshot.close
+        self.digest, self._let_go = copy.digest, copy.close
         return self
 
     @abstractmethod

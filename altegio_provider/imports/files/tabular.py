@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
+from altegio_provider.imports.files.bounded_workbook import sheet_rows
 from altegio_provider.imports.files.row_source import OpenFile, RowSource, checked_columns, checked_count, is_blank
-from altegio_provider.imports.files.text import MAX_RECORD_CHARACTERS
-from altegio_provider.imports.files.workbooks import sheet_rows
+from altegio_provider.imports.files.text_file import MAX_RECORD_CHARACTERS
 from altegio_provider.imports.model import ImportFileError, SourceRow
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FrameSource", "Parquet", "Workbook"]
+__all__ = ["DataFrameSource", "ParquetSource", "WorkbookSource"]
 
 _ROWS_AT_ONCE = 2_000
 _READ_AHEAD_BYTES = 1 << 20
@@ -24,7 +24,7 @@ _DEEPEST = 20
 _MAX_CHUNK_BYTES = 256 << 20
 
 
-class Parquet(RowSource):
+class ParquetSource(RowSource):
     """Rows of a Parquet file, read in small batches.
 
     :param name: for errors.
@@ -75,7 +75,7 @@ class Parquet(RowSource):
             raise ImportFileError(f"{name} is no whole Parquet file. It may have been cut off.") from None
 
 
-class Workbook(RowSource):
+class WorkbookSource(RowSource):
     """Rows of the first sheet of an Excel workbook. Of a formula the value counts that was last saved.
 
     :param name: for errors.
@@ -140,7 +140,7 @@ def _check_length(values: tuple[Any, ...], number: int, name: str) -> None:
         )
 
 
-class FrameSource(RowSource):
+class DataFrameSource(RowSource):
     """Rows of a ``DataFrame``; its index is left out.
 
     :param frame: it must not change while it is read.

@@ -31,15 +31,15 @@ from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from altegio_provider.imports.ledger.engine import open_engine
-from altegio_provider.imports.ledger.key import KEY_VARIABLE, Seal
-from altegio_provider.imports.ledger.liveness import Owner, Watch
-from altegio_provider.imports.ledger.references import References
+from altegio_provider.imports.ledger.database import open_engine
+from altegio_provider.imports.ledger.event_references import EventReferences
+from altegio_provider.imports.ledger.keyed_hashes import KEY_VARIABLE, KeyedHasher
+from altegio_provider.imports.ledger.liveness import LivenessMonitor, Owner
 from altegio_provider.imports.ledger.schema import LedgerError, bookings, insert_new, runs
-from altegio_provider.imports.ledger.turns import Turns
-from altegio_provider.imports.ledger.upgrade import make_ready
+from altegio_provider.imports.ledger.transactions import Transactions
+from altegio_provider.imports.ledger.upgrade import create_or_upgrade
 
-__all__ = ["Intent", "Known", "Ledger", "LedgerError", "Session", "key_of"]
+__all__ = ["Intent", "Ledger", "LedgerEntry", "LedgerError", "Session", "key_of"]
 
 _T = TypeVar("_T")
 
@@ -51,27 +51,27 @@ _COLUMNS = bookings.c
 _MINE = sa.and_(_COLUMNS.kind == sa.bindparam("the_kind"), _COLUMNS.location_id == sa.bindparam("the_location"))
 _THIS = sa.and_(_MINE, _COLUMNS.key == sa.bindparam("the_key"), _COLUMNS.owner == sa.bindparam("the_owner"))
 _KNOWN = sa.select(
-    _COLUMNS.key, _COLUMNS.state, _COLUMNS.lane, _COLUMNS.record_id, _COLUMNS.owner, _COLUMNS.content
+    _COLUMNS.key, _COLUMNS.state, _COLUMNS.partition, _COLUMNS.record_id, _COLUMNS.owner, _COLUMNS.content
 ).where(_MINE, _COLUMNS.key.in_(sa.bindparam("the_keys", expanding=True)))
 _HAS_RECORD = _COLUMNS.record_id.in_(sa.bindparam("the_records", expanding=True))
 _TAKEN = sa.select(_COLUMNS.record_id).where(_MINE, _HAS_RECORD)
-_TAKE_BACK = (
+_WITHDRAW_FROM_OTHERS = (
     sa.update(bookings)
     .where(_MINE, _HAS_RECORD, _COLUMNS.key.not_in(sa.bindparam("the_keys", expanding=True)))
     .values(state="in_doubt", owner="", record_id=None)
 )
 _NEW: dict[str, Any] = {name: sa.bindparam(name) for name in ("state", "owner", "changed_at")}
 _SETTLE = sa.update(bookings).where(_THIS).values(**_NEW, record_id=sa.bindparam("record_id"))
-_SWAP = sa.update(bookings).where(_THIS, _COLUMNS.state == sa.bindparam("the_state")).values(**_NEW)
-_FREE = sa.delete(bookings).where(_THIS)
-_FORGET = sa.delete(bookings).where(_MINE, _HAS_RECORD)
+_CHANGE_STATE = sa.update(bookings).where(_THIS, _COLUMNS.state == sa.bindparam("the_state")).values(**_NEW)
+_DELETE_KEY = sa.delete(bookings).where(_THIS)
+_DELETE_RECORDS = sa.delete(bookings).where(_MINE, _HAS_RECORD)
 
 
-class Known(NamedTuple):
+class LedgerEntry(NamedTuple):
     """What the ledger says of a key.
 
     :param state: ``sending``, ``created``, ``in_doubt`` or ``settling``.
-    :param lane: the event that it was sent to (what comes one after the other shares a lane).
+    :param partition: the event that it was sent to (what comes one after the other shares a partition).
     :param record_id: the appointment, where it was created.
     :param owner: the run that holds it, while it is ``sending`` or ``settling``.
     :param content: what was asked for, as a hash: a file may use a key of its own for something else. It is the one
@@ -79,16 +79,16 @@ class Known(NamedTuple):
     """
 
     state: str
-    lane: int
+    partition: int
     record_id: int | None = None
     owner: str = ""
     content: str = ""
 
 
 class Intent(NamedTuple):
-    """What is to be sent under a key: in which lane, and what, as a hash."""
+    """What is to be sent under a key: in which partition, and what, as a hash."""
 
-    lane: int
+    partition: int
     content: str
 
 
@@ -100,56 +100,56 @@ def key_of(location_id: int, *parts: Any) -> str:
 class Session:
     """The ledger within one transaction.
 
-    :param may_be_done: whether the same transaction was tried before, and may have taken effect: its answer was lost.
+    :param may_be_committed: whether an earlier try of this transaction may have been committed: its answer was lost.
     """
 
-    def __init__(self, connection: sa.Connection, ledger: Ledger, *, may_be_done: bool = False) -> None:
+    def __init__(self, connection: sa.Connection, ledger: Ledger, *, may_be_committed: bool = False) -> None:
         self._connection = connection
         self._ledger = ledger
-        self._seal = ledger.seal
-        self._may_be_done = may_be_done
+        self._hasher = ledger.hasher
+        self._may_be_committed = may_be_committed
 
-    def known(self, keys: Sequence[str] | Mapping[str, str]) -> dict[str, Known]:
+    def entries(self, keys: Sequence[str] | Mapping[str, str]) -> dict[str, LedgerEntry]:
         """Return what is known of these keys; one that is not there was never sent, or surely had no effect.
 
         :param keys: or key to the content that is expected, where that is not the key itself.
         """
         contents = keys if isinstance(keys, Mapping) else {key: key for key in keys}
-        plain = {self._seal.of(key): key for key in contents}
-        sealed = list(plain)
-        found: dict[str, Known] = {}
-        for start in range(0, len(sealed), _CHUNK):
-            chosen = {"the_keys": sealed[start : start + _CHUNK]}
+        plain = {self._hasher.of(key): key for key in contents}
+        hashes = list(plain)
+        found: dict[str, LedgerEntry] = {}
+        for start in range(0, len(hashes), _CHUNK):
+            chosen = {"the_keys": hashes[start : start + _CHUNK]}
             for stored, *rest in self._connection.execute(_KNOWN, {**self._mine, **chosen}):
-                key, known = plain[stored], Known(*rest)
-                if known.content == self._seal.of(contents[key]):
+                key, known = plain[stored], LedgerEntry(*rest)
+                if known.content == self._hasher.of(contents[key]):
                     known = known._replace(content=contents[key])
                 found[key] = known
         return found
 
-    def claim(self, intents: Mapping[str, Intent]) -> dict[str, Known]:
+    def claim(self, intents: Mapping[str, Intent]) -> dict[str, LedgerEntry]:
         """Try to become the one who sends these keys; where that succeeds, the key is ``sending``.
 
         :param intents: by key. None of them is being sent by this run already.
         :returns: what is known of each key; its state is ``mine`` where that succeeded.
         """
         contents = {key: intent.content for key, intent in intents.items()}
-        known = self.known(contents)
+        known = self.entries(contents)
         # What is seen to be there is not inserted: on MySQL an attempt leaves a shared lock on the row, and two
         # importers that hold one on each other's rows cannot record anything: a deadlock.
         missing = {key: content for key, content in contents.items() if key not in known}
         if missing:
             insert_new(self._connection, bookings, [self._entry(key, intents[key], "sending") for key in missing])
-            known.update(self.known(missing))
+            known.update(self.entries(missing))
         for key, intent in intents.items():
             # One that another run lets go of between the two statements may be tried for again.
-            entry = known.get(key) or Known("sending", intent.lane, content=intent.content)
+            entry = known.get(key) or LedgerEntry("sending", intent.partition, content=intent.content)
             # What this run is looking for is not to be sent, though it holds it.
             is_mine = (entry.state, entry.owner) == ("sending", self._ledger.owner.run_id)
             known[key] = entry._replace(state="mine") if is_mine else entry
         return known
 
-    def created(self, records: Mapping[str, int], intents: Mapping[str, Intent]) -> dict[str, int]:
+    def record_created(self, records: Mapping[str, int], intents: Mapping[str, Intent]) -> dict[str, int]:
         """Tell that the requests created these records. That is final.
 
         :param records: key to record.
@@ -162,74 +162,74 @@ class Session:
         if self.records_among(list(records.values())):
             # The answer itself is stronger evidence than a search: who took this record for theirs was mistaken.
             self._connection.execute(
-                _TAKE_BACK,
+                _WITHDRAW_FROM_OTHERS,
                 {
                     **self._mine,
                     "the_records": list(records.values()),
-                    "the_keys": [self._seal.of(key) for key in records],
+                    "the_keys": [self._hasher.of(key) for key in records],
                 },
             )
         self._settle({key: {"state": "created", "record_id": record_id} for key, record_id in records.items()})
-        known = self.known(list(records))
+        known = self.entries(list(records))
         if all(key in known and known[key].record_id == record_id for key, record_id in records.items()):
             return {}
-        return self._insist(records, intents)
+        return self._record_created_again(records, intents)
 
-    def _insist(self, records: Mapping[str, int], intents: Mapping[str, Intent]) -> dict[str, int]:
+    def _record_created_again(self, records: Mapping[str, int], intents: Mapping[str, Intent]) -> dict[str, int]:
         """Tell of records whose entries somebody took from this run."""
         insert_new(self._connection, bookings, [self._entry(key, intents[key], "sending") for key in records])
         others: dict[str, int] = {}
-        for key, known in self.known(list(records)).items():
+        for key, known in self.entries(list(records)).items():
             if known.record_id is None:
-                self._swap(key, known.state, known.owner, "sending", self._ledger.owner.run_id)
+                self._change_state(key, known.state, known.owner, "sending", self._ledger.owner.run_id)
                 self._settle({key: {"state": "created", "record_id": records[key]}})
             elif known.record_id != records[key]:
                 others[key] = known.record_id
         return others
 
-    def found(self, key: str, record_id: int) -> bool:
+    def record_found(self, key: str, record_id: int) -> bool:
         """Tell that a search found the record; ``False`` where it, or the key, is in other hands by now."""
         try:
             with self._connection.begin_nested():
                 self._settle({key: {"state": "created", "record_id": record_id}})
         except sa.exc.IntegrityError:
             return False
-        known = self.known([key]).get(key)
+        known = self.entries([key]).get(key)
         return known is not None and known.record_id == record_id
 
-    def doubt(self, *keys: str) -> None:
+    def mark_in_doubt(self, *keys: str) -> None:
         """Tell that the answers were lost, or that the search for them brought no certainty."""
         self._settle({key: {"state": "in_doubt", "record_id": None} for key in keys})
 
-    def free(self, *keys: str) -> None:
+    def release(self, *keys: str) -> None:
         """Tell that the requests surely had no effect; they may be sent again."""
-        sealed = sorted(map(self._seal.of, keys))
-        if sealed:
-            self._connection.execute(_FREE, [{**self._held, "the_key": key} for key in sealed])
+        hashes = sorted(map(self._hasher.of, keys))
+        if hashes:
+            self._connection.execute(_DELETE_KEY, [{**self._held, "the_key": key} for key in hashes])
 
-    def forget(self, record_ids: Sequence[int]) -> int:
+    def delete_entries(self, record_ids: Sequence[int]) -> int:
         """Forget entries whose records were taken back, so that they may be sent again; how many there were."""
         forgotten = 0
         for start in range(0, len(record_ids), _CHUNK):
             chosen = {"the_records": list(record_ids[start : start + _CHUNK])}
-            forgotten += self._connection.execute(_FORGET, {**self._mine, **chosen}).rowcount
+            forgotten += self._connection.execute(_DELETE_RECORDS, {**self._mine, **chosen}).rowcount
         return forgotten
 
-    def take_doubt(self, keys: Iterable[str]) -> list[str]:
+    def claim_in_doubt(self, keys: Iterable[str]) -> list[str]:
         """Become the one who looks for these entries, and return those for which that succeeded."""
-        return [key for key in sorted(keys, key=self._seal.of) if self._take_doubt(key)]
+        return [key for key in sorted(keys, key=self._hasher.of) if self._claim_in_doubt(key)]
 
-    def _take_doubt(self, key: str) -> bool:
+    def _claim_in_doubt(self, key: str) -> bool:
         mine = self._ledger.owner.run_id
-        if self._swap(key, "in_doubt", "", "settling", mine):
+        if self._change_state(key, "in_doubt", "", "settling", mine):
             return True
         # It may be this very transaction that took it, the first time that it was tried.
-        known = self.known([key]).get(key) if self._may_be_done else None
+        known = self.entries([key]).get(key) if self._may_be_committed else None
         return known is not None and (known.state, known.owner) == ("settling", mine)
 
-    def bury(self, key: str, known: Known) -> bool:
+    def mark_dead(self, key: str, known: LedgerEntry) -> bool:
         """Put an entry whose owner is dead in doubt; whether it was still that owner's."""
-        return self._swap(key, known.state, known.owner, "in_doubt", "")
+        return self._change_state(key, known.state, known.owner, "in_doubt", "")
 
     def records_among(self, record_ids: Sequence[int]) -> set[int]:
         """Return which of these records belong to an entry already."""
@@ -240,18 +240,18 @@ class Session:
         return found
 
     @property
-    def references(self) -> References:
+    def references(self) -> EventReferences:
         """What files called events."""
-        return References(self._connection, self._ledger.location_id, self._seal)
+        return EventReferences(self._connection, self._ledger.location_id, self._hasher)
 
     def _entry(self, key: str, intent: Intent, state: str) -> dict[str, Any]:
         return {
             "kind": self._ledger.kind,
             "location_id": self._ledger.location_id,
-            "key": self._seal.of(key),
+            "key": self._hasher.of(key),
             "state": state,
-            "lane": intent.lane,
-            "content": self._seal.of(intent.content),
+            "partition": intent.partition,
+            "content": self._hasher.of(intent.content),
             "record_id": None,
             "owner": self._ledger.owner.run_id,
             "changed_at": time.time(),
@@ -269,14 +269,14 @@ class Session:
         """Let go of entries that this run holds, in the state that is given for each."""
         common = {**self._held, "owner": "", "changed_at": time.time()}
         # All transactions take the locks of several rows in one order, so that two of them never wait in a circle.
-        sealed = sorted((self._seal.of(key), values) for key, values in entries.items())
-        if sealed:
-            self._connection.execute(_SETTLE, [{**common, "the_key": key, **values} for key, values in sealed])
+        hashes = sorted((self._hasher.of(key), values) for key, values in entries.items())
+        if hashes:
+            self._connection.execute(_SETTLE, [{**common, "the_key": key, **values} for key, values in hashes])
 
-    def _swap(self, key: str, state: str, owner: str, new_state: str, new_owner: str) -> bool:
+    def _change_state(self, key: str, state: str, owner: str, new_state: str, new_owner: str) -> bool:
         new = {"state": new_state, "owner": new_owner, "changed_at": time.time()}
-        old = {**self._mine, "the_key": self._seal.of(key), "the_state": state, "the_owner": owner}
-        return bool(self._connection.execute(_SWAP, {**old, **new}).rowcount)
+        old = {**self._mine, "the_key": self._hasher.of(key), "the_state": state, "the_owner": owner}
+        return bool(self._connection.execute(_CHANGE_STATE, {**old, **new}).rowcount)
 
 
 class Ledger:
@@ -304,19 +304,21 @@ class Ledger:
     ) -> None:
         self.location_id = location_id
         self.kind = kind
-        self._watch = Watch(clock)
+        self._liveness = LivenessMonitor(clock)
         self._clock = clock
-        self._last_beat = clock()
+        self._last_heartbeat = clock()
         self._engine = open_engine(url)
         # Settings behind the question mark may hold a password too.
         where = self._engine.url.set(query={}).render_as_string(hide_password=True)
-        self._turns = Turns(self._engine, where, clock, sleep)
+        self._transactions = Transactions(self._engine, where, clock, sleep)
         key = secret_key or os.environ.get(KEY_VARIABLE)
         try:
-            self.seal: Seal = make_ready(self._engine, self._turns, where, key, clock=clock, sleep=sleep)
+            self.hasher: KeyedHasher = create_or_upgrade(
+                self._engine, self._transactions, where, key, clock=clock, sleep=sleep
+            )
             self.owner = Owner.of_this_process()
-            run = {"run_id": self.owner.run_id, "host": self.owner.host, "process": self.owner.process, "beat": 0}
-            self._turns.run(lambda connection, _: insert_new(connection, runs, [run]))
+            run = {"run_id": self.owner.run_id, "host": self.owner.host, "process": self.owner.process, "heartbeat": 0}
+            self._transactions.run(lambda connection, _: insert_new(connection, runs, [run]))
         except BaseException:
             self._engine.dispose()
             raise
@@ -333,13 +335,13 @@ class Ledger:
         mine = sa.delete(runs).where(runs.c.run_id == self.owner.run_id)
         with suppress(LedgerError):
             # Others find out that the run has ended without it too, only later.
-            self._turns.run(lambda connection, _: connection.execute(mine), patience_seconds=1.0)
+            self._transactions.run(lambda connection, _: connection.execute(mine), retry_seconds=1.0)
         self._engine.dispose()
 
     @property
     def identity(self) -> str:
         """What tells this ledger from every other one; a copy of it has the same."""
-        return self.seal.of("identity")
+        return self.hasher.of("identity")
 
     def transact(self, work: Callable[[Session], _T]) -> _T:
         """Carry out one transaction and return what it returns: it is committed, and on the disk, by then.
@@ -348,21 +350,21 @@ class Ledger:
             changes nothing but the ledger.
         :raises LedgerError: the ledger failed, and repeating the transaction did not help.
         """
-        is_due = self._clock() - self._last_beat >= Watch.BEAT_SECONDS
+        is_due = self._clock() - self._last_heartbeat >= LivenessMonitor.HEARTBEAT_SECONDS
 
-        def turn(connection: sa.Connection, may_be_done: bool) -> _T:
+        def work_once(connection: sa.Connection, may_be_committed: bool) -> _T:
             if is_due:
-                self._beat(connection)
-            return work(Session(connection, self, may_be_done=may_be_done))
+                self._write_heartbeat(connection)
+            return work(Session(connection, self, may_be_committed=may_be_committed))
 
-        result = self._turns.run(turn)
+        result = self._transactions.run(work_once)
         if is_due:
-            self._last_beat = self._clock()
+            self._last_heartbeat = self._clock()
         return result
 
-    def known(self, keys: Sequence[str] | Mapping[str, str]) -> dict[str, Known]:
-        """Return what is known of these keys, in a transaction of its own; see :meth:`Session.known`."""
-        return self.transact(lambda session: session.known(keys))
+    def entries(self, keys: Sequence[str] | Mapping[str, str]) -> dict[str, LedgerEntry]:
+        """Return what is known of these keys, in a transaction of its own; see :meth:`Session.entries`."""
+        return self.transact(lambda session: session.entries(keys))
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -372,23 +374,25 @@ class Ledger:
         """
         try:
             with self._engine.begin() as connection:
-                if self._clock() - self._last_beat >= Watch.BEAT_SECONDS:
-                    self._beat(connection)
-                    self._last_beat = self._clock()
+                if self._clock() - self._last_heartbeat >= LivenessMonitor.HEARTBEAT_SECONDS:
+                    self._write_heartbeat(connection)
+                    self._last_heartbeat = self._clock()
                 yield Session(connection, self)
         except sa.exc.DBAPIError as error:
             raise LedgerError.of("the ledger cannot be written", error) from error
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """Show that this run is alive; call it every few seconds while nothing else is written."""
-        if self._clock() - self._last_beat >= Watch.BEAT_SECONDS:
+        if self._clock() - self._last_heartbeat >= LivenessMonitor.HEARTBEAT_SECONDS:
             self.transact(lambda _: None)
 
     def is_dead(self, run_id: str) -> bool:
         """Whether the run of that number is surely gone; until that is sure, it is taken for alive."""
-        query = sa.select(runs.c.host, runs.c.process, runs.c.beat).where(runs.c.run_id == run_id)
-        found = self._turns.run(lambda connection, _: connection.execute(query).first(), what="cannot be read")
-        return found is None or self._watch.is_dead(Owner(run_id, found[0], found[1]), found[2])
+        query = sa.select(runs.c.host, runs.c.process, runs.c.heartbeat).where(runs.c.run_id == run_id)
+        found = self._transactions.run(lambda connection, _: connection.execute(query).first(), what="cannot be read")
+        return found is None or self._liveness.is_dead(Owner(run_id, found[0], found[1]), found[2])
 
-    def _beat(self, connection: sa.Connection) -> None:
-        connection.execute(sa.update(runs).where(runs.c.run_id == self.owner.run_id).values(beat=runs.c.beat + 1))
+    def _write_heartbeat(self, connection: sa.Connection) -> None:
+        connection.execute(
+            sa.update(runs).where(runs.c.run_id == self.owner.run_id).values(heartbeat=runs.c.heartbeat + 1)
+        )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import psutil
 
-__all__ = ["Owner", "Watch"]
+__all__ = ["LivenessMonitor", "Owner"]
 
 
 #: The runs of this very process that have not ended.
@@ -37,26 +37,26 @@ class Owner(NamedTuple):
         _RUNNING.discard(self.run_id)
 
 
-class Watch:
+class LivenessMonitor:
     """Tells the dead from the living.
 
-    A run on this host is alive while its process is, and one of this process until it has ended. One on another host
-    shows beats in the ledger; it is dead when it has shown no new one for :data:`SILENCE_SECONDS` of watching, by the
-    watcher's own clock: no two clocks are compared.
+    A run on this host is alive as long as its process runs. A run of this process is alive until it ends. A run on
+    another host writes heartbeats to the ledger. It is dead if this monitor sees no new heartbeat for
+    :data:`DEAD_AFTER_SECONDS`. Only the monitor's own clock is used; no two clocks are compared.
 
     :param clock: monotonic seconds.
     """
 
     #: How often a living run beats.
-    BEAT_SECONDS = 5.0
+    HEARTBEAT_SECONDS = 5.0
     #: So long without a beat is death.
-    SILENCE_SECONDS = 60.0
+    DEAD_AFTER_SECONDS = 60.0
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._seen: dict[str, tuple[int, float]] = {}
 
-    def is_dead(self, owner: Owner, beat: int) -> bool:
+    def is_dead(self, owner: Owner, heartbeat: int) -> bool:
         """Whether the run is surely dead, given the number of its latest beat."""
         if owner.host == _host():
             if owner.process == _process(os.getpid()):
@@ -65,10 +65,10 @@ class Watch:
             if there is not None:
                 return there != owner.process
         last, since = self._seen.get(owner.run_id, (None, 0.0))
-        if last != beat:
-            self._seen[owner.run_id] = (beat, self._clock())
+        if last != heartbeat:
+            self._seen[owner.run_id] = (heartbeat, self._clock())
             return False
-        return self._clock() - since >= self.SILENCE_SECONDS
+        return self._clock() - since >= self.DEAD_AFTER_SECONDS
 
 
 def _host() -> str:

@@ -22,7 +22,7 @@ bookings = sa.Table(
     # A keyed hash, see ``ledger_key``.
     sa.Column("key", sa.String(64), primary_key=True),
     sa.Column("state", sa.String(10), nullable=False),
-    sa.Column("lane", sa.BigInteger, nullable=False),
+    sa.Column("lane", sa.BigInteger, key="partition", nullable=False),
     # What the row asked for, as a keyed hash: the key itself, unless the file gave it a key of its own.
     sa.Column("content", sa.String(64), nullable=False),
     sa.Column("record_id", sa.BigInteger),
@@ -48,7 +48,7 @@ runs = sa.Table(
     sa.Column("run_id", sa.String(32), primary_key=True),
     sa.Column("host", sa.String(255), nullable=False),
     sa.Column("process", sa.String(64), nullable=False),
-    sa.Column("beat", sa.BigInteger, nullable=False),
+    sa.Column("beat", sa.BigInteger, key="heartbeat", nullable=False),
     mysql_engine="InnoDB",
 )
 #: The secret of the keyed hashes, plain or encrypted: one row.
@@ -67,7 +67,7 @@ version = sa.Table(
 )
 
 #: What SQLite says when another try may help: the last byte of its codes.
-_MAY_PASS_IN_SQLITE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_RETRYABLE_IN_SQLITE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 #: "Disk full", "the table is full".
 _FULL_IN_MYSQL = {1021, 1114}
 
@@ -75,22 +75,22 @@ _FULL_IN_MYSQL = {1021, 1114}
 class LedgerError(RuntimeError):
     """The ledger cannot be used, so nothing is sent.
 
-    :param may_pass: whether the same run later may get further.
+    :param retryable: whether the same run later may get further.
     """
 
-    def __init__(self, text: str, *, may_pass: bool = False) -> None:
+    def __init__(self, text: str, *, retryable: bool = False) -> None:
         super().__init__(text)
-        self.may_pass = may_pass
+        self.retryable = retryable
 
     @classmethod
     def of(cls, what: str, error: sa.exc.DBAPIError) -> LedgerError:
         """Tell what the database said; it never says who was to be booked."""
         code = getattr(error.orig, "sqlite_errorcode", None)
         advice = " Free some space on the ledger's disk, and run the task again." if _is_full(error) else ""
-        may_pass = isinstance(error, sa.exc.OperationalError) or error.connection_invalidated
+        retryable = isinstance(error, sa.exc.OperationalError) or error.connection_invalidated
         return cls(
             f"{what} ({type(error.orig).__name__}): {error.orig}{'.' * bool(advice)}{advice}",
-            may_pass=may_pass if code is None else code & 0xFF in _MAY_PASS_IN_SQLITE,
+            retryable=retryable if code is None else code & 0xFF in _RETRYABLE_IN_SQLITE,
         )
 
 

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from altegio_provider.imports.model import folded
+from altegio_provider.imports.model import normalized_text
 
 __all__ = ["are_named_alike", "compare_emails", "compare_phones", "is_clear_phone"]
 
@@ -48,7 +48,7 @@ def is_clear_phone(shown: Any) -> bool:
 
 def compare_emails(sent: Any, shown: Any) -> bool | None:
     """Compare two e-mail addresses."""
-    mine, theirs = folded(str(sent or "")), folded(str(shown or ""))
+    mine, theirs = normalized_text(str(sent or "")), normalized_text(str(shown or ""))
     if not mine or "@" not in theirs or _HIDDEN_IN_TEXT.search(theirs):
         return None
     return mine == theirs
@@ -61,7 +61,7 @@ def are_named_alike(client: Mapping[str, Any], shown: Mapping[str, Any]) -> bool
 
 
 def _words(person: Mapping[str, Any]) -> list[str]:
-    name = folded(f"{person.get('name') or ''} {person.get('surname') or ''}")
+    name = normalized_text(f"{person.get('name') or ''} {person.get('surname') or ''}")
     return [] if _HIDDEN_IN_TEXT.search(name) else sorted(name.split())
 
 

@@ -13,12 +13,12 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from altegio_provider.imports.files.row_source import is_blank
-from altegio_provider.imports.model import folded
+from altegio_provider.imports.model import normalized_text
 from altegio_provider.imports.rows.vocabularies import BOOLEANS, GENDERS
 
 __all__ = [
     "TOO_LONG",
-    "WrongCellError",
+    "CellError",
     "custom_value",
     "flag",
     "gender",
@@ -47,7 +47,7 @@ _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2060\ufeff\u00ad"))
 _SPREADSHEET_ERRORS = {"#n/a", "#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!", "#####"}
 
 
-class WrongCellError(ValueError):
+class CellError(ValueError):
     """A cell does not hold what it should. Its text says what would be right, and never what was there."""
 
 
@@ -66,7 +66,7 @@ def person_name(value: Any) -> str:
     """Read a part of a name; a phone or an e-mail there means that columns are mixed up."""
     text = line_of_text(value)
     if not isinstance(value, str) or "@" in text or sum(map(str.isdigit, text)) > 4:
-        raise WrongCellError("must be a name; this looks like another column's value")
+        raise CellError("must be a name; this looks like another column's value")
     return text
 
 
@@ -76,26 +76,26 @@ def whole_number(value: Any) -> int:
     if isinstance(value, str):
         text = value.strip()
         if is_scientific(text):
-            raise WrongCellError("must be a whole number; format the column as text, so that no digits are lost")
+            raise CellError("must be a whole number; format the column as text, so that no digits are lost")
         match = _WHOLE.fullmatch(text)
         number = int(match[1]) if match and len(text) < 40 else None
     elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         number = int(value) if _is_whole(value) else None
     if number is None or not 1 <= number <= _LARGEST_ID:
-        raise WrongCellError("must be a whole number of 1 or more")
+        raise CellError("must be a whole number of 1 or more")
     return number
 
 
 def gender(value: Any) -> int:
     """Read a gender: 0 unknown, 1 male, 2 female, as a number or a word."""
-    return _looked_up(value, GENDERS, "must be 0 (unknown), 1 (male), 2 (female), or such a word: male, женский, w")
+    return _translated(value, GENDERS, "must be 0 (unknown), 1 (male), 2 (female), or such a word: male, женский, w")
 
 
 def flag(value: Any) -> bool:
     """Read yes or no, as a word, a number or a truth value."""
     if isinstance(value, bool):
         return value
-    return _looked_up(value, BOOLEANS, "must be yes or no: true, 1, ja, да; false, 0, nein, нет")
+    return _translated(value, BOOLEANS, "must be yes or no: true, 1, ja, да; false, 0, nein, нет")
 
 
 def label_ids(value: Any) -> list[int]:
@@ -106,8 +106,8 @@ def label_ids(value: Any) -> list[int]:
         parts = list(value) if isinstance(value, list | tuple) else [value]
     try:
         return list(dict.fromkeys(map(whole_number, parts)))
-    except WrongCellError:
-        raise WrongCellError("must be ids of labels, each a whole number of 1 or more: 12, 15") from None
+    except CellError:
+        raise CellError("must be ids of labels, each a whole number of 1 or more: 12, 15") from None
 
 
 def custom_value(value: Any) -> Any:
@@ -152,7 +152,7 @@ def _plain_value(value: Any) -> Any:
         return value
     if isinstance(value, int | float):
         if not abs(value) <= _LARGEST_ID:
-            raise WrongCellError("must be a number that is not so large, or text")
+            raise CellError("must be a number that is not so large, or text")
         return int(value) if _is_whole(value) else value
     return long_text(value)
 
@@ -178,28 +178,28 @@ def _as_text(value: Any, longest: int) -> str:
     if isinstance(value, str):
         text = value.strip()
         if len(text) > _LONGEST_CELL:
-            raise WrongCellError(f"must have {longest} characters at the most")
+            raise CellError(f"must have {longest} characters at the most")
         if not (text.isprintable() and unicodedata.is_normalized("NFC", text)) or "\ufffd" in text:
             text = _cleaned(text)
         elif text[:1] == "#" and text.lower() in _SPREADSHEET_ERRORS:
-            raise WrongCellError("is an error of the spreadsheet; mend the formula")
+            raise CellError("is an error of the spreadsheet; mend the formula")
     elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         text = str(int(value)) if _is_whole(value) else str(value)
     elif isinstance(value, date):
         text = value.isoformat()
     else:
-        raise WrongCellError("must be text")
+        raise CellError("must be text")
     if len(text) > longest:
-        raise WrongCellError(f"must have {longest} characters at the most")
+        raise CellError(f"must have {longest} characters at the most")
     return text
 
 
 def _cleaned(text: str) -> str:
     text = unicodedata.normalize("NFC", text.translate(_INVISIBLE).replace("\r\n", "\n").replace("\r", "\n")).strip()
     if any(unicodedata.category(sign) in ("Cc", "Cs") and not sign.isspace() for sign in text) or "\ufffd" in text:
-        raise WrongCellError("holds characters that are no text; check the file's encoding")
+        raise CellError("holds characters that are no text; check the file's encoding")
     if not text:
-        raise WrongCellError("holds nothing that can be seen")
+        raise CellError("holds nothing that can be seen")
     return text
 
 
@@ -207,14 +207,14 @@ def _is_whole(value: int | float | Decimal) -> bool:
     return bool(value == value and -(2**63) < value < 2**63 and int(value) == value)
 
 
-def _looked_up(value: Any, words: Mapping[str, _T], advice: str) -> _T:
+def _translated(value: Any, words: Mapping[str, _T], advice: str) -> _T:
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool) and _is_whole(value):
         value = str(int(value))
     if isinstance(value, str):
         found = words.get(value)
         if found is None:
-            word = folded(value)
+            word = normalized_text(value)
             found = words.get(word.removesuffix(".0").removesuffix(",0"))
         if found is not None:
             return found
-    raise WrongCellError(advice)
+    raise CellError(advice)

@@ -13,7 +13,7 @@ from altegio_provider.imports.files.formulas import REPORT_COLUMNS
 from altegio_provider.imports.files.row_source import is_blank
 from altegio_provider.imports.model import ImportFileError, SourceRow
 
-__all__ = ["CUSTOM_FIELD", "FIELDS", "Columns", "Vocabulary"]
+__all__ = ["CUSTOM_FIELD", "FIELDS", "Columns", "FieldNames"]
 
 #: The fields that a column can hold; ``custom_field:<code>`` comes on top.
 FIELDS = (
@@ -49,11 +49,11 @@ _CUSTOM_FIELD = re.compile(r"custom[\s_\-]*field\s*:\s*(.*)", re.IGNORECASE | re
 _SHOWN = 10
 
 
-def _squeezed(heading: str) -> str:
+def _without_separators(heading: str) -> str:
     return _SEPARATORS.sub("", unicodedata.normalize("NFKC", heading).casefold())
 
 
-class Vocabulary:
+class FieldNames:
     """The fields that the columns of a kind of file can hold.
 
     :param fields: their names.
@@ -61,41 +61,41 @@ class Vocabulary:
     """
 
     def __init__(self, fields: Iterable[str], *, has_custom_fields: bool = False) -> None:
-        self._fields = {_squeezed(name): name for name in fields}
+        self._fields = {_without_separators(name): name for name in fields}
         self._has_custom_fields = has_custom_fields
 
     def __str__(self) -> str:
         return ", ".join(self._fields.values()) + (f" and {CUSTOM_FIELD}<code>" if self._has_custom_fields else "")
 
-    def known(self, heading: str) -> str | None:
+    def field_of(self, heading: str) -> str | None:
         """Return the field that a heading means as it stands."""
         custom = _CUSTOM_FIELD.fullmatch(heading.strip()) if self._has_custom_fields else None
         if custom:
             return CUSTOM_FIELD + custom[1].strip() if custom[1].strip() else None
-        return self._fields.get(_squeezed(heading))
+        return self._fields.get(_without_separators(heading))
 
     def field(self, name: Any, argument: str) -> str:
         """Return the field that an argument names.
 
         :raises ImportFileError: there is none of that name.
         """
-        known = self.known(name) if isinstance(name, str) else None
+        known = self.field_of(name) if isinstance(name, str) else None
         if known is None:
             raise ImportFileError(f"{argument} names the field {name!r}, which there is not{self.nearest(str(name))}.")
         return known
 
     def nearest(self, name: str) -> str:
         """Name the field that may have been meant."""
-        near = difflib.get_close_matches(_squeezed(name), self._fields, 1, 0.6)
+        near = difflib.get_close_matches(_without_separators(name), self._fields, 1, 0.6)
         return f" (did you mean {self._fields[near[0]]}?)" if near else ""
 
 
-BOOKING = Vocabulary(FIELDS, has_custom_fields=True)
+BOOKING = FieldNames(FIELDS, has_custom_fields=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The fields of a source, and where each comes from. Make it with :meth:`of`.
+    """The fields of a source, and where each comes from. Make it with :meth:`for_bookings`.
 
     :param headings: field to heading.
     :param dropped: headings that are left out.
@@ -109,7 +109,7 @@ class Columns:
     names: tuple[str, ...] = ()
 
     @classmethod
-    def of(
+    def for_bookings(
         cls,
         source_columns: Iterable[str],
         *,
@@ -127,7 +127,7 @@ class Columns:
         :raises ImportFileError: a heading is unknown, two mean one field, or a field that every booking needs has
             no column.
         """
-        columns = cls.found(source_columns, BOOKING, column_mapping, defaults)
+        columns = cls.from_headings(source_columns, BOOKING, column_mapping, defaults)
         constants = dict(columns.constants)
         _check_event(columns.headings, constants, event_id)
         if event_id is not None:
@@ -136,23 +136,23 @@ class Columns:
         return cls(columns.headings, columns.dropped, constants, columns.names)
 
     @classmethod
-    def found(
+    def from_headings(
         cls,
         source_columns: Iterable[str],
-        vocabulary: Vocabulary,
+        field_names: FieldNames,
         column_mapping: Mapping[str, str | None] | None = None,
         defaults: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Find the field of each heading, whatever the fields are; see :meth:`of`."""
+        """Find the field of each heading, whatever the fields are; see :meth:`for_bookings`."""
         names = tuple(source_columns)
-        chosen = _resolved_mapping(column_mapping or {}, names, vocabulary)
-        constants = {vocabulary.field(name, "defaults"): value for name, value in (defaults or {}).items()}
+        chosen = _resolved_mapping(column_mapping or {}, names, field_names)
+        constants = {field_names.field(name, "defaults"): value for name, value in (defaults or {}).items()}
         constants = {name: value for name, value in constants.items() if value is not None}
         found: dict[str, str] = {}
         unknown: list[str] = []
         dropped: set[str] = set()
         for heading in names:
-            name = chosen[heading] if heading in chosen else vocabulary.known(heading)
+            name = chosen[heading] if heading in chosen else field_names.field_of(heading)
             if name is None and (heading in chosen or heading in REPORT_COLUMNS):
                 dropped.add(heading)
             elif name is None:
@@ -165,7 +165,7 @@ class Columns:
             else:
                 found[name] = heading
         if unknown:
-            raise ImportFileError(_about_unknown(unknown, vocabulary))
+            raise ImportFileError(_unknown_columns(unknown, field_names))
         return cls(found, frozenset(dropped), constants, names)
 
     def __contains__(self, name: str) -> bool:
@@ -191,27 +191,27 @@ class Columns:
 
 
 def _resolved_mapping(
-    mapping: Mapping[str, str | None], names: tuple[str, ...], vocabulary: Vocabulary
+    mapping: Mapping[str, str | None], names: tuple[str, ...], field_names: FieldNames
 ) -> dict[str, str | None]:
-    squeezed = {_squeezed(name): name for name in names}
+    by_plain_heading = {_without_separators(name): name for name in names}
     chosen: dict[str, str | None] = {}
     for heading, target in mapping.items():
-        name = heading if heading in names else squeezed.get(_squeezed(str(heading)))
+        name = heading if heading in names else by_plain_heading.get(_without_separators(str(heading)))
         if name is None:
             near = difflib.get_close_matches(str(heading), names, 1, 0.5)
             hint = f"; did you mean {near[0]!r}?" if near else "."
             raise ImportFileError(f"column_mapping names the heading {heading!r}, which the file has not{hint}")
-        chosen[name] = None if target is None else vocabulary.field(target, "column_mapping")
+        chosen[name] = None if target is None else field_names.field(target, "column_mapping")
     return chosen
 
 
-def _about_unknown(unknown: list[str], vocabulary: Vocabulary) -> str:
-    shown = "; ".join(f"{heading!r}{vocabulary.nearest(heading)}" for heading in unknown[:_SHOWN])
+def _unknown_columns(unknown: list[str], field_names: FieldNames) -> str:
+    shown = "; ".join(f"{heading!r}{field_names.nearest(heading)}" for heading in unknown[:_SHOWN])
     more = f"; and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
     return (
         f"{len(unknown)} of the file's columns {'is' if len(unknown) == 1 else 'are'} not known: {shown}{more}. "
         f"Say what each means by column_mapping={{{unknown[0]!r}: 'field'}}, or leave it out by None. "
-        f"The fields are {vocabulary}."
+        f"The fields are {field_names}."
     )
 
 

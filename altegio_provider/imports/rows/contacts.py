@@ -12,7 +12,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from altegio_provider.imports.model import ImportFileError
-from altegio_provider.imports.rows.cells import WrongCellError, is_scientific, line_of_text
+from altegio_provider.imports.rows.cells import CellError, is_scientific, line_of_text
 from altegio_provider.imports.rows.phone_fast_path import E164, is_surely_valid, plain_e164
 
 __all__ = ["checked_region", "email", "phone"]
@@ -41,32 +41,32 @@ def phone(value: Any, region: str | None) -> str:
 
     :param value: text, or a number where a spreadsheet made it one.
     :param region: where a number without ``+`` belongs.
-    :raises WrongCellError: no telephone can have this number.
+    :raises CellError: no telephone can have this number.
     """
     text = _digits_of(value)
     if text.startswith("00"):
         text = "+" + text[2:]
     if region is None and not text.startswith("+"):
-        raise WrongCellError("must begin with + and the country's code, such as +13155550175; or set default_region")
+        raise CellError("must begin with + and the country's code, such as +13155550175; or set default_region")
     plain = plain_e164(text, region)
     if is_surely_valid(plain):
         return plain
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
-        raise WrongCellError(_advice(region)) from None
+        raise CellError(_advice(region)) from None
     if number.extension or not phonenumbers.is_valid_number(number):
-        raise WrongCellError(_advice(region))
+        raise CellError(_advice(region))
     written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     if not E164.fullmatch(written):
-        raise WrongCellError("must have 9 to 15 digits with the country's code, as the API wants")
+        raise CellError("must have 9 to 15 digits with the country's code, as the API wants")
     return written
 
 
 def email(value: Any) -> str:
     """Read an e-mail address and return it normalised. Whether the domain exists is not looked up.
 
-    :raises WrongCellError: it cannot be one.
+    :raises CellError: it cannot be one.
     """
     text = line_of_text(value).removeprefix("mailto:")
     local, _, domain = text.rpartition("@")
@@ -86,13 +86,13 @@ def _checked_email(text: str) -> str:
         # ".test" may pass: it harms nobody, and is what examples are made of.
         return validate_email(text, check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError:
-        raise WrongCellError("must be one e-mail address, such as anna@example.com") from None
+        raise CellError("must be one e-mail address, such as anna@example.com") from None
 
 
 def _digits_of(value: Any) -> str:
     if isinstance(value, float | int | Decimal) and not isinstance(value, bool):
         if value != value or value < 0 or value >= 10**15 or value != int(value):
-            raise WrongCellError("must be a phone; format the column as text in the spreadsheet")
+            raise CellError("must be a phone; format the column as text in the spreadsheet")
         return str(int(value))
     text = line_of_text(value)
     if not text.isascii():
@@ -102,14 +102,14 @@ def _digits_of(value: Any) -> str:
     if E164.fullmatch(text):
         return text
     if is_scientific(text):
-        raise WrongCellError(
+        raise CellError(
             "is a phone that a spreadsheet shortened, its last digits are lost; format the column as text, and take "
             "the numbers from where they came"
         )
     if decimals := _SPREADSHEET_DECIMALS.fullmatch(text):
         return decimals[1]
     if not _PHONE.fullmatch(text):
-        raise WrongCellError("must be one phone, of digits, spaces, hyphens, brackets and a leading +")
+        raise CellError("must be one phone, of digits, spaces, hyphens, brackets and a leading +")
     return text
 
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from altegio_provider.imports.rows.cells import WrongCellError
+from altegio_provider.imports.rows.cells import CellError
 
 __all__ = ["birthday", "event_start"]
 
@@ -39,11 +39,11 @@ def birthday(value: Any, today: date) -> str:
 
     :param value: text, a date, or a number of days as Excel counts them; a time of day is left out.
     :param today: no birthday is later.
-    :raises WrongCellError: there is no such day, or nobody alive was born then.
+    :raises CellError: there is no such day, or nobody alive was born then.
     """
     day = _birthday(value.strip() if isinstance(value, str) else value)
     if not day.year >= _OLDEST_YEAR or day > today:
-        raise WrongCellError(f"must be a day from {_OLDEST_YEAR} to today")
+        raise CellError(f"must be a day from {_OLDEST_YEAR} to today")
     return day.isoformat()
 
 
@@ -52,7 +52,7 @@ def event_start(value: Any, zone: ZoneInfo) -> datetime:
 
     Of an hour that the clock repeats, the first is meant, unless the text has a UTC offset.
 
-    :raises WrongCellError: it is no date with a time, or the clock skips that hour.
+    :raises CellError: it is no date with a time, or the clock skips that hour.
     """
     if isinstance(value, str):
         return _start_of_text(value.strip(), zone)
@@ -60,7 +60,7 @@ def event_start(value: Any, zone: ZoneInfo) -> datetime:
         return _on_clock(value, zone)
     if isinstance(value, float | int | Decimal) and not isinstance(value, bool):
         return _on_clock(_moment_of_serial(value, _START_ADVICE), zone)
-    raise WrongCellError(_START_ADVICE)
+    raise CellError(_START_ADVICE)
 
 
 def _birthday(value: Any) -> date:
@@ -70,7 +70,7 @@ def _birthday(value: Any) -> date:
         return value
     if isinstance(value, str):
         if _SHORT_YEAR.fullmatch(value):
-            raise WrongCellError("must have a year of four digits: 31.03.1990")
+            raise CellError("must have a year of four digits: 31.03.1990")
         if _SERIAL.fullmatch(value):
             return _moment_of_serial(float(value.replace(",", ".")), _BIRTHDAY_ADVICE).date()
         if compact := _COMPACT_DATE.fullmatch(value):
@@ -82,7 +82,7 @@ def _birthday(value: Any) -> date:
         if _COMPACT_DATE.fullmatch(str(value)):
             return _birthday(str(value))
         return _moment_of_serial(value, _BIRTHDAY_ADVICE).date()
-    raise WrongCellError(_BIRTHDAY_ADVICE)
+    raise CellError(_BIRTHDAY_ADVICE)
 
 
 @lru_cache(maxsize=4096)
@@ -92,19 +92,19 @@ def _start_of_text(text: str, zone: ZoneInfo) -> datetime:
     day, rest = _split_date(text, _START_ADVICE)
     time = _TIME.match(rest)
     if not time:
-        raise WrongCellError(f"has no time of day; it {_START_ADVICE}")
+        raise CellError(f"has no time of day; it {_START_ADVICE}")
     hour, minute, second = int(time[1]), int(time[2]), int(time[3] or 0)
     if half := (time[4] or "").lower():
         if not 1 <= hour <= 12:
-            raise WrongCellError(_START_ADVICE)
+            raise CellError(_START_ADVICE)
         hour = hour % 12 + (12 if half == "p" else 0)
     offset = rest[time.end() :]
     if offset and not _OFFSET.fullmatch(offset):
-        raise WrongCellError(_START_ADVICE)
+        raise CellError(_START_ADVICE)
     try:
         moment = datetime.fromisoformat(f"{day}T{hour:02}:{minute:02}:{second:02}{offset.strip().upper()}")
     except ValueError:
-        raise WrongCellError(_START_ADVICE) from None
+        raise CellError(_START_ADVICE) from None
     return _on_clock(moment, zone)
 
 
@@ -115,16 +115,16 @@ def _split_date(text: str, advice: str) -> tuple[date, str]:
     elif day_first := _DAY_FIRST.match(text):
         day, end = _day_first(day_first[1], day_first[3], day_first[4], advice), day_first.end()
     else:
-        raise WrongCellError(advice)
+        raise CellError(advice)
     rest = text[end:]
     if rest and rest[0] not in " T,\t":
-        raise WrongCellError(advice)
+        raise CellError(advice)
     return day, rest.lstrip(" T,\t")
 
 
 def _day_first(day: str, month: str, year: str, advice: str) -> date:
     if int(month) > 12 >= int(day):
-        raise WrongCellError("must have the day before the month; if the file is written month first, use 1990-12-25")
+        raise CellError("must have the day before the month; if the file is written month first, use 1990-12-25")
     return _date(year, month, day, advice)
 
 
@@ -132,22 +132,22 @@ def _date(year: str, month: str, day: str, advice: str) -> date:
     try:
         return date(int(year), int(month), int(day))
     except ValueError:
-        raise WrongCellError(f"there is no such day; it {advice}") from None
+        raise CellError(f"there is no such day; it {advice}") from None
 
 
 def _moment_of_serial(days: float | Decimal, advice: str) -> datetime:
     if days != days or not 1 <= days <= _LAST_SERIAL:
-        raise WrongCellError(advice)
+        raise CellError(advice)
     return _EXCEL_EPOCH + timedelta(seconds=round(float(days) * 86_400))
 
 
 def _on_clock(moment: datetime, zone: ZoneInfo) -> datetime:
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-        raise WrongCellError(_START_ADVICE)
+        raise CellError(_START_ADVICE)
     if moment.tzinfo is not None:
         return moment.astimezone(zone).replace(tzinfo=None, microsecond=0)
     naive = moment.replace(microsecond=0, fold=0)
     there_and_back = naive.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None)
     if there_and_back != naive:
-        raise WrongCellError("names an hour that does not exist: the location's clock is put forward over it")
+        raise CellError("names an hour that does not exist: the location's clock is put forward over it")
     return naive

@@ -21,7 +21,7 @@ _NOTHING = re.compile(r"(?!)")
 _PUNCTUATION = dict.fromkeys(map(ord, " ()-."))
 
 
-class _Numbering(NamedTuple):
+class _CountryRules(NamedTuple):
     """What is needed of a country to tell most of its numbers valid.
 
     :param abroad: what one dials for another country.
@@ -49,13 +49,13 @@ def plain_e164(text: str, region: str | None) -> str:
     if region is None or digits.startswith("+"):
         return digits
     code = phonenumbers.country_code_for_region(region)
-    numbering = _numbering_of(code)
+    rules = _rules_of(code)
     is_main = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code][0] == region
     # Digits that begin with the code may have it already: that is for the library to say.
-    if not is_main or digits.startswith(str(code)) or numbering.abroad.match(digits):
+    if not is_main or digits.startswith(str(code)) or rules.abroad.match(digits):
         return ""
-    trunk = numbering.trunk.match(digits)
-    if trunk and numbering.is_trunk_dropped and not numbering.every.fullmatch(digits):
+    trunk = rules.trunk.match(digits)
+    if trunk and rules.is_trunk_dropped and not rules.every.fullmatch(digits):
         digits = digits[trunk.end() :]
     return f"+{code}{digits}"
 
@@ -75,30 +75,30 @@ def is_surely_valid(text: str) -> bool:
     else:
         return False
     national = text[1 + length :]
-    numbering = _numbering_of(code)
-    if national[0] == "0" or numbering.trunk.match(national):
+    rules = _rules_of(code)
+    if national[0] == "0" or rules.trunk.match(national):
         return False
-    if numbering.leading.match(national) and numbering.every.fullmatch(national):
-        for lengths, pattern in numbering.usual:
+    if rules.leading.match(national) and rules.every.fullmatch(national):
+        for lengths, pattern in rules.usual:
             if len(national) in lengths and pattern.fullmatch(national):
                 return True
     return phonenumbers.is_valid_number(phonenumbers.PhoneNumber(country_code=code, national_number=int(national)))
 
 
 @cache
-def _numbering_of(code: int) -> _Numbering:
+def _rules_of(code: int) -> _CountryRules:
     # Where countries share a code, the library asks the first of them first: what fits there is valid.
     region = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code][0]
     metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, region)
     general = metadata.general_desc if metadata is not None else None
     if metadata is None or general is None or not general.national_number_pattern:
-        return _Numbering(_NOTHING, _NOTHING, False, _NOTHING, _NOTHING, ())
+        return _CountryRules(_NOTHING, _NOTHING, False, _NOTHING, _NOTHING, ())
     usual = tuple(
         (frozenset(kind.possible_length), re.compile(kind.national_number_pattern))
         for kind in (metadata.mobile, metadata.fixed_line)
         if kind is not None and kind.national_number_pattern and kind.possible_length
     )
-    return _Numbering(
+    return _CountryRules(
         _pattern(metadata.international_prefix),
         _pattern(metadata.national_prefix_for_parsing),
         metadata.national_prefix_transform_rule is None,

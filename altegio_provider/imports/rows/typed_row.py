@@ -10,10 +10,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 from altegio_provider.imports.rows import cells, contacts, dates
 
-__all__ = ["Surroundings", "TypedRow"]
+__all__ = ["RowContext", "TypedRow"]
 
 
-class Surroundings(NamedTuple):
+class RowContext(NamedTuple):
     """What the meaning of a cell depends on.
 
     :param zone: the location's time zone.
@@ -26,15 +26,15 @@ class Surroundings(NamedTuple):
     today: date
 
 
-def _phone(value: Any, info: ValidationInfo[Surroundings]) -> str:
+def _phone(value: Any, info: ValidationInfo[RowContext]) -> str:
     return contacts.phone(value, info.context.region)
 
 
-def _birthday(value: Any, info: ValidationInfo[Surroundings]) -> str:
+def _birthday(value: Any, info: ValidationInfo[RowContext]) -> str:
     return dates.birthday(value, info.context.today)
 
 
-def _event_start(value: Any, info: ValidationInfo[Surroundings]) -> datetime:
+def _event_start(value: Any, info: ValidationInfo[RowContext]) -> datetime:
     return dates.event_start(value, info.context.zone)
 
 

@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from altegio_provider.imports.files.row_source import is_blank
-from altegio_provider.imports.model import BookingRequest, EventReference, Fault, ImportFileError, SourceRow
-from altegio_provider.imports.rows.cells import TOO_LONG, WrongCellError, shape_of, too_long
+from altegio_provider.imports.model import BookingRequest, EventReference, ImportFileError, RowIssue, SourceRow
+from altegio_provider.imports.rows.cells import TOO_LONG, CellError, shape_of, too_long
 from altegio_provider.imports.rows.columns import CUSTOM_FIELD, Columns
 from altegio_provider.imports.rows.contacts import checked_region
-from altegio_provider.imports.rows.typed_row import Surroundings, TypedRow
+from altegio_provider.imports.rows.typed_row import RowContext, TypedRow
 
 __all__ = ["Validator"]
 
@@ -35,11 +35,11 @@ _CLIENT_FIELDS = (
 #: What the API wants of every client; the others may be missing, or null.
 _REQUIRED = {"companies": ("name", "phone", "email", "surname"), "locations": ("name",)}
 #: Where a client needs no phone, one of these must say who it is.
-_TELLS_WHO = ("phone", "email", "client_id")
+_IDENTIFYING_FIELDS = ("phone", "email", "client_id")
 #: What the API requires, but takes as an empty text.
 _MAY_BE_EMPTY = ("email", "surname")
 #: What only the other family takes.
-_ELSEWHERE = {"companies": ("comment", "national_id", "is_trial_service"), "locations": ("labels",)}
+_OTHER_FAMILY_ONLY = {"companies": ("comment", "national_id", "is_trial_service"), "locations": ("labels",)}
 #: ``TypedRow.model_validate`` without its detour.
 _typed = TypedRow.__pydantic_validator__.validate_python
 
@@ -70,31 +70,31 @@ class Validator:
         self._columns = columns
         self._family = route_family
         self._required = _REQUIRED[route_family]
-        self._surroundings = Surroundings(timezone, checked_region(default_region), now().astimezone(timezone).date())
+        self._context = RowContext(timezone, checked_region(default_region), now().astimezone(timezone).date())
         #: Fields that the person wants sent empty where a row has none.
         self._empty = tuple(name for name, value in columns.constants.items() if value == "")
         self._check_columns()
         self._check_constants()
 
-    def check(self, row: SourceRow) -> BookingRequest | list[Fault]:
+    def check(self, row: SourceRow) -> BookingRequest | list[RowIssue]:
         """Return what the row asks for, or all that is wrong with it."""
         given = self._columns.fields(row)
         for name in self._empty:
             if is_blank(given[name]):
                 del given[name]
         typed: TypedRow | None = None
-        faults = [self._fault(name, given, TOO_LONG) for name in too_long(given)]
-        if not faults:
+        issues = [self._issue(name, given, TOO_LONG) for name in too_long(given)]
+        if not issues:
             try:
-                typed = _typed(given, context=self._surroundings)
+                typed = _typed(given, context=self._context)
             except ValidationError as error:
-                faults = self._faults_of(error, given)
+                issues = self._issues_of(error, given)
         if len(row.values) != len(self._columns.names) or None in row.values:
-            faults = self._faults_of_cells(row) + faults
-        faults += self._faults_of_event(given)
-        faults += self._faults_of_client(given)
-        if faults or typed is None:
-            return faults
+            issues = self._issues_of_cells(row) + issues
+        issues += self._issues_of_event(given)
+        issues += self._issues_of_client(given)
+        if issues or typed is None:
+            return issues
         return self._request(row.line, typed)
 
     def _request(self, line: int, row: TypedRow) -> BookingRequest:
@@ -132,60 +132,60 @@ class Validator:
             client.setdefault(name, "")
         return client
 
-    def _faults_of(self, error: ValidationError, given: Mapping[str, Any]) -> list[Fault]:
-        faults = []
+    def _issues_of(self, error: ValidationError, given: Mapping[str, Any]) -> list[RowIssue]:
+        issues = []
         for one in error.errors(include_url=False, include_input=False):
             name = str(one["loc"][0])
             cause = one.get("ctx", {}).get("error")
-            message = str(cause) if isinstance(cause, WrongCellError) else "cannot be understood"
-            faults.append(Fault(self._columns.heading_of(name), shape_of(given.get(name)), message))
-        return faults
+            message = str(cause) if isinstance(cause, CellError) else "cannot be understood"
+            issues.append(RowIssue(self._columns.heading_of(name), shape_of(given.get(name)), message))
+        return issues
 
-    def _faults_of_cells(self, row: SourceRow) -> list[Fault]:
-        faults = []
+    def _issues_of_cells(self, row: SourceRow) -> list[RowIssue]:
+        issues = []
         if missing := [name for name in self._columns.names if name not in row.values]:
             message = "every row must have as many cells as the heading; is a delimiter or a quotation mark missing?"
-            faults.append(Fault(missing[0], f"{_cells(len(missing))} too few", message))
+            issues.append(RowIssue(missing[0], f"{_cells(len(missing))} too few", message))
         if surplus := row.values.get(None):
             message = "every row must have as many cells as the heading; put cells that hold the delimiter in quotes"
-            faults.append(Fault("(no heading)", f"{_cells(len(surplus))} too many", message))
-        return faults
+            issues.append(RowIssue("(no heading)", f"{_cells(len(surplus))} too many", message))
+        return issues
 
-    def _faults_of_event(self, given: Mapping[str, Any]) -> list[Fault]:
+    def _issues_of_event(self, given: Mapping[str, Any]) -> list[RowIssue]:
         if "event_id" in given:
             if "event_date" in given:
-                return [self._fault("event_date", given, "must be empty where event_id names the event, or that must")]
+                return [self._issue("event_date", given, "must be empty where event_id names the event, or that must")]
             return []
         if "event_date" not in given:
             name = "event_id" if "event_id" in self._columns or "event_date" not in self._columns else "event_date"
-            return [self._fault(name, given, "must name the event; or event_date must, with a service")]
+            return [self._issue(name, given, "must name the event; or event_date must, with a service")]
         if "service_id" not in given and "service_title" not in given:
             name = "service_id" if "service_id" in self._columns else "service_title"
-            return [self._fault(name, given, "must name the service of the event that starts then")]
+            return [self._issue(name, given, "must name the service of the event that starts then")]
         return []
 
-    def _faults_of_client(self, given: Mapping[str, Any]) -> list[Fault]:
-        faults = [
-            self._fault(name, given, self._why_required(name))
+    def _issues_of_client(self, given: Mapping[str, Any]) -> list[RowIssue]:
+        issues = [
+            self._issue(name, given, self._why_required(name))
             for name in self._required
             if name not in given and name not in self._empty
         ]
-        if self._family == "locations" and not any(name in given for name in _TELLS_WHO):
-            faults.append(self._fault("phone", given, "must be there, or the e-mail or client_id: who is it?"))
-        for name in _ELSEWHERE[self._family]:
+        if self._family == "locations" and not any(name in given for name in _IDENTIFYING_FIELDS):
+            issues.append(self._issue("phone", given, "must be there, or the e-mail or client_id: who is it?"))
+        for name in _OTHER_FAMILY_ONLY[self._family]:
             if name in given:
                 other = "companies" if self._family == "locations" else "locations"
                 heading = self._columns.heading_of(name)
                 advice = f"leave the column out by column_mapping={{{heading!r}: None}}"
-                faults.append(self._fault(name, given, f"is taken under route_family={other!r} alone; {advice}"))
-        return faults
+                issues.append(self._issue(name, given, f"is taken under route_family={other!r} alone; {advice}"))
+        return issues
 
     def _why_required(self, name: str) -> str:
         text = f"must be there: the API requires it under route_family={self._family!r}"
         return f"{text}; defaults={{{name!r}: ''}} sends it empty" if name in _MAY_BE_EMPTY else text
 
-    def _fault(self, name: str, given: Mapping[str, Any], message: str) -> Fault:
-        return Fault(self._columns.heading_of(name), shape_of(given.get(name)), message)
+    def _issue(self, name: str, given: Mapping[str, Any], message: str) -> RowIssue:
+        return RowIssue(self._columns.heading_of(name), shape_of(given.get(name)), message)
 
     def _check_columns(self) -> None:
         missing = [name for name in self._required if name not in self._columns]
@@ -198,17 +198,17 @@ class Validator:
 
     def _check_constants(self) -> None:
         constants = {name: value for name, value in self._columns.constants.items() if not is_blank(value)}
-        if faults := self._faults_of_constants(constants):
-            told = "; ".join(f"{fault.column} {fault.message}" for fault in faults)
+        if issues := self._issues_of_constants(constants):
+            told = "; ".join(f"{issue.column} {issue.message}" for issue in issues)
             raise ImportFileError(f"defaults cannot be right: {told}.")
         if wrong := [name for name in self._empty if name not in _MAY_BE_EMPTY]:
             raise ImportFileError(f"defaults[{wrong[0]!r}] is empty; leave it out.")
 
-    def _faults_of_constants(self, constants: Mapping[str, Any]) -> list[Fault]:
+    def _issues_of_constants(self, constants: Mapping[str, Any]) -> list[RowIssue]:
         try:
-            TypedRow.model_validate(constants, context=self._surroundings)
+            TypedRow.model_validate(constants, context=self._context)
         except ValidationError as error:
-            return self._faults_of(error, constants)
+            return self._issues_of(error, constants)
         return []
 
 

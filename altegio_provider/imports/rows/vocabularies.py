@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from altegio_provider.imports.model import folded
+from altegio_provider.imports.model import normalized_text
 
 __all__ = ["BOOLEANS", "GENDERS"]
 
 
 def _table(**words: str) -> dict[str, str]:
-    return {folded(word): meaning for meaning, text in words.items() for word in text.split(",")}
+    return {normalized_text(word): meaning for meaning, text in words.items() for word in text.split(",")}
 
 
 _GENDERS = _table(

@@ -14,11 +14,11 @@ from altegio_provider.api.errors import (
     AltegioValidationError,
 )
 from altegio_provider.imports.engine.file_import import FileImport, ImportOptions
+from altegio_provider.imports.engine.row_store import RowStore
 from altegio_provider.imports.engine.runner import Sent
-from altegio_provider.imports.engine.spool import Spool
-from altegio_provider.imports.files.source import rows_source
+from altegio_provider.imports.files.open_source import rows_source
 from altegio_provider.imports.ledger.ledger import Intent, Ledger
-from altegio_provider.imports.matching.match import Absent, Found, Sought, Undecided, match
+from altegio_provider.imports.matching.match import Absent, Found, LostBooking, Undecided, match
 
 LOST = AltegioConnectionOutcomeUnknownError("no answer.", method="POST")
 
@@ -27,7 +27,7 @@ class Scripted(FileImport):
     """Sends rows of one column, ``key``, and answers by a script."""
 
     kind = "event"
-    lane = "lane"
+    partition_column = "lane"
 
     def prepare(self, answers, verdicts):
         #: Key to what its requests bring, one after the other: a record or an error.
@@ -37,10 +37,10 @@ class Scripted(FileImport):
         self.sent = Counter()
         return self
 
-    def _planner(self, source):
+    def _row_handler(self, source):
         return lambda row: self._accept(row, row.values["key"], 5, {})
 
-    def _weigh(self):
+    def _check_availability(self):
         pass
 
     def _post(self, row):
@@ -50,7 +50,7 @@ class Scripted(FileImport):
             raise answer
         return Sent(answer)
 
-    def _search(self, lane, rows, taken):
+    def _search(self, partition, rows, taken):
         verdicts = {row.key: self.verdicts[row.key].pop(0) for row in rows}
         return {key: verdict(taken) if callable(verdict) else verdict for key, verdict in verdicts.items()}
 
@@ -58,11 +58,11 @@ class Scripted(FileImport):
 @pytest.fixture
 def imported(tmp_path):
     def run(keys, answers, verdicts=(), **options):
-        with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", 7, "event") as ledger, Spool() as spool:
+        with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", 7, "event") as ledger, RowStore() as store:
             given = ImportOptions(settle_seconds=0.01, concurrency=1, **options)
-            work = Scripted(None, 7, ZoneInfo("UTC"), spool, ledger, given).prepare(answers, dict(verdicts))
+            work = Scripted(None, 7, ZoneInfo("UTC"), store, ledger, given).prepare(answers, dict(verdicts))
             halt = work.run(rows_source(["key"], [{"key": key} for key in keys]))
-            found = {one.key: (str(one.status), one.record_id) for one in spool.outcomes()}
+            found = {one.key: (str(one.status), one.record_id) for one in store.outcomes()}
             return halt, found, work.sent
 
     return run
@@ -75,13 +75,13 @@ def test_a_row_whose_appointment_turns_out_to_be_anothers_is_looked_for_again(tm
 
         def their_answer_comes(_taken):
             with other.session() as session:
-                session.created({"theirs": 101}, {"theirs": Intent(5, "theirs")})
+                session.record_created({"theirs": 101}, {"theirs": Intent(5, "theirs")})
             return Found(103)
 
         halt, found, sent = imported(
             ["mine", "slow"],
             {"mine": [LOST, 102], "slow": [LOST]},
-            {"mine": [Found(101), Absent()], "slow": [Undecided("not yet", may_clear_up=True), their_answer_comes]},
+            {"mine": [Found(101), Absent()], "slow": [Undecided("not yet", retryable=True), their_answer_comes]},
         )
     assert halt is None
     assert found == {"mine": ("created", 102), "slow": ("created", 103)}
@@ -89,10 +89,10 @@ def test_a_row_whose_appointment_turns_out_to_be_anothers_is_looked_for_again(tm
 
 
 def test_a_decision_to_send_again_holds_for_what_was_in_doubt_before_and_once(imported):
-    unclear = [Undecided("masked", may_clear_up=False)]
+    unclear = [Undecided("masked", retryable=False)]
     halt, found, sent = imported(["a"], {"a": [LOST]}, {"a": unclear}, resend_in_doubt=True)
     assert (found, sent) == ({"a": ("in_doubt", None)}, {"a": 1})
-    assert not halt.may_pass
+    assert not halt.retryable
     halt, found, sent = imported(["a"], {}, {"a": unclear})
     assert (found, sent) == ({"a": ("in_doubt", None)}, {})
     halt, found, sent = imported(
@@ -110,10 +110,10 @@ def test_a_decision_to_send_again_holds_for_what_was_in_doubt_before_and_once(im
 def test_what_cannot_clear_up_is_looked_for_once_and_what_can_three_times(imported):
     looks = Counter()
 
-    def look(key, may_clear_up):
+    def look(key, retryable):
         def verdict(_taken):
             looks[key] += 1
-            return Undecided("unclear", may_clear_up=may_clear_up)
+            return Undecided("unclear", retryable=retryable)
 
         return verdict
 
@@ -123,7 +123,7 @@ def test_what_cannot_clear_up_is_looked_for_once_and_what_can_three_times(import
         {"clear": [look("clear", True)] * 9, "unclear": [look("unclear", False)] * 9},
     )
     assert looks == {"clear": 3, "unclear": 1}
-    assert halt.may_pass
+    assert halt.retryable
     assert sent == {"clear": 1, "unclear": 1}
 
 
@@ -149,7 +149,7 @@ def test_a_row_that_was_not_sent_ends_no_run_green_whatever_may_be_rejected(impo
     answers = {"a": [refused], "b": [AltegioNotSentError("no place.")], "c": [107]}
     halt, found, _ = imported(["a", "b", "c"], answers, max_rejected=1.0)
     assert found == {"a": ("rejected", None), "b": ("not_sent", None), "c": ("not_sent", None)}
-    assert halt.may_pass
+    assert halt.retryable
     halt, found, _ = imported(["a", "b", "c"], {"a": [refused], "b": [108], "c": [109]}, max_rejected=1.0)
     assert (halt, found["b"], found["c"]) == (None, ("created", 108), ("created", 109))
 
@@ -160,10 +160,10 @@ def test_an_appointment_that_another_row_has_is_not_what_is_looked_for(tmp_path,
     shown = [{"id": 101, "clients_count": 1, "client": {"phone": "+37120000001", "name": "Anna"}}]
     with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", 7, "event") as other, other.session() as session:
         session.claim({"theirs": Intent(5, "theirs")})
-        session.created(dict.fromkeys(["theirs"], 101) if theirs else {}, {"theirs": Intent(5, "theirs")})
+        session.record_created(dict.fromkeys(["theirs"], 101) if theirs else {}, {"theirs": Intent(5, "theirs")})
 
     def look(taken):
-        sought = Sought("mine", {"phone": "+37120000001", "name": "Anna"}, 1)
+        sought = LostBooking("mine", {"phone": "+37120000001", "name": "Anna"}, 1)
         return match([sought], shown, taken([row["id"] for row in shown]))["mine"]
 
     halt, found, sent = imported(["mine"], {"mine": [LOST, 102]}, {"mine": [look]})

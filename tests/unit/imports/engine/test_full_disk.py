@@ -10,9 +10,9 @@ import pytest
 
 from altegio_provider.imports.engine.file_import import FileImport, ImportOptions
 from altegio_provider.imports.engine.report import write_report
+from altegio_provider.imports.engine.row_store import RowStore, RowStoreError
 from altegio_provider.imports.engine.runner import Sent
-from altegio_provider.imports.engine.spool import Spool, SpoolError
-from altegio_provider.imports.files.source import rows_source
+from altegio_provider.imports.files.open_source import rows_source
 from altegio_provider.imports.ledger.ledger import Ledger, LedgerError
 from altegio_provider.imports.matching.match import Absent, Found
 from tests.small_disk import small_disk
@@ -25,15 +25,15 @@ class Remembering(FileImport):
     """Sends rows to a server of plain values, which remembers them, and does something at some of them."""
 
     kind = "event"
-    lane = "lane"
+    partition_column = "lane"
     server: dict[str, int]
     at: dict[int, object]
     remark = ""
 
-    def _planner(self, source):
+    def _row_handler(self, source):
         return lambda row: self._accept(row, row.values["key"], row.values["lane"], {"text": "x" * 200})
 
-    def _weigh(self):
+    def _check_availability(self):
         pass
 
     def _post(self, row):
@@ -42,7 +42,7 @@ class Remembering(FileImport):
         self.at.pop(len(self.server), lambda: None)()
         return Sent(self.server[row.key], self.remark)
 
-    def _search(self, lane, rows, taken):
+    def _search(self, partition, rows, taken):
         return {row.key: Found(self.server[row.key]) if row.key in self.server else Absent() for row in rows}
 
 
@@ -59,13 +59,13 @@ def run(tmp_path):
 
     def run_import(folder, *, at=None, remark=""):
         rows = [{"key": f"key{number}", "lane": number % 4} for number in range(ROWS)]
-        with Ledger(f"sqlite:///{folder / 'ledger.db'}", 7, "event") as ledger, Spool() as spool:
-            work = Remembering(None, 7, ZoneInfo("UTC"), spool, ledger, ImportOptions(settle_seconds=0.01))
+        with Ledger(f"sqlite:///{folder / 'ledger.db'}", 7, "event") as ledger, RowStore() as store:
+            work = Remembering(None, 7, ZoneInfo("UTC"), store, ledger, ImportOptions(settle_seconds=0.01))
             work.server, work.at, work.remark = server, at or {}, remark
             halt = work.run(rows_source(["key", "lane"], rows))
             assert halt is None
-            write_report(spool, ["key"], tmp_path / "report", "lane")
-            return Counter(str(one.status) for one in spool.outcomes())
+            write_report(store, ["key"], tmp_path / "report", "lane")
+            return Counter(str(one.status) for one in store.outcomes())
 
     run_import.server = server
     return run_import
@@ -79,7 +79,7 @@ def is_healed(counts):
 def test_a_ledger_whose_disk_fills_up(disk, run):
     with pytest.raises(LedgerError, match=r"full.*Free some space on the ledger's disk") as failure:
         run(disk.folder, at={40: disk.fill})
-    assert failure.value.may_pass
+    assert failure.value.retryable
     assert str(disk.folder) in str(failure.value)
     assert 40 <= len(run.server) < ROWS
     disk.clear()
@@ -95,7 +95,7 @@ def test_a_ledger_on_a_disk_that_is_full_sends_nothing(disk, run):
     disk.fill()
     with pytest.raises(LedgerError, match=r"full|cannot be opened") as failure:
         run(disk.folder)
-    assert failure.value.may_pass
+    assert failure.value.retryable
     assert run.server == {}
     disk.clear()
     assert run(disk.folder) == {"created": ROWS}
@@ -110,11 +110,11 @@ def temporary(disk, monkeypatch):
 
 def test_rows_that_the_temporary_folder_does_not_hold_are_not_sent(temporary, tmp_path, run):
     temporary.fill(leave=40_960)
-    with pytest.raises(SpoolError, match="full") as failure:
+    with pytest.raises(RowStoreError, match="full") as failure:
         run(tmp_path)
     assert str(temporary.folder) in str(failure.value)
     assert "TMPDIR" in str(failure.value)
-    assert failure.value.may_pass
+    assert failure.value.retryable
     assert run.server == {}
     temporary.clear()
     assert run(tmp_path) == {"created": ROWS}
@@ -122,8 +122,8 @@ def test_rows_that_the_temporary_folder_does_not_hold_are_not_sent(temporary, tm
 
 def test_a_temporary_folder_that_cannot_be_used_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    with pytest.raises(SpoolError, match=r"No such file or directory.*Set TMPDIR"):
-        Spool()
+    with pytest.raises(RowStoreError, match=r"No such file or directory.*Set TMPDIR"):
+        RowStore()
 
 
 def test_a_temporary_folder_that_fills_up_while_rows_are_sent_stops_nothing(temporary, tmp_path, run):
@@ -132,11 +132,11 @@ def test_a_temporary_folder_that_fills_up_while_rows_are_sent_stops_nothing(temp
 
 def test_what_came_back_is_known_where_the_temporary_folder_does_not_hold_what_is_said_of_it(temporary, tmp_path, run):
     """The remarks of the API are longer than the space that was taken for them."""
-    with pytest.raises(SpoolError, match="what is created is known to the ledger"):
+    with pytest.raises(RowStoreError, match="what is created is known to the ledger"):
         run(tmp_path, at={1: temporary.fill}, remark="x" * 40_000)
     assert 0 < len(run.server) < ROWS
     with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", 7, "event") as ledger:
-        known = ledger.known([f"key{number}" for number in range(ROWS)])
+        known = ledger.entries([f"key{number}" for number in range(ROWS)])
     assert {key: entry.record_id for key, entry in known.items()} == run.server
     assert not (tmp_path / "report").exists()
     temporary.clear()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from altegio_provider.imports.engine.reconcile import Reconciler
-from altegio_provider.imports.engine.spool import Spool, Status
-from altegio_provider.imports.engine.stop import Stop
+from altegio_provider.imports.engine.row_store import RowStore, Status
+from altegio_provider.imports.engine.stop_flag import StopFlag
 from altegio_provider.imports.ledger.ledger import Intent, Ledger
 from altegio_provider.imports.matching.match import Absent, Found
 
@@ -20,22 +20,22 @@ def ledgers(tmp_path):
         yield mine, theirs
 
 
-def in_doubt(spool, ledger, key):
+def in_doubt(store, ledger, key):
     """A row whose answer was lost, in the spool and in the ledger."""
-    assert spool.accept(2, key, 5, 1, {}, {})
+    assert store.accept(2, key, 5, 1, {}, {})
     with ledger.session() as session:
         session.claim({key: INTENT})
-        session.doubt(key)
-    spool.settle(spool.accepted(key).seq, Status.IN_DOUBT)
+        session.mark_in_doubt(key)
+    store.settle(store.pending_row(key).seq, Status.IN_DOUBT)
 
 
 def states(ledger, *keys):
     with ledger.session() as session:
-        return {key: (known.state, known.record_id) for key, known in session.known(keys).items()}
+        return {key: (known.state, known.record_id) for key, known in session.entries(keys).items()}
 
 
-def outcomes(spool):
-    return {one.key: (one.status, one.record_id) for one in spool.outcomes()}
+def outcomes(store):
+    return {one.key: (one.status, one.record_id) for one in store.outcomes()}
 
 
 @pytest.mark.parametrize(
@@ -48,19 +48,19 @@ def test_an_appointment_that_goes_to_another_row_while_it_is_looked_for_is_not_t
     with theirs.session() as session:
         session.claim({"theirs": INTENT})
 
-    def their_answer_comes_first(_lane, rows, _taken):
+    def their_answer_comes_first(_partition, rows, _taken):
         with theirs.session() as session:
-            session.created({"theirs": 101}, {"theirs": INTENT})
+            session.record_created({"theirs": 101}, {"theirs": INTENT})
         return {row.key: Found(101) for row in rows}
 
-    searches = [their_answer_comes_first, lambda _lane, rows, _taken: {row.key: then for row in rows}]
-    with Spool() as spool:
-        in_doubt(spool, mine, "mine")
-        reconciler = Reconciler(spool, mine, lambda *asked: searches.pop(0)(*asked), settle_seconds=0, stop=Stop())
-        reconciler.look()
-        assert outcomes(spool) == {"mine": (Status.IN_DOUBT, None)}
+    searches = [their_answer_comes_first, lambda _partition, rows, _taken: {row.key: then for row in rows}]
+    with RowStore() as store:
+        in_doubt(store, mine, "mine")
+        reconciler = Reconciler(store, mine, lambda *asked: searches.pop(0)(*asked), settle_seconds=0, stop=StopFlag())
+        reconciler.search_all()
+        assert outcomes(store) == {"mine": (Status.IN_DOUBT, None)}
         assert states(mine, "mine", "theirs") == {"mine": ("in_doubt", None), "theirs": ("created", 101)}
         assert reconciler.has_work
-        reconciler.look()
-        assert outcomes(spool) == {"mine": becomes}
+        reconciler.search_all()
+        assert outcomes(store) == {"mine": becomes}
     assert states(mine, "theirs") == {"theirs": ("created", 101)}

@@ -10,9 +10,9 @@ import pytest
 
 from altegio_provider.imports.engine import runner
 from altegio_provider.imports.engine.file_import import FileImport, ImportOptions
+from altegio_provider.imports.engine.row_store import RowStore
 from altegio_provider.imports.engine.runner import Sent
-from altegio_provider.imports.engine.spool import Spool
-from altegio_provider.imports.files.source import rows_source
+from altegio_provider.imports.files.open_source import rows_source
 from altegio_provider.imports.ledger.ledger import Ledger
 
 KEYS = [f"row {number}" for number in range(6)]
@@ -26,37 +26,37 @@ class Bookings(FileImport):
     """Sends rows of one column, ``key``, each in a partition of its own, and counts what was sent."""
 
     kind = "booking"
-    lane = "event_id"
+    partition_column = "event_id"
 
     def __init__(self, *arguments) -> None:
         super().__init__(*arguments)
         self.sent = Counter()
 
-    def _planner(self, source):
+    def _row_handler(self, source):
         return lambda row: self._accept(row, row.values["key"], row.line, {})
 
-    def _weigh(self):
+    def _check_availability(self):
         pass
 
     def _post(self, row):
         self.sent[row.key] += 1
         return Sent(100 + row.seq)
 
-    def _search(self, lane, rows, taken):
+    def _search(self, partition, rows, taken):
         raise AssertionError
 
 
 def run(folder):
-    with Ledger(f"sqlite:///{folder / 'ledger.db'}", 7, "booking") as ledger, Spool() as spool:
+    with Ledger(f"sqlite:///{folder / 'ledger.db'}", 7, "booking") as ledger, RowStore() as store:
         options = ImportOptions(settle_seconds=0.01, concurrency=2)
-        work = Bookings(None, 7, ZoneInfo("UTC"), spool, ledger, options)
+        work = Bookings(None, 7, ZoneInfo("UTC"), store, ledger, options)
         ended = False
         try:
             work.run(rows_source(["key"], [{"key": key} for key in KEYS]))
             ended = True
         except Terminated:
             pass
-        return ended, work.sent, {one.key: str(one.status) for one in spool.outcomes()}
+        return ended, work.sent, {one.key: str(one.status) for one in store.outcomes()}
 
 
 @pytest.fixture

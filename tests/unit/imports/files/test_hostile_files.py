@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from altegio_provider.imports.files import row_source, text, workbooks
-from altegio_provider.imports.files.source import open_source
+from altegio_provider.imports.files import bounded_workbook, row_source, text_file
+from altegio_provider.imports.files.open_source import open_source
 from altegio_provider.imports.model import ImportFileError
 from tests.unit.imports.files.bombs import ANNA, HEADING, MAIN, RELATIONS, Repeated, gzipped, sheet, workbook
 
@@ -33,7 +33,7 @@ OPEN = """
 import json, re, resource, sys, time
 from pathlib import Path
 import openpyxl.reader.excel, pyarrow.parquet
-from altegio_provider.imports.files.source import open_source
+from altegio_provider.imports.files.open_source import open_source
 
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))  # the machine is to survive a failing test
 
@@ -264,7 +264,7 @@ def test_what_other_sheets_hold_is_no_matter(tmp_path):
 def test_a_sheet_may_be_as_large_as_the_bounds(tmp_path):
     book = openpyxl.Workbook()
     book.active.append(["name", "phone"])
-    book.active.cell(2, workbooks.MAX_SHEET_COLUMNS, "last")
+    book.active.cell(2, bounded_workbook.MAX_SHEET_COLUMNS, "last")
     book.active.cell(row_source.MAX_ROWS, 1, "x" * 32_767)
     book.save(tmp_path / "clients.xlsx")
     with open_source(tmp_path / "clients.xlsx") as opened:
@@ -287,7 +287,7 @@ def csv_of(path: Path, rows: int) -> Path:
 
 @pytest.mark.parametrize("name", ["clients.csv", "clients.csv.gz"])
 def test_a_text_that_is_too_large_unpacked_is_refused_before_its_rows_are_read(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(text, "MAX_TEXT_BYTES", 100_000)
+    monkeypatch.setattr(text_file, "MAX_TEXT_BYTES", 100_000)
     assert "larger than 100,000 bytes" in refusal_of(csv_of(tmp_path / name, 20_000))
     with open_source(csv_of(tmp_path / name, 5_000)) as opened:
         assert sum(1 for _ in opened) == 5_000
@@ -299,7 +299,7 @@ def test_rows_and_lines_of_text_are_bounded(tmp_path, monkeypatch):
     with open_source(path) as opened:
         assert sum(1 for _ in opened) == 100
     assert "more than 100 rows" in refusal_of(csv_of(path, 101))
-    monkeypatch.setattr(text, "MAX_LINES", 150)
+    monkeypatch.setattr(text_file, "MAX_LINES", 150)
     assert "more than 150 lines" in refusal_of(csv_of(path, 100))
     path = tmp_path / "clients.jsonl"
     path.write_text('{"name": "Anna"}\n' * 101)
@@ -308,7 +308,7 @@ def test_rows_and_lines_of_text_are_bounded(tmp_path, monkeypatch):
 
 def test_rows_of_a_workbook_are_bounded(tmp_path, monkeypatch):
     path = workbook(tmp_path / "clients.xlsx", sheet(HEADING + ANNA + "<row/>" * 8))
-    monkeypatch.setattr(workbooks, "MAX_ROWS", 10)
+    monkeypatch.setattr(bounded_workbook, "MAX_ROWS", 10)
     with open_source(path) as opened:
         assert sum(1 for _ in opened) == 1
     assert "more than 10 rows" in refusal_of(workbook(path, sheet(HEADING + ANNA + "<row/>" * 9)))
@@ -326,5 +326,5 @@ def test_all_parts_of_a_workbook_together_are_bounded(tmp_path, monkeypatch, bou
     path = workbook(tmp_path / "clients.xlsx", sheet(HEADING + rows))
     with open_source(path) as opened:
         assert sum(1 for _ in opened) == 300
-    monkeypatch.setattr(workbooks, bound, 1_000)
+    monkeypatch.setattr(bounded_workbook, bound, 1_000)
     assert words in refusal_of(path)

@@ -13,7 +13,7 @@ import pytest
 READ = """
 import re, sys
 from pathlib import Path
-from altegio_provider.imports.files.source import open_source
+from altegio_provider.imports.files.open_source import open_source
 with open_source(sys.argv[1]) as source:
     rows = sum(1 for row in source)
 # Not ru_maxrss: it begins with the size of the process that this one was forked from.

@@ -10,7 +10,7 @@ import sys
 import psutil
 import pytest
 
-from altegio_provider.imports.ledger.liveness import Owner, Watch
+from altegio_provider.imports.ledger.liveness import LivenessMonitor, Owner
 
 TELL = """
 import sys
@@ -41,7 +41,7 @@ def other():
 
 
 def test_a_run_of_another_process_lives_as_long_as_the_process(clock, other):
-    watch = Watch(clock)
+    watch = LivenessMonitor(clock)
     assert not watch.is_dead(other.owner, 0)
     clock.now += 10_000
     assert not watch.is_dead(other.owner, 0)
@@ -56,23 +56,23 @@ def test_a_clock_that_is_set_anew_kills_nobody(clock, other, monkeypatch):
     boot_time = psutil.boot_time()
     monkeypatch.setattr("psutil._pslinux.boot_time", lambda: boot_time + 3600, raising=False)
     monkeypatch.setattr("psutil._pslinux.BOOT_TIME", boot_time + 3600, raising=False)
-    assert not Watch(clock).is_dead(other.owner, 0)
+    assert not LivenessMonitor(clock).is_dead(other.owner, 0)
 
 
 def test_a_process_that_has_the_number_of_a_dead_one_is_another(clock, other):
     number, _, birth = other.owner.process.partition(":")
-    assert Watch(clock).is_dead(other.owner._replace(process=f"{number}:{int(float(birth)) - 1}"), 0)
+    assert LivenessMonitor(clock).is_dead(other.owner._replace(process=f"{number}:{int(float(birth)) - 1}"), 0)
 
 
 def test_a_run_of_this_process_lives_until_it_ends(clock):
-    watch, owner = Watch(clock), Owner.of_this_process()
+    watch, owner = LivenessMonitor(clock), Owner.of_this_process()
     assert not watch.is_dead(owner, 0)
     owner.end()
     assert watch.is_dead(owner, 0)
 
 
 def test_a_run_on_another_host_is_dead_when_it_has_been_silent_for_a_minute_of_watching(clock):
-    watch, owner = Watch(clock), Owner("run", "elsewhere", "1:1")
+    watch, owner = LivenessMonitor(clock), Owner("run", "elsewhere", "1:1")
     assert not watch.is_dead(owner, 7)
     clock.now += 59
     assert not watch.is_dead(owner, 7)
@@ -90,7 +90,7 @@ def test_a_run_of_another_user_is_not_taken_for_dead_for_being_out_of_sight(cloc
     monkeypatch.setattr("altegio_provider.imports.ledger.liveness.Path.read_text", forbidden)
     monkeypatch.setattr("psutil.Process", lambda _: (_ for _ in ()).throw(psutil.AccessDenied()))
     owner = other.owner._replace(host=Owner.of_this_process().host)
-    watch = Watch(clock)
+    watch = LivenessMonitor(clock)
     assert not watch.is_dead(owner, 0)
     clock.now += 60
     assert watch.is_dead(owner, 0)

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from altegio_provider.imports.matching.match import Absent, Found, Sought, Undecided, match
+from altegio_provider.imports.matching.match import Absent, Found, LostBooking, Undecided, match
 
 ANNA = {"name": "Anna", "surname": "Ozola", "phone": "+37129123456", "email": "anna@example.com"}
 ELSE = {"id": 99, "name": "Zane", "surname": "Liepa", "phone": "+37126777888", "email": "zane@example.com"}
 
 
 def sought(key="a", seats=1, comer=None, **client):
-    return Sought(key, {**ANNA, **client}, seats, comer)
+    return LostBooking(key, {**ANNA, **client}, seats, comer)
 
 
 def record(number=1, client=ANNA, seats=1, **fields):
@@ -117,7 +117,7 @@ def test_what_is_surely_the_same_is_found(one, row):
 )
 def test_what_may_be_the_same_stays_in_doubt(one, row):
     verdict = verdict_on(one, record(2, ELSE), row)
-    assert getattr(verdict, "may_clear_up", None) is False
+    assert getattr(verdict, "retryable", None) is False
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_what_may_be_the_same_stays_in_doubt(one, row):
 )
 def test_what_does_not_show_its_client_yet_is_looked_at_again(row):
     verdict = verdict_on(sought(), row)
-    assert getattr(verdict, "may_clear_up", None) is True
+    assert getattr(verdict, "retryable", None) is True
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def hidings(draw, client):
 def events(draw):
     """Bookings under way, and what the API shows of those that took effect: (bookings, truth, records)."""
     bookings = [
-        Sought(str(number), client, draw(st.integers(1, 2)))
+        LostBooking(str(number), client, draw(st.integers(1, 2)))
         for number, client in enumerate(draw(st.lists(CLIENTS, min_size=1, max_size=4)))
     ]
     made = [one for one in bookings if draw(st.booleans())]

@@ -12,12 +12,12 @@ LEAST = ["name", "phone", "event_id"]
 
 def refusal_of(columns, **options):
     with pytest.raises(ImportFileError) as refused:
-        Columns.of(columns, **options)
+        Columns.for_bookings(columns, **options)
     return str(refused.value)
 
 
 def test_all_fields_are_known_by_their_own_names():
-    assert dict(Columns.of([*FIELDS, "custom_field:Level 2"]).headings) == {
+    assert dict(Columns.for_bookings([*FIELDS, "custom_field:Level 2"]).headings) == {
         **{name: name for name in FIELDS},
         "custom_field:Level 2": "custom_field:Level 2",
     }
@@ -25,13 +25,13 @@ def test_all_fields_are_known_by_their_own_names():
 
 @pytest.mark.parametrize("heading", ["Event ID", "EVENT-ID", "event__id", "eventid", "Ｅvent\xa0id"])
 def test_case_and_separators_make_no_difference(heading):
-    columns = Columns.of(["E-Mail", "Name", heading])
+    columns = Columns.for_bookings(["E-Mail", "Name", heading])
     assert columns.heading_of("event_id") == heading
     assert columns.heading_of("email") == "E-Mail"
 
 
 def test_the_code_of_a_custom_field_stays_as_it_is_written():
-    columns = Columns.of([*LEAST, "Custom Field: Höhe_CM"])
+    columns = Columns.for_bookings([*LEAST, "Custom Field: Höhe_CM"])
     assert columns.heading_of("custom_field:Höhe_CM") == "Custom Field: Höhe_CM"
 
 
@@ -52,7 +52,7 @@ def test_very_many_unknown_columns_make_a_short_text():
 
 
 def test_a_mapping_names_other_headings_and_drops_columns():
-    columns = Columns.of(
+    columns = Columns.for_bookings(
         ["Ученик", "Tel.", "Kurs", "Weather"],
         column_mapping={"Ученик": "name", "tel.": "Phone", "Kurs": "event-id", "Weather": None},
     )
@@ -63,7 +63,9 @@ def test_a_mapping_names_other_headings_and_drops_columns():
 
 
 def test_a_known_heading_may_be_dropped_or_mean_something_else():
-    columns = Columns.of(["name", "phone", "id", "event_id"], column_mapping={"event_id": None, "id": "event_id"})
+    columns = Columns.for_bookings(
+        ["name", "phone", "id", "event_id"], column_mapping={"event_id": None, "id": "event_id"}
+    )
     assert columns.heading_of("event_id") == "id"
 
 
@@ -104,10 +106,10 @@ def test_columns_that_every_booking_needs_are_missed(columns, words):
 def test_an_event_can_be_named_in_four_ways():
     client = ["name", "phone"]
     row = SourceRow(1, {})
-    assert Columns.of(client, event_id=5).fields(row) == {"event_id": 5}
-    assert Columns.of(client, defaults={"event_id": "5"}).fields(row) == {"event_id": "5"}
-    assert "event_date" in Columns.of([*client, "event_date", "service_title"])
-    assert "event_date" in Columns.of([*client, "event_date"], defaults={"service_id": 3})
+    assert Columns.for_bookings(client, event_id=5).fields(row) == {"event_id": 5}
+    assert Columns.for_bookings(client, defaults={"event_id": "5"}).fields(row) == {"event_id": "5"}
+    assert "event_date" in Columns.for_bookings([*client, "event_date", "service_title"])
+    assert "event_date" in Columns.for_bookings([*client, "event_date"], defaults={"service_id": 3})
 
 
 @pytest.mark.parametrize("column", ["event_id", "event_date"])
@@ -121,7 +123,7 @@ def test_an_argument_that_is_no_event_is_refused(event_id):
 
 
 def test_defaults_fill_empty_cells_and_missing_columns():
-    columns = Columns.of(LEAST, defaults={"Clients Count": 2, "phone": "+37120000001", "comment": None})
+    columns = Columns.for_bookings(LEAST, defaults={"Clients Count": 2, "phone": "+37120000001", "comment": None})
     assert columns.fields(SourceRow(2, {"name": "Anna", "phone": " ", "event_id": "5"})) == {
         "name": "Anna",
         "phone": "+37120000001",
@@ -132,5 +134,8 @@ def test_defaults_fill_empty_cells_and_missing_columns():
 
 
 def test_columns_of_our_own_reports_are_left_out_and_no_others():
-    assert Columns.of([*LEAST, "altegio_reasons", "altegio_line"]).dropped == {"altegio_reasons", "altegio_line"}
+    assert Columns.for_bookings([*LEAST, "altegio_reasons", "altegio_line"]).dropped == {
+        "altegio_reasons",
+        "altegio_line",
+    }
     assert "'Altegio id'" in refusal_of([*LEAST, "Altegio id"])

@@ -29,7 +29,7 @@ def naive(*numbers):
 
 def validator(values, *, family="companies", region="LV", zone="Europe/Riga", **options):
     return Validator(
-        Columns.of(values, **options),
+        Columns.for_bookings(values, **options),
         timezone=ZoneInfo(zone),
         default_region=region,
         route_family=family,

@@ -19,7 +19,7 @@ from typing import IO, cast
 from altegio_provider.imports.files.row_source import MAX_ROWS, OpenFile
 from altegio_provider.imports.model import ImportFileError
 
-__all__ = ["DELIMITERS", "Lines", "TextFile", "delimiter_of", "separator_named_by"]
+__all__ = ["DELIMITERS", "Lines", "TextFile", "declared_separator", "delimiter_of"]
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
@@ -201,7 +201,7 @@ def _record_too_long(name: str, line: int) -> ImportFileError:
     )
 
 
-def separator_named_by(line: str) -> str | None:
+def declared_separator(line: str) -> str | None:
     """The delimiter that a first line such as ``sep=;`` names, as Excel writes it, or ``None``."""
     match = _SEPARATOR_LINE.fullmatch(line)
     return match[1] if match else None
@@ -222,7 +222,7 @@ def delimiter_of(file: TextFile) -> str:
             characters += len(line)
             if characters > _SAMPLE_CHARACTERS:
                 break
-    if sample and (named := separator_named_by(sample[0])):
+    if sample and (named := declared_separator(sample[0])):
         return named
     return max(DELIMITERS, key=lambda delimiter: _fitness(sample, delimiter))
 

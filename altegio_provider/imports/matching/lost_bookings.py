@@ -6,26 +6,26 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from altegio_provider.api import AltegioClient
-from altegio_provider.imports.matching.lookup import EventFinder
-from altegio_provider.imports.matching.match import Absent, Found, Sought, Undecided, Verdict, match
+from altegio_provider.imports.matching.event_finder import EventFinder
+from altegio_provider.imports.matching.match import Absent, Found, LostBooking, Undecided, Verdict, match
 
-__all__ = ["about_event", "look_for", "sought_in"]
+__all__ = ["find_lost_bookings", "lost_booking_of", "missing_event_remark"]
 
 #: By whom an appointment is recognised.
 _WHO = ("client", "comer")
 
 
-def sought_in(key: str, appointment: Mapping[str, Any]) -> Sought:
+def lost_booking_of(key: str, appointment: Mapping[str, Any]) -> LostBooking:
     """Return what to look for, from a booking in its canonical form."""
     comer = {"id": appointment["comer_id"]} if appointment.get("comer_id") else appointment.get("comer")
-    return Sought(key, appointment["client"], appointment["clients_count"], comer)
+    return LostBooking(key, appointment["client"], appointment["clients_count"], comer)
 
 
-def look_for(
+def find_lost_bookings(
     client: AltegioClient,
     location_id: int,
     event_id: int,
-    sought: Sequence[Sought],
+    sought: Sequence[LostBooking],
     taken: Callable[[Sequence[int]], set[int]],
     events: EventFinder,
 ) -> dict[str, Verdict]:
@@ -46,19 +46,19 @@ def look_for(
     window = events.window_of(event_id)
     if window is None:
         reason = "the event does not tell when it is, and an appointment may have lost its event"
-        return {**verdicts, **{one.key: Undecided(reason, may_clear_up=False) for one in absent}}
+        return {**verdicts, **{one.key: Undecided(reason, retryable=False) for one in absent}}
     strays = [
         record
         for record in client.client_appointments_between(location_id, *window, include=_WHO)
         if not record.get("activity_id") and events.starts_at(record, window[0])
     ]
-    remark = about_event({"activity_id": 0}, event_id)
+    remark = missing_event_remark({"activity_id": 0}, event_id)
     for key, verdict in match(absent, strays, taken([record["id"] for record in strays])).items():
         verdicts[key] = Found(verdict.record_id, remark) if isinstance(verdict, Found) else verdict
     return verdicts
 
 
-def about_event(record: Mapping[str, Any], event_id: int) -> str:
+def missing_event_remark(record: Mapping[str, Any], event_id: int) -> str:
     """Return what a person should know of a record that does not carry its event; nothing of one that does."""
     if "activity_id" not in record or record["activity_id"] == event_id:
         return ""

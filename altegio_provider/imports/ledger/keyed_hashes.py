@@ -24,7 +24,7 @@ from altegio_provider.imports.ledger.schema import LedgerError, secrets
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
-__all__ = ["KEY_VARIABLE", "PREFIX", "Seal", "open_seal"]
+__all__ = ["KEY_VARIABLE", "PREFIX", "KeyedHasher", "load_hasher"]
 
 #: The environment variable that may hold the key of the secret.
 KEY_VARIABLE = "ALTEGIO_LEDGER_KEY"
@@ -37,7 +37,7 @@ _HOW_TO_MAKE = (
 )
 
 
-class Seal:
+class KeyedHasher:
     """Turns hashes of rows into keyed ones.
 
     :param secret: 32 random bytes.
@@ -51,7 +51,7 @@ class Seal:
         return PREFIX + hmac.digest(self._secret, plain.encode(), hashlib.sha256).hex()[:_HEX_DIGITS]
 
 
-def open_seal(connection: sa.Connection, key: str | None) -> Seal:
+def load_hasher(connection: sa.Connection, key: str | None) -> KeyedHasher:
     """Read the ledger's secret, or make it where it is missing, in a transaction that excludes all others.
 
     A secret that is not encrypted yet, or with an older key, is encrypted with the key that is given.
@@ -65,11 +65,11 @@ def open_seal(connection: sa.Connection, key: str | None) -> Seal:
         secret, is_of_an_old_key = _decrypted(token, key)
         if is_of_an_old_key:
             _store(connection, secret, key)
-        return Seal(secret)
+        return KeyedHasher(secret)
     secret = base64.b64decode(found[_PLAIN]) if _PLAIN in found else random_secrets.token_bytes(32)
     if _PLAIN not in found or key:
         _store(connection, secret, key)
-    return Seal(secret)
+    return KeyedHasher(secret)
 
 
 def _store(connection: sa.Connection, secret: bytes, key: str | None) -> None:

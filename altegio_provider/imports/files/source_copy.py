@@ -14,12 +14,12 @@ import weakref
 from collections.abc import Callable
 from typing import IO, Any, cast
 
-__all__ = ["Snapshot"]
+__all__ = ["SourceCopy"]
 
 _CHUNK_BYTES = 1 << 20
 
 
-class Snapshot:
+class SourceCopy:
     """The bytes of a file at one moment, in a file without a name that only this process can read.
 
     :param open_file: opens the original.
@@ -29,7 +29,7 @@ class Snapshot:
 
     def __init__(self, open_file: Callable[[], IO[bytes]], name: str) -> None:
         digest = hashlib.sha256()
-        self._file = _nameless_file(name)
+        self._file = _unlinked_file(name)
         #: Deletes the copy. It is deleted too when nobody uses it any more.
         self.close = weakref.finalize(self, os.close, self._file)
         try:
@@ -57,12 +57,12 @@ class Snapshot:
         return os.fstat(self._file).st_size
 
 
-def _nameless_file(name: str) -> int:
+def _unlinked_file(name: str) -> int:
     try:
         file, path = tempfile.mkstemp(prefix="altegio-source-")
         os.unlink(path)
     except OSError as error:
-        raise _no_copy(error, name) from None
+        raise _copy_error(error, name) from None
     return file
 
 
@@ -72,10 +72,10 @@ def _write(file: int, chunk: bytes, name: str) -> None:
         while left:
             left = left[os.write(file, left) :]
     except OSError as error:
-        raise _no_copy(error, name) from None
+        raise _copy_error(error, name) from None
 
 
-def _no_copy(error: OSError, name: str) -> OSError:
+def _copy_error(error: OSError, name: str) -> OSError:
     where = tempfile.tempdir or "the folder of temporary files"
     return OSError(error.errno, f"{name} cannot be copied into {where}, where it is read from ({error.strerror})")
 
@@ -83,8 +83,8 @@ def _no_copy(error: OSError, name: str) -> OSError:
 class _View(io.RawIOBase):
     """Reads a copy that others read too, at a place of its own."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
+    def __init__(self, copy: SourceCopy) -> None:
+        self._snapshot = copy
         self._place = 0
 
     def readable(self) -> bool:

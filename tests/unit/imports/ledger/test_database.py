@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from altegio_provider.imports.ledger.engine import driver_of, open_engine
+from altegio_provider.imports.ledger.database import driver_of, open_engine
 from altegio_provider.imports.ledger.ledger import Intent, Ledger, LedgerError
 from tests.services import LEDGERS, empty_database
 
@@ -38,7 +38,7 @@ def test_the_driver_is_one_that_is_installed_and_known(backend, sqlalchemy_versi
 def test_without_one_the_error_says_what_to_install(backend, sqlalchemy_version, installed, told):
     with pytest.raises(LedgerError, match=told) as failure:
         driver_of(backend, sqlalchemy_version, installed.__contains__)
-    assert not failure.value.may_pass
+    assert not failure.value.retryable
 
 
 @pytest.mark.parametrize("kind", LEDGERS[1:])

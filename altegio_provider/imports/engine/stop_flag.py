@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-__all__ = ["Stop"]
+__all__ = ["StopFlag"]
 
 _STEP_SECONDS = 0.05
 
 
-class Stop:
+class StopFlag:
     """Whether an import shall end soon.
 
     It is a plain flag that is looked at again and again, and no ``threading.Event``: that one has a lock, which the

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from altegio_provider.api import AltegioClient
 from altegio_provider.api.errors import AltegioNotFoundError, AltegioValidationError
 from altegio_provider.common.location_time import LocationClock
-from altegio_provider.imports.model import EventReference, folded
+from altegio_provider.imports.model import EventReference, normalized_text
 
 __all__ = ["EventFinder", "Seats"]
 
@@ -26,7 +26,7 @@ class Seats(NamedTuple):
     free: int
 
 
-class _Listed(NamedTuple):
+class _ListedEvent(NamedTuple):
     id: int
     start: datetime
     service_id: int | None
@@ -48,7 +48,7 @@ class EventFinder:
         self._client = client
         self._location_id = location_id
         self._clock = LocationClock(timezone)
-        self._days: dict[datetime, list[_Listed] | str] = {}
+        self._days: dict[datetime, list[_ListedEvent] | str] = {}
 
     def find(self, reference: EventReference) -> int | str:
         """Return the number of the event that is meant, or why there is none: no match, or several.
@@ -108,7 +108,7 @@ class EventFinder:
         start = self._clock.start_of(row)
         return start is None or start.instant_us == round(moment.timestamp() * 1e6)
 
-    def _day(self, midnight: datetime) -> list[_Listed] | str:
+    def _day(self, midnight: datetime) -> list[_ListedEvent] | str:
         zone = self._clock.zone
         begin = midnight.replace(tzinfo=zone).astimezone(UTC)
         end = (midnight + timedelta(days=1)).replace(tzinfo=zone).astimezone(UTC)
@@ -121,7 +121,7 @@ class EventFinder:
         except AltegioValidationError as error:
             return f"the events of {midnight:%Y-%m-%d} cannot be listed: {error}"
 
-    def _listed(self, begin: datetime, end: datetime) -> Iterator[_Listed]:
+    def _listed(self, begin: datetime, end: datetime) -> Iterator[_ListedEvent]:
         timezone = self._clock.zone.key
         for row in self._client.list_activities(self._location_id, begin, end, timezone=timezone):
             start = self._clock.start_of(row)
@@ -130,7 +130,7 @@ class EventFinder:
                 continue
             wall = instant.astimezone(self._clock.zone).replace(tzinfo=None)
             service, staff = _nested(row, "service"), _nested(row, "staff")
-            yield _Listed(
+            yield _ListedEvent(
                 id=int(row["id"]),
                 start=wall,
                 service_id=row.get("service_id") or service.get("id"),
@@ -145,16 +145,19 @@ def _nested(row: Mapping[str, Any], name: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _is_meant(event: _Listed, reference: EventReference) -> bool:
+def _is_meant(event: _ListedEvent, reference: EventReference) -> bool:
     return (
         event.start == reference.start
         and reference.service_id in (None, event.service_id)
-        and (not reference.service_title or folded(reference.service_title) == folded(event.service_title))
+        and (
+            not reference.service_title
+            or normalized_text(reference.service_title) == normalized_text(event.service_title)
+        )
         and reference.staff_id in (None, event.staff_id)
-        and (not reference.staff_name or folded(reference.staff_name) == folded(event.staff_name))
+        and (not reference.staff_name or normalized_text(reference.staff_name) == normalized_text(event.staff_name))
     )
 
 
-def _named(events: list[_Listed]) -> str:
+def _named(events: list[_ListedEvent]) -> str:
     more = f" and {len(events) - _SHOWN} more" if len(events) > _SHOWN else ""
     return ", ".join(f"{event.start:%H:%M} {event}" for event in events[:_SHOWN]) + more

@@ -18,13 +18,13 @@ import sqlalchemy as sa
 
 from altegio_provider.imports.ledger.schema import LedgerError
 
-__all__ = ["Turns", "was_undone"]
+__all__ = ["Transactions", "was_undone"]
 
 _T = TypeVar("_T")
 
 #: A transaction is repeated for so long, and so often at the least.
-PATIENCE_SECONDS = 60.0
-FEWEST_TRIES = 3
+RETRY_SECONDS = 60.0
+MIN_TRIES = 3
 _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 2.0
 
@@ -51,7 +51,7 @@ def was_undone(error: sa.exc.DBAPIError) -> bool:
     return code in _MYSQL
 
 
-class Turns:
+class Transactions:
     """Carries out transactions on one engine.
 
     :param where: the database, fit for an error: without its password.
@@ -74,33 +74,33 @@ class Turns:
         work: Callable[[sa.Connection, bool], _T],
         *,
         what: str = "cannot be written",
-        patience_seconds: float = PATIENCE_SECONDS,
+        retry_seconds: float = RETRY_SECONDS,
     ) -> _T:
         """Carry out a transaction and return what it returns; it is on the disk then.
 
         :param work: is given the connection, and whether an earlier try may have taken effect already. It is called
             again when the transaction is repeated, so it changes nothing but the database.
         :param what: for an error.
-        :param patience_seconds: for so long it is repeated.
+        :param retry_seconds: for so long it is repeated.
         :raises LedgerError: it failed, and repeating it did not help or could not.
         """
-        began, tries, may_be_done = self._clock(), 0, False
+        began, tries, may_be_committed = self._clock(), 0, False
         pause = _FIRST_PAUSE_SECONDS
         while True:
             tries += 1
             is_at_commit = False
             try:
                 with self._engine.begin() as connection:
-                    result = work(connection, may_be_done)
+                    result = work(connection, may_be_committed)
                     is_at_commit = True
             except sa.exc.DBAPIError as error:
                 if was_undone(error):
                     pass
                 elif self._is_unreachable(error):
-                    may_be_done |= is_at_commit
+                    may_be_committed |= is_at_commit
                 else:
                     raise LedgerError.of(f"the ledger {self._where} {what}", error) from error
-                if tries >= FEWEST_TRIES and self._clock() - began >= patience_seconds:
+                if tries >= MIN_TRIES and self._clock() - began >= retry_seconds:
                     raise LedgerError.of(f"the ledger {self._where} {what}, after {tries} tries", error) from error
             else:
                 self._has_worked = True

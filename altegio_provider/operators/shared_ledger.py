@@ -13,9 +13,9 @@ from typing import Any
 
 from altegio_provider.compat import Variable
 from altegio_provider.imports.ledger.ledger import Ledger, LedgerError
-from altegio_provider.operators.ledger_url import WAYS_OUT
+from altegio_provider.operators.ledger_url import HOW_TO_SHARE
 
-__all__ = ["VARIABLE", "check_it_is_the_shared_one"]
+__all__ = ["VARIABLE", "check_ledger_is_shared"]
 
 #: The Variable of Airflow.
 VARIABLE = "altegio_ledger"
@@ -24,7 +24,7 @@ _DESCRIPTION = (
 )
 
 
-def check_it_is_the_shared_one(ledger: Ledger, log: Any) -> None:
+def check_ledger_is_shared(ledger: Ledger, log: Any) -> None:
     """Compare the ledger with the one that earlier imports of this Airflow used.
 
     :param ledger: a file of this host, which nobody asked for.
@@ -37,8 +37,8 @@ def check_it_is_the_shared_one(ledger: Ledger, log: Any) -> None:
         if known and known["host"] != mine["host"] and known["id"] != mine["id"]:
             raise LedgerError(
                 f"this import would use a ledger on {mine['host']}, and an earlier import of this Airflow used one on "
-                f"{known['host']}: what is booked there would be booked again. {WAYS_OUT} Copy altegio_ledger.db from "
-                f"that host first, or delete the Variable {VARIABLE} if nothing was booked there."
+                f"{known['host']}: what is booked there would be booked again. {HOW_TO_SHARE} Copy altegio_ledger.db "
+                f"from that host first, or delete the Variable {VARIABLE} if nothing was booked there."
             )
         if known and known["id"] != mine["id"]:
             log.warning(

@@ -13,9 +13,9 @@ from pathlib import PurePath
 from typing import IO, Any, cast
 
 from altegio_provider.api.http.redaction import single_line
-from altegio_provider.imports.files.formulas import REPORT_COLUMNS, restored
+from altegio_provider.imports.files.formulas import REPORT_COLUMNS, unescaped
 from altegio_provider.imports.files.row_source import OpenFile, RowSource, checked_columns, is_blank
-from altegio_provider.imports.files.snapshot import Snapshot
+from altegio_provider.imports.files.source_copy import SourceCopy
 from altegio_provider.imports.model import ImportFileError, SourceRow
 
 __all__ = [
@@ -47,7 +47,7 @@ _MAGIC_OF = {"parquet": b"PAR1", "xlsx": b"PK\x03\x04"}
 _CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")
 
 
-class _Rows(RowSource):
+class _MappingsSource(RowSource):
     def __init__(self, name: str, keys: list[Any], rows: Iterable[Mapping[str, Any]]) -> None:
         super().__init__(name, checked_columns(keys, name), "rows")
         self._columns_of_keys = dict(zip(keys, self.columns, strict=True))
@@ -71,17 +71,17 @@ class _Rows(RowSource):
             yield SourceRow(number, values)
 
 
-class _Restored(RowSource):
+class _UnescapedSource(RowSource):
     """The rows of our own ``rejected.csv``, without the marks that keep its cells from being formulas."""
 
     def __init__(self, source: RowSource) -> None:
-        super().__init__(source.name, [restored(column) for column in source.columns], source.how)
+        super().__init__(source.name, [unescaped(column) for column in source.columns], source.how)
         self._source = source
         self.digest = source.digest
 
     def __iter__(self) -> Iterator[SourceRow]:
         for row in self._source:
-            yield SourceRow(row.line, {_restored(key): _restored(value) for key, value in row.values.items()})
+            yield SourceRow(row.line, {_unescaped(key): _unescaped(value) for key, value in row.values.items()})
 
     def close(self) -> None:
         self._source.close()
@@ -101,26 +101,26 @@ def open_source(
     :raises ImportFileError: it is not there, empty, broken, or not what it says it is.
     """
     if isinstance(source, str | PurePath) or hasattr(source, "open"):
-        return _ours_restored(_open_file(source, format, delimiter, encoding))
+        return _report_unescaped(_open_file(source, format, delimiter, encoding))
     if hasattr(source, "itertuples") and hasattr(source, "columns"):
-        from altegio_provider.imports.files.tabular import FrameSource
+        from altegio_provider.imports.files.tabular import DataFrameSource
 
-        return _ours_restored(FrameSource(source))
+        return _report_unescaped(DataFrameSource(source))
     if isinstance(source, list | tuple):
-        return _ours_restored(_Rows("the list", _keys_of(source), source))
+        return _report_unescaped(_MappingsSource("the list", _keys_of(source), source))
     raise ImportFileError(
         f"the source is a {type(source).__name__}; give a path or URL, a list of mappings, or a DataFrame."
     )
 
 
-def _ours_restored(source: RowSource) -> RowSource:
-    return source if REPORT_COLUMNS.isdisjoint(source.columns) else _Restored(source)
+def _report_unescaped(source: RowSource) -> RowSource:
+    return source if REPORT_COLUMNS.isdisjoint(source.columns) else _UnescapedSource(source)
 
 
-def _restored(value: Any) -> Any:
+def _unescaped(value: Any) -> Any:
     if isinstance(value, list):
-        return [_restored(one) for one in value]
-    return restored(value) if isinstance(value, str) else value
+        return [_unescaped(one) for one in value]
+    return unescaped(value) if isinstance(value, str) else value
 
 
 def rows_source(columns: Iterable[str], rows: Iterable[Mapping[str, Any]], *, name: str = "the rows") -> RowSource:
@@ -130,7 +130,7 @@ def rows_source(columns: Iterable[str], rows: Iterable[Mapping[str, Any]], *, na
     :param rows: mappings of heading to value. An iterator can be read once only.
     :param name: for errors.
     """
-    return _Rows(name, list(columns), rows)
+    return _MappingsSource(name, list(columns), rows)
 
 
 def _keys_of(rows: Iterable[Any]) -> list[str]:
@@ -149,16 +149,16 @@ def _open_file(source: Any, format: str | None, delimiter: str | None, encoding:
     kind = format or _FORMATS.get(_suffix(name), "")
     if kind not in _FORMATS.values():
         raise ImportFileError(f"{name}: its format is not known; say format=, one of csv, tsv, jsonl, parquet, xlsx.")
-    snapshot = Snapshot(_opener(source, name), name)
+    copy = SourceCopy(_opener(source, name), name)
     try:
-        return _reader_of(snapshot.open, name, kind, delimiter, encoding).reads(snapshot)
+        return _reader_of(copy.open, name, kind, delimiter, encoding).with_copy(copy)
     except BaseException:
-        snapshot.close()
+        copy.close()
         raise
 
 
 def _reader_of(open_raw: OpenFile, name: str, kind: str, delimiter: str | None, encoding: str | None) -> RowSource:
-    from altegio_provider.imports.files import delimited, tabular, text
+    from altegio_provider.imports.files import delimited, tabular, text_file
 
     with open_raw() as file:
         head = file.read(4)
@@ -166,13 +166,13 @@ def _reader_of(open_raw: OpenFile, name: str, kind: str, delimiter: str | None, 
         raise ImportFileError(f"{name} is empty.")
     _check_magic(name, kind, head)
     if kind == "parquet":
-        return tabular.Parquet(name, open_raw)
+        return tabular.ParquetSource(name, open_raw)
     if kind == "xlsx":
-        return tabular.Workbook(name, open_raw)
-    file_of_text = text.TextFile(name, open_raw, encoding)
+        return tabular.WorkbookSource(name, open_raw)
+    text = text_file.TextFile(name, open_raw, encoding)
     if kind == "jsonl":
-        return delimited.JsonLines(file_of_text)
-    return delimited.Csv(file_of_text, delimiter or text.delimiter_of(file_of_text))
+        return delimited.JsonLinesSource(text)
+    return delimited.CsvSource(text, delimiter or text_file.delimiter_of(text))
 
 
 def _opened_url(url: str, name: str) -> IO[bytes]:

@@ -20,7 +20,7 @@ from typing import IO, Any
 from xml.parsers import expat
 
 from altegio_provider.imports.files.row_source import MAX_ROWS, is_blank
-from altegio_provider.imports.files.text import MAX_RECORD_CHARACTERS
+from altegio_provider.imports.files.text_file import MAX_RECORD_CHARACTERS
 from altegio_provider.imports.model import ImportFileError
 
 __all__ = ["MAX_SHEET_COLUMNS", "sheet_rows"]
@@ -69,22 +69,22 @@ def sheet_rows(name: str, file: IO[bytes]) -> Iterator[tuple[int, list[Any]]]:
     """
     number = 0
     try:
-        with _opened(file) as (book, filtered):
+        with _opened(file) as (book, usage):
             sheet = book.worksheets[0]
             # What a workbook says of its own size may be wrong, and would cut rows off.
             sheet.reset_dimensions()
-            filtered.is_list = True
+            usage.is_list = True
             characters = 0
             rows = sheet.iter_rows(values_only=True)
-            while some := _some(rows, number):
-                for cells, length in some:
+            while batch := _next_rows(rows, number):
+                for cells, length in batch:
                     number += 1
                     characters += length
                     if not all(map(is_blank, cells)):
                         yield number, list(cells)
                 if characters > _MAX_CHARACTERS:
-                    raise _PassedBound(f"its cells hold more than {_MAX_CHARACTERS:,} characters. {_AS_CSV}")
-    except _PassedBound as error:
+                    raise _OverLimitError(f"its cells hold more than {_MAX_CHARACTERS:,} characters. {_AS_CSV}")
+    except _OverLimitError as error:
         raise ImportFileError(f"{name}: {error}") from None
     except ImportFileError:
         raise
@@ -96,12 +96,12 @@ def sheet_rows(name: str, file: IO[bytes]) -> Iterator[tuple[int, list[Any]]]:
         ) from None
 
 
-class _PassedBound(Exception):
+class _OverLimitError(Exception):
     """Not a ``ValueError``: openpyxl would make another one of it."""
 
 
 @contextmanager
-def _opened(file: IO[bytes]) -> Iterator[tuple[Any, _Filter]]:
+def _opened(file: IO[bytes]) -> Iterator[tuple[Any, _Usage]]:
     from openpyxl.reader.excel import ExcelReader
 
     bounded: Any = _BoundedReads(file)
@@ -111,26 +111,28 @@ def _opened(file: IO[bytes]) -> Iterator[tuple[Any, _Filter]]:
         archive = reader.archive = _Archive(bounded)
         reader.read()
     try:
-        yield reader.wb, archive.filter
+        yield reader.wb, archive.usage
     finally:
         archive.close()
 
 
-def _some(rows: Iterator[tuple[Any, ...]], number: int) -> list[tuple[tuple[Any, ...], int]]:
+def _next_rows(rows: Iterator[tuple[Any, ...]], number: int) -> list[tuple[tuple[Any, ...], int]]:
     """The next rows, with the number of their characters."""
-    some: list[tuple[tuple[Any, ...], int]] = []
+    batch: list[tuple[tuple[Any, ...], int]] = []
     characters = 0
     with _no_warnings():
         for cells in rows:
             length = sum(len(cell) for cell in cells if cell.__class__ is str)
             if length > MAX_RECORD_CHARACTERS:
-                row = number + len(some) + 1
-                raise _PassedBound(f"row {row} is longer than {MAX_RECORD_CHARACTERS:,} characters. Shorten its cells.")
-            some.append((cells, length))
+                row = number + len(batch) + 1
+                raise _OverLimitError(
+                    f"row {row} is longer than {MAX_RECORD_CHARACTERS:,} characters. Shorten its cells."
+                )
+            batch.append((cells, length))
             characters += length
-            if len(some) == _ROWS_AT_ONCE or characters > _CHARACTERS_AT_ONCE:
+            if len(batch) == _ROWS_AT_ONCE or characters > _CHARACTERS_AT_ONCE:
                 break
-    return some
+    return batch
 
 
 @contextmanager
@@ -149,7 +151,7 @@ class _BoundedReads:
 
     def read(self, size: int = -1) -> bytes:
         if size > _MAX_DIRECTORY_BYTES:
-            raise _PassedBound(f"its directory is larger than {_MAX_DIRECTORY_BYTES:,} bytes.")
+            raise _OverLimitError(f"its directory is larger than {_MAX_DIRECTORY_BYTES:,} bytes.")
         return self._file.read(size)
 
     def __getattr__(self, name: str) -> Any:
@@ -161,28 +163,28 @@ class _Archive(zipfile.ZipFile):
 
     def __init__(self, file: Any) -> None:
         super().__init__(file)
-        self.filter = _Filter()
+        self.usage = _Usage()
         self._opened = 0
 
     def open(self, name: Any, *_: Any, **_options: Any) -> IO[bytes]:
         """Open a part for reading, through the filter."""
         part = self.getinfo(name) if isinstance(name, str) else name
         if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise _PassedBound("it is compressed in a way that Excel does not use.")
+            raise _OverLimitError("it is compressed in a way that Excel does not use.")
         self._opened += 1
         if self._opened > _MAX_OPENED:
-            raise _PassedBound(f"it has more than {_MAX_OPENED:,} parts.")
-        return io.BufferedReader(_Part(super().open(part), part.filename, self.filter), _CHUNK_BYTES)
+            raise _OverLimitError(f"it has more than {_MAX_OPENED:,} parts.")
+        return io.BufferedReader(_Part(super().open(part), part.filename, self.usage), _CHUNK_BYTES)
 
 
 class _Part(io.RawIOBase):
     """A part of the workbook, handed out no further than it was looked through."""
 
-    def __init__(self, stream: IO[bytes], name: str, to: _Filter) -> None:
+    def __init__(self, stream: IO[bytes], name: str, to: _Usage) -> None:
         self._stream = stream
         self._name = name
-        self._filter = to
-        self._watch: _Watch | None = None
+        self._usage = to
+        self._parser_of_part: _BoundsParser | None = None
         self._left = b""
         self._is_over = False
 
@@ -203,16 +205,16 @@ class _Part(io.RawIOBase):
 
     def _next(self) -> bytes:
         chunk = b"" if self._is_over else self._stream.read(_CHUNK_BYTES)
-        if self._watch is None and not chunk.startswith(_XML):
+        if self._parser_of_part is None and not chunk.startswith(_XML):
             chunk = b""  # openpyxl leaves out a picture that it cannot read
         elif not self._is_over:
-            self._watch = self._watch or _Watch(self._name, self._filter)
-            self._watch.see(chunk)
+            self._parser_of_part = self._parser_of_part or _BoundsParser(self._name, self._usage)
+            self._parser_of_part.see(chunk)
         self._is_over = not chunk
         return chunk
 
 
-class _Filter:
+class _Usage:
     """What all parts of a workbook have used up of its bounds."""
 
     def __init__(self) -> None:
@@ -222,15 +224,15 @@ class _Filter:
         self.is_list = False
 
 
-class _Watch:
+class _BoundsParser:
     """Parses a part along with openpyxl, and raises where it passes a bound.
 
     Its handlers are called for each tag of a sheet, so what they do for a cell is kept short.
     """
 
-    def __init__(self, name: str, of: _Filter) -> None:
+    def __init__(self, name: str, of: _Usage) -> None:
         self._name = name
-        self._filter = of
+        self._usage = of
         self._bytes = self._record_bytes = self._others = self._records = 0
         self._depth = self._row = self._column = 0
         #: Where the row or text that is open began, and how many elements may still be in it.
@@ -248,17 +250,17 @@ class _Watch:
     def see(self, chunk: bytes) -> None:
         """Take in the next bytes of the part; none at its end."""
         self._bytes += len(chunk)
-        self._filter.bytes += len(chunk)
-        if self._filter.bytes > _MAX_BYTES:
-            raise _PassedBound(f"unpacked, it has more than {_MAX_BYTES:,} bytes. {_AS_CSV}")
+        self._usage.bytes += len(chunk)
+        if self._usage.bytes > _MAX_BYTES:
+            raise _OverLimitError(f"unpacked, it has more than {_MAX_BYTES:,} bytes. {_AS_CSV}")
         try:
             self._parser.Parse(chunk, not chunk)
         except expat.ExpatError:
-            raise _PassedBound(f"its part {self._name[:100]!r} is damaged: it is no XML.") from None
+            raise _OverLimitError(f"its part {self._name[:100]!r} is damaged: it is no XML.") from None
         if not chunk:
             return
         if self._bytes - self._parser.CurrentByteIndex > _MAX_TOKEN_BYTES:
-            raise _PassedBound(f"its part {self._name[:100]!r} has a tag longer than {_MAX_TOKEN_BYTES:,} bytes.")
+            raise _OverLimitError(f"its part {self._name[:100]!r} has a tag longer than {_MAX_TOKEN_BYTES:,} bytes.")
         in_record = 0
         if self._record_start >= 0:
             in_record = self._bytes - self._record_start
@@ -273,12 +275,12 @@ class _Watch:
         # The depth is counted from the row or text here.
         self._depth = depth = self._depth + 1
         if tag == _ROW:
-            raise _PassedBound(f"{self._place()} holds a row. Save it anew with Excel.")
+            raise _OverLimitError(f"{self._place()} holds a row. Save it anew with Excel.")
         if depth == 1 and self._is_row:
             self._cell(attributes)
         self._left_in_record = left = self._left_in_record - 1
         if left < 0:
-            raise _PassedBound(f"{self._place()} has more than {_MAX_RECORD_ELEMENTS:,} elements. {_AS_CSV}")
+            raise _OverLimitError(f"{self._place()} has more than {_MAX_RECORD_ELEMENTS:,} elements. {_AS_CSV}")
         if depth > _MAX_DEPTH:
             raise self._too_deep()
 
@@ -300,7 +302,7 @@ class _Watch:
         self._check_text()
         self._check_pattern(tag, attributes)
         self._others += 1
-        self._filter.elements += 1
+        self._usage.elements += 1
         if self._others > _MAX_OTHER_ELEMENTS:
             raise self._too_much_else(f"{_MAX_OTHER_ELEMENTS:,} elements")
 
@@ -309,14 +311,14 @@ class _Watch:
         is_pattern = tag == _NAME and (_attribute(attributes, "name") or "").startswith("_xlnm.")
         self._text_ends_before = self._parser.CurrentByteIndex + _LONGEST_NAME if is_pattern else _MAX_BYTES
         if tag == _FORMAT and len(_attribute(attributes, "formatCode") or "") > _LONGEST_FORMAT:
-            raise _PassedBound(f"it has a number format longer than {_LONGEST_FORMAT:,} characters.")
+            raise _OverLimitError(f"it has a number format longer than {_LONGEST_FORMAT:,} characters.")
 
     def _check_text(self) -> None:
         if self._parser.CurrentByteIndex > self._text_ends_before:
-            raise _PassedBound(f"it has a print title longer than {_LONGEST_NAME:,} bytes.")
+            raise _OverLimitError(f"it has a print title longer than {_LONGEST_NAME:,} bytes.")
 
     def _doctype(self, *_: object) -> None:
-        raise _PassedBound(f"its part {self._name[:100]!r} declares entities, as no workbook does.")
+        raise _OverLimitError(f"its part {self._name[:100]!r} declares entities, as no workbook does.")
 
     def _begin_record(self, tag: str, attributes: list[str]) -> None:
         self._record_start = self._parser.CurrentByteIndex
@@ -325,7 +327,7 @@ class _Watch:
         self._records += 1
         if self._records > MAX_ROWS:
             what = "rows" if self._is_row else "different texts"
-            raise _PassedBound(f"it has more than {MAX_ROWS:,} {what}. {_AS_CSV}")
+            raise _OverLimitError(f"it has more than {MAX_ROWS:,} {what}. {_AS_CSV}")
         if self._is_row:
             self._column = 0
             number = _attribute(attributes, "r")
@@ -339,18 +341,18 @@ class _Watch:
         self._check_record(length)
         self._record_bytes += length
         self._record_start, self._depth = -1, self._depth_outside
-        self._filter.elements += 1 + _MAX_RECORD_ELEMENTS - self._left_in_record
-        if self._filter.elements > _MAX_ELEMENTS:
-            raise _PassedBound(f"it has more than {_MAX_ELEMENTS:,} elements. {_AS_CSV}")
+        self._usage.elements += 1 + _MAX_RECORD_ELEMENTS - self._left_in_record
+        if self._usage.elements > _MAX_ELEMENTS:
+            raise _OverLimitError(f"it has more than {_MAX_ELEMENTS:,} elements. {_AS_CSV}")
 
     def _move_to(self, text: str) -> None:
         """Another row begins: its number must be larger than the one before, and not too large."""
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
-        if self._filter.is_list:
+        if self._usage.is_list:
             if number > MAX_ROWS:
-                raise _PassedBound(f"it has a row {number:,}, and {MAX_ROWS:,} are taken at the most. {_AS_CSV}")
+                raise _OverLimitError(f"it has a row {number:,}, and {MAX_ROWS:,} are taken at the most. {_AS_CSV}")
             if number <= self._row:
-                raise _PassedBound(
+                raise _OverLimitError(
                     f"a row behind row {self._row} has the number {text[:20]!r}: rows are not in order. "
                     "Save it anew with Excel."
                 )
@@ -365,32 +367,32 @@ class _Watch:
                 column = _COLUMNS.get(reference.rstrip("0123456789"), -1)
         if self._column < column <= MAX_SHEET_COLUMNS:
             self._column = column
-        elif self._filter.is_list:
+        elif self._usage.is_list:
             raise self._odd_cell(_attribute(attributes, "r"))
 
-    def _odd_cell(self, reference: str | None) -> _PassedBound:
+    def _odd_cell(self, reference: str | None) -> _OverLimitError:
         letters = (reference or "").rstrip("0123456789")
         if letters in _COLUMNS:
-            return _PassedBound(f"the cells of row {self._row} are not in order. Save it anew with Excel.")
+            return _OverLimitError(f"the cells of row {self._row} are not in order. Save it anew with Excel.")
         if reference is not None and not _REFERENCE.fullmatch(reference):
-            return _PassedBound(f"row {self._row} has a cell whose place cannot be read. Save it anew with Excel.")
+            return _OverLimitError(f"row {self._row} has a cell whose place cannot be read. Save it anew with Excel.")
         where = f"a cell in column {letters}" if letters else "more cells"
-        return _PassedBound(
+        return _OverLimitError(
             f"row {self._row} has {where}, and {MAX_SHEET_COLUMNS:,} columns are taken at the most. {_AS_CSV}"
         )
 
     def _check_record(self, length: int) -> None:
         if length > _MAX_RECORD_BYTES:
-            raise _PassedBound(f"{self._place()} has more than {_MAX_RECORD_BYTES:,} bytes. Shorten its cells.")
+            raise _OverLimitError(f"{self._place()} has more than {_MAX_RECORD_BYTES:,} bytes. Shorten its cells.")
 
     def _place(self) -> str:
         return f"row {self._row}" if self._is_row else "one of its texts"
 
-    def _too_deep(self) -> _PassedBound:
-        return _PassedBound(f"its part {self._name[:100]!r} is nested deeper than {_MAX_DEPTH} elements.")
+    def _too_deep(self) -> _OverLimitError:
+        return _OverLimitError(f"its part {self._name[:100]!r} is nested deeper than {_MAX_DEPTH} elements.")
 
-    def _too_much_else(self, bound: str) -> _PassedBound:
-        return _PassedBound(
+    def _too_much_else(self, bound: str) -> _OverLimitError:
+        return _OverLimitError(
             f"its part {self._name[:100]!r} holds more than {bound} beside rows: styles, merged cells, names. "
             "Save the sheet as CSV."
         )

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-__all__ = ["Outcome", "Pending", "Spool", "SpoolError", "Status"]
+__all__ = ["Outcome", "Pending", "RowStore", "RowStoreError", "Status"]
 
 #: What settling a row may need on the disk, beside what the row has already; and what all of them may need together.
 _RESERVE_BYTES_A_ROW = 50
@@ -28,13 +28,13 @@ _RESERVE_BYTES = 256 * 1024
 _LARGEST_BLOB_BYTES = 100 * 1024 * 1024
 
 
-class SpoolError(RuntimeError):
+class RowStoreError(RuntimeError):
     """The file with the rows of this run cannot be made, written or read. What was sent is known to the ledger.
 
     The same run may get further later.
     """
 
-    may_pass = True
+    retryable = True
 
 
 class Status(StrEnum):
@@ -53,7 +53,7 @@ class Pending(NamedTuple):
     """A row fit to be sent.
 
     :param seq: its place in the input, from 1.
-    :param lane: rows of one lane (an event, for bookings) are sent one after the other, in this order.
+    :param partition: rows of one partition (an event, for bookings) are sent one after the other, in this order.
     :param body: what is to be sent, and what it is recognised by.
     :param content: what it asks for, as a hash: the key itself, unless the file gave it a key of its own.
     """
@@ -61,7 +61,7 @@ class Pending(NamedTuple):
     seq: int
     line: int
     key: str
-    lane: int
+    partition: int
     seats: int
     body: Mapping[str, Any]
     content: str
@@ -73,7 +73,7 @@ class Outcome(NamedTuple):
     seq: int
     line: int
     key: str | None
-    lane: int | None
+    partition: int | None
     status: Status
     record_id: int | None
     reasons: list[str]
@@ -82,17 +82,17 @@ class Outcome(NamedTuple):
 
 _SCHEMA = """
 CREATE TABLE row (
-    seq INTEGER PRIMARY KEY, line INTEGER NOT NULL, key TEXT, content TEXT, lane INTEGER, seats INTEGER, body TEXT,
+    seq INTEGER PRIMARY KEY, line INTEGER NOT NULL, key TEXT, content TEXT, partition INTEGER, seats INTEGER, body TEXT,
     status TEXT NOT NULL, record_id INTEGER, reasons TEXT NOT NULL, original TEXT NOT NULL
 );
 CREATE UNIQUE INDEX by_key ON row (key) WHERE status NOT IN ('duplicate', 'rejected');
-CREATE INDEX by_lane ON row (lane, seq) WHERE status = 'not_sent';
+CREATE INDEX by_partition ON row (partition, seq) WHERE status = 'not_sent';
 CREATE INDEX by_status ON row (status, seq);
 """
-_PENDING = "SELECT seq, line, key, lane, seats, body, content FROM row"
+_PENDING = "SELECT seq, line, key, partition, seats, body, content FROM row"
 
 
-class Spool:
+class RowStore:
     """The rows of one run. Use it as a context manager; use it from one thread."""
 
     def __init__(self) -> None:
@@ -102,14 +102,14 @@ class Spool:
             self._folder = tempfile.gettempdir()
             file, path = tempfile.mkstemp(prefix="altegio-import-", suffix=".db")
         except OSError as error:
-            raise SpoolError(
+            raise RowStoreError(
                 f"the rows of this run cannot be kept in a temporary file ({error.strerror or error}). "
                 "Set TMPDIR to a folder that this user may write into, and run the task again."
             ) from None
         os.close(file)
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
-            with self._told():
+            with self._readable_errors():
                 # It need not survive anything: a run that dies is begun anew, from the file and the ledger.
                 self._db.executescript(
                     "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA temp_store=FILE;" + _SCHEMA
@@ -118,19 +118,19 @@ class Spool:
             # Without a name it is gone with the process, however that ends.
             os.unlink(path)
 
-    def __enter__(self) -> Spool:
+    def __enter__(self) -> RowStore:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._db.close()
 
-    def reserve(self) -> None:
+    def reserve_space(self) -> None:
         """Take the space that settling the rows needs, so that a full disk ends the run before anything is sent.
 
-        :raises SpoolError: there is not so much.
+        :raises RowStoreError: there is not so much.
         """
         left = _RESERVE_BYTES + self._seq * _RESERVE_BYTES_A_ROW
-        with self._told():
+        with self._readable_errors():
             self._db.execute("CREATE TABLE reserve (space BLOB)")
             while left > 0:
                 self._db.execute("INSERT INTO reserve VALUES (zeroblob(?))", (min(left, _LARGEST_BLOB_BYTES),))
@@ -146,7 +146,7 @@ class Spool:
         self,
         line: int,
         key: str,
-        lane: int,
+        partition: int,
         seats: int,
         body: Mapping[str, Any],
         original: Mapping[Any, Any],
@@ -158,13 +158,13 @@ class Spool:
         :param content: see :class:`Pending`; default: the key.
         """
         try:
-            self._add(line, key, content or key, lane, seats, body, Status.NOT_SENT, (), original)
+            self._add(line, key, content or key, partition, seats, body, Status.NOT_SENT, (), original)
         except sqlite3.IntegrityError:
             self._seq -= 1
             return False
         return True
 
-    def accepted(self, key: str) -> Pending:
+    def pending_row(self, key: str) -> Pending:
         """The row of that key that is fit to be sent."""
         # In these very words the index knows which rows are meant.
         query = f"{_PENDING} WHERE key = ? AND status NOT IN ('duplicate', 'rejected')"
@@ -176,7 +176,7 @@ class Spool:
 
     def settle(self, seq: int, status: Status, record_id: int | None = None, reasons: Sequence[str] = ()) -> None:
         """Tell what became of a row."""
-        with self._told():
+        with self._readable_errors():
             self._db.execute(
                 "UPDATE row SET status = ?, record_id = ?, reasons = ? WHERE seq = ?",
                 (status, record_id, json.dumps(list(reasons), ensure_ascii=False), seq),
@@ -187,15 +187,15 @@ class Spool:
         found: Counter[str] = Counter(dict(self._rows("SELECT status, count(*) FROM row GROUP BY status")))
         return {status: found[status] for status in Status}
 
-    def lanes(self) -> list[tuple[int, int]]:
-        """The lanes that have rows to send, each with the place of its first one, in input order."""
-        query = "SELECT lane, min(seq) FROM row WHERE status = 'not_sent' GROUP BY lane ORDER BY min(seq)"
+    def partitions(self) -> list[tuple[int, int]]:
+        """The partitions that have rows to send, each with the place of its first one, in input order."""
+        query = "SELECT partition, min(seq) FROM row WHERE status = 'not_sent' GROUP BY partition ORDER BY min(seq)"
         return self._rows(query)
 
-    def next_in(self, lane: int, after: int) -> Pending | None:
-        """The lane's next row to send behind that place in the input."""
-        query = f"{_PENDING} INDEXED BY by_lane WHERE lane = ? AND seq > ? AND status = 'not_sent' ORDER BY seq LIMIT 1"
-        rows = self._rows(query, (lane, after))
+    def next_in_partition(self, partition: int, after: int) -> Pending | None:
+        """The partition's next row to send behind that place in the input."""
+        where = "INDEXED BY by_partition WHERE partition = ? AND seq > ? AND status = 'not_sent'"
+        rows = self._rows(f"{_PENDING} {where} ORDER BY seq LIMIT 1", (partition, after))
         return _pending(rows[0]) if rows else None
 
     def with_status(self, status: Status, chunk: int = 500) -> Iterator[list[Pending]]:
@@ -208,12 +208,14 @@ class Spool:
 
     def outcomes(self, chunk: int = 500) -> Iterator[Outcome]:
         """Yield all rows, in input order."""
-        query = "SELECT seq, line, key, lane, status, record_id, reasons, original FROM row WHERE seq > ? ORDER BY seq"
+        query = (
+            "SELECT seq, line, key, partition, status, record_id, reasons, original FROM row WHERE seq > ? ORDER BY seq"
+        )
         after = 0
         while rows := self._rows(f"{query} LIMIT ?", (after, chunk)):
-            for seq, line, key, lane, status, record_id, reasons, original in rows:
+            for seq, line, key, partition, status, record_id, reasons, original in rows:
                 kept = json.loads(reasons), json.loads(original)
-                yield Outcome(seq, line, key, lane, Status(status), record_id, *kept)
+                yield Outcome(seq, line, key, partition, Status(status), record_id, *kept)
             after = rows[-1][0]
 
     def _add(
@@ -221,7 +223,7 @@ class Spool:
         line: int,
         key: str | None,
         content: str | None,
-        lane: int | None,
+        partition: int | None,
         seats: int,
         body: Mapping[str, Any] | None,
         status: Status,
@@ -234,25 +236,25 @@ class Spool:
             line,
             key,
             content,
-            lane,
+            partition,
             seats,
             None if body is None else json.dumps(body, ensure_ascii=False, default=str),
             status,
             json.dumps(list(reasons), ensure_ascii=False),
             json.dumps({str(name): value for name, value in original.items() if name is not None}, default=str),
         )
-        with self._told():
+        with self._readable_errors():
             self._db.execute("INSERT INTO row VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)", values)
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        with self._told():
+        with self._readable_errors():
             return self._db.execute(query, values).fetchall()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _readable_errors(self) -> Iterator[None]:
         """Tell in words what SQLite says; what was there before a failed write may not be there any more."""
         if self._failure:
-            raise SpoolError(self._failure)
+            raise RowStoreError(self._failure)
         try:
             yield
         except sqlite3.IntegrityError:
@@ -263,9 +265,9 @@ class Spool:
                 "Free some space there, or set TMPDIR to another folder, and run the task again: "
                 "what is created is known to the ledger."
             )
-            raise SpoolError(self._failure) from None
+            raise RowStoreError(self._failure) from None
 
 
 def _pending(row: tuple[int, int, str, int, int, str, str]) -> Pending:
-    seq, line, key, lane, seats, body, content = row
-    return Pending(seq, line, key, lane, seats, json.loads(body), content)
+    seq, line, key, partition, seats, body, content = row
+    return Pending(seq, line, key, partition, seats, json.loads(body), content)

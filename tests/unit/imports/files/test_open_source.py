@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from upath import UPath
 
-from altegio_provider.imports.files.source import open_source, rows_source
+from altegio_provider.imports.files.open_source import open_source, rows_source
 from altegio_provider.imports.model import ImportFileError
 
 

@@ -6,12 +6,12 @@ import sys
 import threading
 import time
 
-from altegio_provider.imports.engine.stop import Stop
+from altegio_provider.imports.engine.stop_flag import StopFlag
 
 
 def is_stopped_at_line(number: int) -> bool:
     """Wait, and set it as a signal handler does, in the same thread, before that line of what runs; whether it came."""
-    stop = Stop()
+    stop = StopFlag()
     lines = 0
 
     def trace(_frame, event, _arg):
@@ -48,7 +48,7 @@ def test_a_signal_may_come_at_any_point_of_a_wait():
 
 
 def test_whoever_waits_is_woken():
-    stop = Stop()
+    stop = StopFlag()
     assert not stop.wait(0.01)
     timer = threading.Timer(0.05, stop.set)
     began = time.monotonic()
