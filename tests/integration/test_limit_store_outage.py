@@ -106,7 +106,7 @@ def test_what_an_outage_kept_from_being_sent_is_sent_by_the_next_run(
     assert halt is not None
     assert halt.retryable
     with pytest.raises(AirflowException, match="rate limit") as caught:
-        bulk_run.ending(halt, counts, {})
+        bulk_run.raise_if_halted(halt, counts, {})
     assert not isinstance(caught.value, AirflowFailException)
     store.start()
     halt, counts = run(client, tmp_path, max_rejected=max_rejected)
