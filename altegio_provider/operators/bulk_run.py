@@ -128,4 +128,5 @@ def raise_if_halted(halt: Halt | None, counts: Mapping[Status, int], report: Map
     if halt is None:
         return
     where = f" The report: {next(iter(report.values()))}" if report else ""
+    kind = AirflowException if halt.retryable else AirflowFailException
     raise kind(f"{halt.reason}. ({describe_counts(counts)}.){where}")
