@@ -11,7 +11,7 @@ from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
-from altegio_provider.compat import BaseHook, ObjectStoragePath
+from altegio_provider.compat import AirflowException, AirflowFailException, BaseHook, ObjectStoragePath
 from altegio_provider.imports.engine.row_store import Status
 from altegio_provider.imports.engine.runner import Halt
 from altegio_provider.imports.files.open_source import open_source, rows_source
