@@ -1,6 +1,6 @@
-"""Altegio over HTTP: no Airflow, no pandas. Start with :class:`AltegioClient`.
+"""The client of the Altegio API, without Airflow and pandas. Start with :class:`AltegioClient`.
 
-Names are looked up when they are first asked for: a DAG that only names an error class does not import ``requests``.
+Modules are imported when a name is first used, so a DAG that only names an error class does not import ``requests``.
 """
 
 from __future__ import annotations

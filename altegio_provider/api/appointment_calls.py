@@ -28,7 +28,7 @@ from altegio_provider.common.location_time import LocationClock, TimeRange, wall
 
 __all__ = ["AppointmentCalls"]
 
-#: What can be told about an appointment's people and things beside it.
+#: The related resources that are included by default.
 _CLIENT = ("client",)
 
 
@@ -70,23 +70,24 @@ class AppointmentCalls(Calls):
         """Yield the appointments of a location, each exactly once; the past is allowed. ``locations`` only.
 
         Rows may be created and deleted meanwhile; :mod:`~altegio_provider.api.paging.reader` says what is guaranteed.
-        The arguments are checked at the call, before the first row.
+        The arguments are checked at the call.
 
         Operation: ``GET /locations/{id}/appointments``.
 
+        :param location_id: the location.
         :param event_id: only the appointments of this event.
         :param client_id: only those of this client.
-        :param date_from: only those that take place in ``[date_from, date_to)``, or in a part of it; aware, or ISO
-            8601 text with an offset; a naive one is on the location's wall clock. Both ends or neither.
+        :param date_from: only those that take place in ``[date_from, date_to)`` or a part of it: aware, or ISO 8601
+            text with an offset; a naive one is on the location's wall clock. Give both dates or neither.
         :param date_to: the end, not included.
         :param include: what to join to each row: ``client``, ``staff``, ``services``, ``labels``, ``comer``.
-        :param page_size: rows a request, 250 at the most and by default.
-        :param concurrency: requests under way at once, at most.
-        :param timezone: the location's IANA time zone, where it is not the client's.
-        :returns: flat appointments in the server's order: ``id``, their attributes, and beside them what was
-            included, nested. Names and phones of people are in it; a phone may come masked.
-        :raises AltegioValidationError: an argument cannot be right, or ``companies`` is in use, which has no such list.
-        :raises AltegioError: the leaf says what to do.
+        :param page_size: rows of a request, 250 by default and at most.
+        :param concurrency: how many requests may run at once.
+        :param timezone: the location's IANA time zone, if it is not the client's.
+        :returns: flat appointments in the server's order, with the included resources nested. They hold names and
+            phone numbers; a phone number may come masked.
+        :raises AltegioValidationError: an argument is invalid, or ``companies`` is in use, which has no such list.
+        :raises AltegioError: a request failed; the class says what to do.
         """
         self._family.route("list_appointments")
         clock = LocationClock(checked_zone(timezone or self.timezone))
@@ -103,28 +104,31 @@ class AppointmentCalls(Calls):
     def event_appointments(
         self, location_id: int, event_id: int, *, include: Sequence[str] = _CLIENT
     ) -> Iterator[Appointment]:
-        """Yield the appointments of one event, whichever family of routes is in use.
+        """Yield the appointments of one event, under either route family.
 
-        The service that answers under ``companies`` answers this route of ``locations`` too; whether a record has
-        been made must be looked up somewhere. An appointment that lost its ``activity_id`` is not among them.
+        Both families belong to one service, so this route of ``locations`` answers under ``companies`` too. An
+        appointment that has lost its ``activity_id`` is not listed.
 
         Operation: ``GET /locations/{id}/appointments?filter[activity_id]=…``.
 
+        :param location_id: the location.
+        :param event_id: the event.
         :param include: what to join to each row, as for :meth:`list_appointments`.
-        :raises AltegioAuthError: the user has no right to see appointments.
-        :raises AltegioNotFoundError: there is no such location, or no such route for it.
+        :raises AltegioAuthError: the user may not see appointments.
+        :raises AltegioNotFoundError: the location does not exist, or has no such route.
         """
         return self._appointments(location_id, _AppointmentFilter(checked_id("event_id", event_id)), None, include)
 
     def client_appointments_between(
         self, location_id: int, date_from: datetime | str, date_to: datetime | str, *, include: Sequence[str] = _CLIENT
     ) -> Iterator[Appointment]:
-        """Yield the clients' appointments that take place in a time, whichever family of routes is in use.
+        """Yield the clients' appointments that take place in a range, under either route family.
 
-        Here are those too that lost their ``activity_id``.
+        Appointments that have lost their ``activity_id`` are listed too.
 
         Operation: ``GET /locations/{id}/appointments?filter[date_intersect_from]=…&filter[date_intersect_to]=…``.
 
+        :param location_id: the location.
         :param date_from: as for :meth:`list_appointments`.
         :param date_to: the end, not included.
         :param include: what to join to each row, as for :meth:`list_appointments`.
@@ -142,20 +146,25 @@ class AppointmentCalls(Calls):
         concurrency: int = 4,
         timezone: str | None = None,
     ) -> Iterator[Appointment]:
-        """Yield the appointments that start in ``[date_from, date_to)``, whichever family of routes is in use.
+        """Yield the appointments that start in ``[date_from, date_to)``, under either route family.
 
-        Neighbouring ranges share none and miss none, as with :meth:`list_activities`.
+        Adjacent ranges neither share nor miss an appointment, as with :meth:`list_activities`.
 
         Operation: ``GET /locations/{id}/appointments?filter[date_intersect_from]=…&filter[date_intersect_to]=…``.
 
-        :param date_from: as for :meth:`list_appointments`; so are ``date_to`` and the options but the last.
-        :param timezone: the location's IANA time zone, where it is not the client's.
-        :raises AltegioAuthError: the user has no right to see appointments.
-        :raises AltegioNotFoundError: there is no such location, or no such route for it.
+        :param location_id: the location.
+        :param date_from: as for :meth:`list_appointments`.
+        :param date_to: the end, not included.
+        :param include: what to join to each row, as for :meth:`list_appointments`.
+        :param page_size: rows of a request, 250 by default and at most.
+        :param concurrency: how many requests may run at once.
+        :param timezone: the location's IANA time zone, if it is not the client's.
+        :raises AltegioAuthError: the user may not see appointments.
+        :raises AltegioNotFoundError: the location does not exist, or has no such route.
         """
         clock = LocationClock(checked_zone(timezone or self.timezone))
         start, end = checked_range(date_from, date_to, clock.zone)
-        # One that takes no time does not go on after its start.
+        # An appointment without a length intersects no range that begins at its start.
         asked = TimeRange(start - timedelta(seconds=1), end)
         rows = self._appointments(location_id, _AppointmentFilter(), asked, include, page_size, concurrency, clock)
         first, behind = (round(moment.timestamp() * 1e6) for moment in (start, end))
@@ -163,15 +172,18 @@ class AppointmentCalls(Calls):
 
     @clear_variables_on_error
     def create_event_appointment(self, location_id: int, event_id: int, appointment: Mapping[str, Any]) -> Appointment:
-        """Book a client's seats in an event and return the record. Not idempotent: sent twice, it books twice.
+        """Book a client's seats in an event and return the appointment. A second request books a second time.
 
         Operation: ``POST …/activities/{event_id}/records`` or ``POST …/events/{event_id}/appointments``.
 
-        :param appointment: one form for both families: the API's field names, phones with ``+``
+        :param location_id: the location.
+        :param event_id: the event.
+        :param appointment: the same form for both families: the API's field names, phone numbers with ``+``
             (:func:`~altegio_provider.api.bodies.appointment.checked_appointment`).
-        :raises AltegioValidationError: a field cannot be right, and nothing was sent; or the API refused it.
-        :raises AltegioNotFoundError: there is no such location or event, or the event is deleted.
-        :raises AltegioOutcomeUnknownError: the answer was lost; look before sending it again.
+        :raises AltegioValidationError: a field is invalid, and nothing was sent; or the API refused it.
+        :raises AltegioNotFoundError: the location or event does not exist, or the event is deleted.
+        :raises AltegioOutcomeUnknownError: the response was lost; look for the appointment before you send it again.
+        :raises AltegioError: the request failed; the class says what to do.
         """
         body = self.appointment_body(appointment)
         return cast(
@@ -184,15 +196,19 @@ class AppointmentCalls(Calls):
     ) -> Appointment:
         """Change an appointment and return it. ``locations`` only.
 
-        Sent twice it is the same, but for ``attendance_good_items``, of which the portal does not say that they
-        replace the goods sold before.
+        A second request changes nothing more, except perhaps for ``attendance_good_items``: the portal does not say
+        whether they replace the goods sold before.
 
         Operation: ``PUT …/events/{event_id}/appointments/{record_id}``.
 
-        :param changes: what to set (:func:`~altegio_provider.api.bodies.appointment.checked_change`).
-        :raises AltegioValidationError: a field cannot be right, or ``companies`` is in use; nothing was sent.
-        :raises AltegioNotFoundError: there is no such appointment in that event.
-        :raises AltegioOutcomeUnknownError: the answer was lost.
+        :param location_id: the location.
+        :param event_id: the event.
+        :param record_id: the appointment.
+        :param changes: the fields to set (:func:`~altegio_provider.api.bodies.appointment.checked_change`).
+        :raises AltegioValidationError: a field is invalid, or ``companies`` is in use; nothing was sent.
+        :raises AltegioNotFoundError: the event has no such appointment.
+        :raises AltegioOutcomeUnknownError: the response was lost.
+        :raises AltegioError: the request failed; the class says what to do.
         """
         self._family.route("update_event_appointment")
         body = checked_change(changes)
@@ -214,18 +230,21 @@ class AppointmentCalls(Calls):
     ) -> Appointment:
         """Move an appointment to another event and return it. ``locations`` only.
 
-        Sent twice it does no more than once: moved already, it is not found in the event that it left.
+        A second request has no effect: the appointment is not found in the event that it left.
 
         Operation: ``PATCH …/events/{event_id}/appointments/{record_id}``.
 
+        :param location_id: the location.
         :param event_id: the event that it is in.
+        :param record_id: the appointment.
         :param to_event_id: the event to move it to.
-        :param with_comer: whether the visitor who comes in the client's place moves along.
-        :param clients_count: seats there; ``None`` for as many as before.
-        :raises AltegioValidationError: an argument cannot be right, or ``companies`` is in use, and nothing was sent;
-            or the API refused it: too few places, for one.
-        :raises AltegioNotFoundError: there is no such appointment in that event, or no such event to move it to.
-        :raises AltegioOutcomeUnknownError: the answer was lost; see in which event it is.
+        :param with_comer: whether the visitor who comes in the client's place moves too.
+        :param clients_count: seats in the new event; ``None`` for as many as before.
+        :raises AltegioValidationError: an argument is invalid, or ``companies`` is in use, and nothing was sent; or the
+            API refused it, for example because there are too few free seats.
+        :raises AltegioNotFoundError: the appointment is not in that event, or the new event does not exist.
+        :raises AltegioOutcomeUnknownError: the response was lost; look in which event the appointment is.
+        :raises AltegioError: the request failed; the class says what to do.
         """
         self._family.route("reschedule_event_appointment")
         body = checked_reschedule(to_event_id, with_comer=with_comer, clients_count=clients_count)
@@ -236,20 +255,24 @@ class AppointmentCalls(Calls):
 
     @clear_variables_on_error
     def delete_appointment(self, location_id: int, appointment_id: int) -> None:
-        """Delete an appointment. ``locations`` only. A second time it is not found.
+        """Delete an appointment. ``locations`` only. A second request does not find it.
 
         Operation: ``DELETE /locations/{id}/appointments/{appointment_id}``.
 
-        :raises AltegioNotFoundError: there is no such appointment.
-        :raises AltegioOutcomeUnknownError: the answer was lost; it may be sent again.
+        :param location_id: the location.
+        :param appointment_id: the appointment.
+        :raises AltegioNotFoundError: the appointment does not exist.
+        :raises AltegioOutcomeUnknownError: the response was lost; you may send the request again.
+        :raises AltegioError: the request failed; the class says what to do.
         """
         self._call("delete_appointment", location_id, appointment_id=appointment_id)
 
     @clear_variables_on_error
     def appointment_body(self, appointment: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what is sent for a booking, checked by the rules of the family in use.
+        """Return the body that is sent for a booking, checked by the rules of the route family in use.
 
-        :raises AltegioValidationError: a field cannot be right; ``errors`` names each.
+        :param appointment: as for :meth:`create_event_appointment`.
+        :raises AltegioValidationError: fields are invalid; ``errors`` names each.
         """
         return checked_appointment(appointment, is_strict=self._family.is_strict)
 
@@ -294,7 +317,7 @@ class AppointmentCalls(Calls):
             concurrency=checked_concurrency(concurrency),
             start_us=start_us,
         )
-        # An appointment is listed in every range that it touches, so cutting the range by time would not part them.
+        # An appointment is listed in every range that it intersects, so the range cannot be cut by time.
         return cast("Iterator[Appointment]", _overlapping_range(reader.read(None), window, start_us))
 
 
@@ -324,7 +347,7 @@ def _included(names: Sequence[str]) -> Query:
 def _overlapping_range(
     pages: Iterator[list[Row]], window: TimeRange | None, start_us: Callable[[Row], int | None]
 ) -> Iterator[Row]:
-    """Keep the rows that go on in the window; one that does not say when is kept: the server put it here."""
+    """Keep the rows that intersect the window, and rows without a readable start, which the server put in it."""
     first, behind = (round(moment.timestamp() * 1e6) for moment in window) if window else (0, 0)
     for rows in pages:
         for row in rows:

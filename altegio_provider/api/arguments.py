@@ -49,7 +49,7 @@ _FLAGS = {
 
 
 def argument_error(argument: str, problem: str, hint: str = "") -> AltegioValidationError:
-    """Return the error of an argument that cannot be right.
+    """Return the error for an invalid argument.
 
     :param argument: its name.
     :param problem: what is wrong with it, as in "must be a whole number"; it must not hold personal data or a token.
@@ -77,11 +77,11 @@ def flag_or_none(value: Any) -> bool | None:
 
 
 def checked_flag(argument: str, value: Any, *, default: bool | None = None) -> bool:
-    """Return true or false, read as :func:`flag_or_none` does.
+    """Return true or false; :func:`flag_or_none` reads the value.
 
     :param argument: its name.
     :param value: the argument.
-    :param default: the flag where no value is given; without it, a value is required.
+    :param default: what to return if no value is given; without it, a value is required.
     :raises AltegioValidationError: it is neither.
     """
     flag = default if default is not None and is_absent(value) else flag_or_none(value)
@@ -91,10 +91,11 @@ def checked_flag(argument: str, value: Any, *, default: bool | None = None) -> b
 
 
 def checked_zone(name: str) -> ZoneInfo:
-    """Return the time zone of that IANA name.
+    """Return a time zone.
 
-    :raises AltegioValidationError: there is none. The text does not repeat the name: it may come from a form, where
-        somebody typed a token into the wrong field.
+    :param name: its IANA name, such as ``Europe/Riga``.
+    :raises AltegioValidationError: there is no such zone. The text does not repeat the name: it may come from a form,
+        where somebody typed a token into the wrong field.
     """
     zone = zone_or_none(name)
     if zone is None:
@@ -103,17 +104,23 @@ def checked_zone(name: str) -> ZoneInfo:
 
 
 def checked_id(argument: str, value: Any) -> int:
-    """Return an id: a whole number of 1 or more, which may come as its digits.
+    """Return an id: a whole number of 1 or more.
 
-    :raises AltegioValidationError: it is none.
+    :param argument: its name.
+    :param value: an integer, or its digits as text.
+    :raises AltegioValidationError: it is not an id.
     """
     return checked_integer(argument, value, least=1)
 
 
 def checked_integer(argument: str, value: Any, *, least: int = 0, most: int = _MAX_INTEGER) -> int:
-    """Return a whole number, which may come as its digits or as a number of another library.
+    """Return an integer.
 
-    :raises AltegioValidationError: it is none, or outside the bounds. The text does not repeat it.
+    :param argument: its name.
+    :param value: an integer, also one of NumPy, or its digits as text.
+    :param least: the smallest that is allowed.
+    :param most: the largest that is allowed.
+    :raises AltegioValidationError: it is not an integer, or outside the bounds. The text does not repeat the value.
     """
     number: int | None = None
     if isinstance(value, str):
@@ -128,9 +135,11 @@ def checked_integer(argument: str, value: Any, *, least: int = 0, most: int = _M
 
 
 def checked_ids(argument: str, values: Sequence[int] | None) -> list[int]:
-    """Return a list of ids; ``None`` is none.
+    """Return a list of ids.
 
-    :raises AltegioValidationError: it is no list, or one of them is no id.
+    :param argument: its name.
+    :param values: the ids; ``None`` gives an empty list.
+    :raises AltegioValidationError: it is not a list, or a value in it is not an id.
     """
     if values is None:
         return []
@@ -140,9 +149,11 @@ def checked_ids(argument: str, values: Sequence[int] | None) -> list[int]:
 
 
 def checked_mapping(argument: str, value: Any) -> Mapping[str, Any]:
-    """Return a mapping; ``None`` is an empty one.
+    """Return a mapping.
 
-    :raises AltegioValidationError: it is none.
+    :param argument: its name.
+    :param value: the mapping; ``None`` gives an empty one.
+    :raises AltegioValidationError: it is not a mapping.
     """
     if value is not None and not isinstance(value, Mapping):
         raise argument_error(argument, f"must be a mapping, not a {type(value).__name__}")
@@ -152,39 +163,44 @@ def checked_mapping(argument: str, value: Any) -> Mapping[str, Any]:
 def checked_text(argument: str, value: str | None) -> str | None:
     """Return a text that can be sent, or ``None``.
 
-    :raises AltegioValidationError: it is neither. Text of a badly decoded file may hold halves of characters.
+    :param argument: its name.
+    :param value: the text; text from a badly decoded file may hold surrogates, which cannot be sent.
+    :raises AltegioValidationError: it is neither.
     """
     if value is not None and not isinstance(value, str):
         raise argument_error(argument, f"must be text, not a {type(value).__name__}")
     if value is not None and not is_text(value):
-        raise argument_error(argument, "has half of a character (a surrogate), which cannot be sent")
+        raise argument_error(argument, "has a surrogate (half of a character), which cannot be sent")
     return value
 
 
 def checked_count(argument: str, value: int | None) -> int | None:
     """Return a whole number of 1 or more, or ``None``.
 
+    :param argument: its name.
+    :param value: the number, or its digits as text.
     :raises AltegioValidationError: it is neither.
     """
     return None if value is None else checked_id(argument, value)
 
 
 def checked_concurrency(value: Any) -> int:
-    """Return how many requests may be under way at once.
+    """Return how many requests may run at once.
 
-    :raises AltegioValidationError: it is no whole number of 1 to 64.
+    :param value: the number, or its digits as text.
+    :raises AltegioValidationError: it is not a whole number of 1 to 64.
     """
     return checked_integer("concurrency", value, least=1, most=_MAX_THREADS)
 
 
 def checked_seconds(argument: str, value: Any, *, least: float = 0.0, most: float = _MAX_SECONDS) -> float:
-    """Return a time in seconds, which may come as text.
+    """Return a time in seconds.
 
     :param argument: its name.
-    :param value: the argument.
+    :param value: a number, or its text.
     :param least: the shortest time.
     :param most: the longest time; a year by default.
-    :raises AltegioValidationError: it is no number within the bounds; infinity and NaN are not.
+    :raises AltegioValidationError: it is not a number within the bounds; infinity and NaN are not.
     """
     seconds = -1.0
     if isinstance(value, int | float | str) and not isinstance(value, bool):
@@ -196,11 +212,12 @@ def checked_seconds(argument: str, value: Any, *, least: float = 0.0, most: floa
 
 
 def checked_page_size(value: int | None, usual: int, most: int | None) -> int:
-    """Return how many rows to ask for in one request.
+    """Return how many rows to request at once.
 
-    :param usual: where the caller does not say.
-    :param most: as many as the API lets one ask for, where that is known.
-    :raises AltegioValidationError: it is no whole number of 1 or more, or too many.
+    :param value: the number; ``None`` for the usual one.
+    :param usual: the usual number.
+    :param most: the API's maximum, if it is known.
+    :raises AltegioValidationError: it is not a whole number of 1 or more, or above the maximum.
     """
     size = checked_count("page_size", value) or usual
     if most is not None and size > most:
@@ -209,9 +226,12 @@ def checked_page_size(value: int | None, usual: int, most: int | None) -> int:
 
 
 def checked_range(date_from: datetime | str, date_to: datetime | str, zone: ZoneInfo) -> TimeRange:
-    """Return the instants of a half-open range; naive dates are on the wall clock of ``zone``.
+    """Return a half-open range of instants.
 
-    :raises AltegioValidationError: a date is none, or the range is empty or reversed.
+    :param date_from: its start; a naive one is on the wall clock of ``zone``.
+    :param date_to: its end, not included; likewise.
+    :param zone: the location's time zone.
+    :raises AltegioValidationError: a date cannot be read, or the range is empty or reversed.
     """
     start, end = checked_instant("date_from", date_from, zone), checked_instant("date_to", date_to, zone)
     if start >= end:
@@ -223,9 +243,12 @@ def checked_range(date_from: datetime | str, date_to: datetime | str, zone: Zone
 
 
 def checked_instant(argument: str, value: datetime | str, zone: ZoneInfo) -> datetime:
-    """Return an instant in UTC; a naive one is on the wall clock of ``zone``.
+    """Return an instant in UTC.
 
-    :raises AltegioValidationError: it is no date and time, or not within the years 1000 to 9999.
+    :param argument: its name.
+    :param value: the date and time; a naive one is on the wall clock of ``zone``.
+    :param zone: the location's time zone.
+    :raises AltegioValidationError: it is not a date and time of the years 1000 to 9999.
     """
     try:
         return as_instant(value, zone, argument)

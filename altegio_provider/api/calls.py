@@ -1,4 +1,4 @@
-"""What the operations of the client share: the transport, the family of routes in use, and the location's zone."""
+"""The base class of the client's operations."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["Calls"]
 
 
 class Calls:
-    """One request of an operation, by its name.
+    """Sends the request of an operation, by the operation's name. The client inherits from it.
 
     :param family: the family of routes in use.
     :param transport: sends the requests.
     :param timezone: the location's IANA time zone.
-    :param now: the current time.
+    :param now: returns the current time.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The client: the API's operations as methods."""
+"""The client: one method for each operation of the API."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ __all__ = ["DEFAULT_BASE_URL", "AltegioClient"]
 class AltegioClient(EventCalls, AppointmentCalls):
     """A client of the Altegio business API, for one pair of tokens. Use it as a context manager.
 
-    It may be shared by threads. All clients of a host that talk to the same server share one rate limit.
+    Threads may share it. All clients of a host that use the same server share one rate limit.
 
     :param base_url: scheme, host and path with ``/api/v2``.
     :param partner_token: the partner's token.
-    :param user_token: the user's token; it dies when the user's password changes.
-    :param route_family: ``companies`` or ``locations``: which of the API's two families of routes to use.
-    :param timezone: the location's IANA time zone; the API reads and writes wall-clock times in it.
-    :param requests_per_second: the API's limit for one IP address; 0 or ``None`` is no limit.
+    :param user_token: the user's token; it becomes invalid when the user's password changes.
+    :param route_family: which of the API's two route families to use: ``companies`` or ``locations``.
+    :param timezone: the location's IANA time zone; the API reads and writes wall-clock times of it.
+    :param requests_per_second: the API's limit for one IP address; 0 or ``None`` for no limit.
     :param requests_per_minute: the same for the minute.
-    :param rate_limit_url: a ``redis://`` URL by which several hosts behind one address share the limit.
-    :param timeout: seconds to wait for a connection (ten at the most), and then for the whole answer.
-    :param verify: check the server's certificate; the path of a CA bundle is taken too.
-    :param allow_http: let ``base_url`` be ``http://`` to another machine than this one. It sends both tokens and the
-        clients' data unencrypted, so use it only where the network between is your own.
-    :param retry: the bounds of trying again.
-    :param now: the current time; another clock than the system's is for tests.
-    :raises AltegioValidationError: an argument cannot be right, with its name in the text.
+    :param rate_limit_url: a ``redis://`` URL, with which several hosts behind one IP address share the limit.
+    :param timeout: seconds to wait for a connection (at most ten), and then for the whole response.
+    :param verify: whether to check the server's certificate, or the path of a CA bundle to check it with.
+    :param allow_http: allow an ``http://`` URL of another machine. Both tokens and the clients' data are then sent
+        unencrypted, so use it only if the network is your own.
+    :param retry: the bounds of retries.
+    :param now: returns the current time; tests use another clock than the system's.
+    :raises AltegioValidationError: an argument is invalid; the text names it.
     """
 
     @clear_variables_on_error
@@ -103,15 +103,15 @@ class AltegioClient(EventCalls, AppointmentCalls):
 
     @property
     def route_family(self) -> str:
-        """The family of routes in use."""
+        """The route family in use."""
         return self._family.name
 
     @property
     def lists_the_past(self) -> bool:
-        """Whether a list of activities may begin before now, in the family in use."""
+        """Whether the route family in use lists past activities."""
         return self._family.lists_the_past
 
     @property
     def stats(self) -> TransportStats:
-        """What this client has done so far: requests, retries, bytes."""
+        """How many requests, retries and bytes this client has had so far."""
         return self._transport.stats

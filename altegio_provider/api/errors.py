@@ -1,24 +1,24 @@
-"""What can go wrong, as classes: the class says what to do next.
+"""The errors of this package. Catch a class to decide what to do next.
 
 ::
 
     AltegioError
-    ├── AltegioValidationError      400, 422, or an argument that cannot be right: mend it   (also a ValueError)
+    ├── AltegioValidationError      400, 422, or an invalid argument: correct it             (also a ValueError)
     ├── AltegioAuthError            401, 402, 403: the tokens, their rights or the licence
-    ├── AltegioNotFoundError        404, 405: no such location, event, team member, service or route
+    ├── AltegioNotFoundError        404, 405: the location, event, team member, service or route does not exist
     ├── AltegioConflictError        409: the team member or a resource is busy
-    ├── AltegioRateLimitError       429: wait, then the same again                           (transient)
+    ├── AltegioRateLimitError       429: too many requests; wait, then retry                 (transient)
     ├── AltegioServerError          5xx                                                      (transient)
-    ├── AltegioConnectionError      no answer: time-out, reset                               (transient)
-    │   └── AltegioNotSentError     the request never left this machine: safe to repeat      (transient)
-    ├── AltegioResponseError        an answer that is no valid answer: HTML, truncated       (transient)
-    └── AltegioOutcomeUnknownError  a write whose answer was lost: *never* repeat it blindly
+    ├── AltegioConnectionError      no response: time-out, reset                             (transient)
+    │   └── AltegioNotSentError     the request was not sent: a retry is safe                (transient)
+    ├── AltegioResponseError        an invalid response: HTML, truncated                     (transient)
+    └── AltegioOutcomeUnknownError  a write whose response was lost: check before you retry
         ├── AltegioServerOutcomeUnknownError      (also an AltegioServerError)
         ├── AltegioConnectionOutcomeUnknownError  (also an AltegioConnectionError)
         └── AltegioResponseOutcomeUnknownError    (also an AltegioResponseError)
 
-A retry, an Airflow retry policy or an import report looks at the class, never at a number or a text: the API's
-messages are localised. No error holds a token, a phone, an e-mail or a name
+Retries, Airflow retry policies and import reports decide by the class, never by a status or a text, because the API's
+messages are localised. No error holds a token, a phone number, an e-mail address or a name
 (:mod:`~altegio_provider.api.http.redaction`).
 """
 
@@ -46,19 +46,19 @@ __all__ = [
 
 
 class AltegioError(Exception):
-    """Base of every error of this package.
+    """Base class of all errors of this package.
 
     :param summary: what happened, in one sentence.
-    :param method: the request's HTTP method, where a request was made.
-    :param path: the request's path below the base URL, without the query.
-    :param status: the answer's HTTP status, where there was an answer.
-    :param message: what the API said, redacted.
-    :param errors: for each field or argument, what is wrong with it, as far as that was said; redacted.
-    :param body: the beginning of the answer's body, redacted and capped.
-    :param hint: what to do about it; each class has a default.
+    :param method: the HTTP method of the request, if one was made.
+    :param path: the path of the request below the base URL, without the query.
+    :param status: the HTTP status of the response, if there was one.
+    :param message: the API's message, redacted.
+    :param errors: what is wrong with each field or argument, redacted.
+    :param body: the beginning of the response's body, redacted.
+    :param hint: what to do; each class has a default.
     """
 
-    #: What to do, unless the one who raises it knows better.
+    #: What to do, unless ``hint`` is given.
     default_hint: ClassVar[str] = ""
     #: Whether the same request may succeed later.
     transient: bool = False
@@ -84,7 +84,7 @@ class AltegioError(Exception):
         self.errors: dict[str, list[str]] = {field: list(texts) for field, texts in (errors or {}).items()}
         self.body = body
         self.hint = self.default_hint if hint is None else hint
-        #: How many times the request was tried, where it was retried.
+        #: How many times the request was sent.
         self.attempts = 1
 
     def __str__(self) -> str:
@@ -104,19 +104,19 @@ class AltegioError(Exception):
 
 
 class AltegioValidationError(AltegioError, ValueError):
-    """The request cannot be right: the API refused it (400, 422), or it was stopped before it was sent."""
+    """A field or argument is invalid: the API refused the request (400, 422), or it was not sent."""
 
-    default_hint = "Mend the named fields; sending the same again cannot help."
+    default_hint = "Correct the named fields; a retry with the same values fails again."
 
 
 class AltegioAuthError(AltegioError):
-    """401: a token is missing or wrong; 403: no right in that location; 402: the location's licence has run out."""
+    """401: a token is missing or wrong; 403: no access to the location; 402: the location's licence has expired."""
 
 
 class AltegioNotFoundError(AltegioError):
     """404: the location, event, team member or service does not exist; 405: the server has no such route."""
 
-    default_hint = "Check the ids, that the tokens belong to this location, and the connection's `route_family`."
+    default_hint = "Check the ids, whether the tokens belong to this location, and the connection's `route_family`."
 
 
 class AltegioConflictError(AltegioError):
@@ -126,13 +126,15 @@ class AltegioConflictError(AltegioError):
 
 
 class AltegioRateLimitError(AltegioError):
-    """429: more requests than the limit of 200 a minute and 5 a second for one IP address.
+    """429: more than 200 requests a minute or 5 a second from one IP address.
 
-    :param retry_after: seconds that the server asks to wait, or ``None`` where it did not say.
+    :param summary: what happened, in one sentence.
+    :param retry_after: seconds to wait, as the server asks; ``None`` if it does not say.
+    :param details: the other arguments of :class:`AltegioError`.
     """
 
     default_hint = (
-        "The limit is for one IP address, all programs behind it together: let them share one budget "
+        "The limit counts the requests of all programs behind one IP address: let them share one budget "
         "(`rate_limit_url` in the connection), or lower `requests_per_minute`."
     )
     transient = True
@@ -142,57 +144,56 @@ class AltegioRateLimitError(AltegioError):
         self.retry_after = retry_after
 
     def _details(self) -> str:
-        asked = "" if self.retry_after is None else f" It asks to wait {self.retry_after:.0f} s."
+        asked = "" if self.retry_after is None else f" The server asks to wait {self.retry_after:.0f} s."
         return super()._details() + asked
 
 
 class AltegioServerError(AltegioError):
     """5xx: the server failed."""
 
-    default_hint = "The fault is on the server's side; try again later."
+    default_hint = "The problem is on the server; try again later."
     transient = True
 
 
 class AltegioConnectionError(AltegioError):
-    """No answer: a time-out, a reset, or no connection at all."""
+    """No response: a time-out, a reset, or no connection."""
 
     default_hint = "Check the network and the `host` of the connection."
     transient = True
 
 
 class AltegioNotSentError(AltegioConnectionError):
-    """The request failed before its first byte was written, so it did nothing: repeating it is safe.
+    """The request failed before its first byte was sent, so it had no effect and a retry is safe.
 
-    There was no connection, no certificate that can be trusted, no proxy, or no place in the shared rate limit.
+    There was no connection, no trusted certificate, no proxy, or no slot in the shared rate limit.
     """
 
 
 class AltegioResponseError(AltegioError):
-    """An answer that is no valid answer: HTML, a truncated or empty body, or ``"success": false`` with a 2xx."""
+    """An invalid response: HTML, a truncated or empty body, or ``"success": false`` with a 2xx status."""
 
-    default_hint = "Something between here and the API may have answered in its place; try again later."
+    default_hint = "A proxy may have answered instead of the API; try again later."
     transient = True
 
 
 class AltegioOutcomeUnknownError(AltegioError):
-    """A write whose answer was lost: it may have taken effect or not.
+    """The response to a write was lost: the write may have taken effect or not.
 
-    The API has no idempotency key, so whoever repeats the request may do the thing twice. Look first.
+    The API has no idempotency key, so a repeated request can create a second event or appointment. Read first whether
+    the write took effect.
     """
 
     transient = False
-    default_hint = (
-        "It may have taken effect: look before you send it again, for the API does not recognise a repetition."
-    )
+    default_hint = "It may have taken effect: look before you send it again, because the API has no idempotency key."
 
 
 class AltegioServerOutcomeUnknownError(AltegioOutcomeUnknownError, AltegioServerError):
-    """A 5xx to a write."""
+    """A 5xx response to a write."""
 
 
 class AltegioConnectionOutcomeUnknownError(AltegioOutcomeUnknownError, AltegioConnectionError):
-    """A write that was sent, and the connection broke or timed out before its answer."""
+    """The connection failed, or timed out, after a write was sent and before its response came."""
 
 
 class AltegioResponseOutcomeUnknownError(AltegioOutcomeUnknownError, AltegioResponseError):
-    """A write whose answer could not be read."""
+    """The response to a write was invalid."""

@@ -28,9 +28,9 @@ from altegio_provider.common.location_time import LocationClock, TimeRange, wall
 
 __all__ = ["EventCalls"]
 
-#: A range that begins "now" has begun by the time it is asked for; so much is forgiven where the past is refused.
+#: A range that begins "now" lies in the past when it is requested. Where the past is refused, so much is allowed.
 _NOW_TOLERANCE = timedelta(minutes=5)
-#: How far ahead of the clock such a range is asked for, for the server's clock may be ahead of this one.
+#: Such a range is requested from this much later, because the server's clock may be ahead of this one.
 _NOW_LEAD = timedelta(seconds=2)
 
 
@@ -55,22 +55,23 @@ class EventCalls(Calls):
         """Yield the activities of a location that start in ``[date_from, date_to)``, each exactly once.
 
         Rows may be created and deleted meanwhile; :mod:`~altegio_provider.api.paging.reader` says what is guaranteed.
-        Nothing is held but the pages under way. The arguments are checked at the call, before the first row.
+        Only the pages that are being requested are held in memory. The arguments are checked at the call.
 
         Operation: ``GET /companies/{id}/activities`` or ``GET /locations/{id}/events``.
 
-        :param date_from: aware, or ISO 8601 text with an offset; a naive one is on the location's wall clock.
+        :param location_id: the location.
+        :param date_from: the start: aware, or ISO 8601 text with an offset; a naive one is on the location's clock.
         :param date_to: the end, not included.
         :param staff_ids: only these team members' activities.
         :param service_ids: only these services' activities.
-        :param capacity: as the API filters by it (under ``locations``: at least so many free places).
+        :param capacity: the API's filter (under ``locations``: at least so many free seats).
         :param search: text in the name or description (``companies`` only).
-        :param page_size: rows a request; the default is the API's own (100, or 250 under ``locations``).
-        :param concurrency: requests under way at once, at most.
-        :param timezone: the location's IANA time zone, where it is not the client's.
+        :param page_size: rows of a request; the default is the API's own (100, or 250 under ``locations``).
+        :param concurrency: how many requests may run at once.
+        :param timezone: the location's IANA time zone, if it is not the client's.
         :returns: flat activities, in the server's order; see :mod:`~altegio_provider.api.rows` for their shape.
-        :raises AltegioValidationError: an argument cannot be right, or the API refuses the request.
-        :raises AltegioError: the leaf says what to do.
+        :raises AltegioValidationError: an argument is invalid, or the API refuses the request.
+        :raises AltegioError: a request failed; the class says what to do.
         """
         clock = LocationClock(checked_zone(timezone or self.timezone))
         window = self._checked_window(date_from, date_to, clock)
@@ -108,64 +109,78 @@ class EventCalls(Calls):
 
     @property
     def earliest_listed(self) -> datetime | None:
-        """The earliest start that a list which is asked for now tells, in UTC; ``None``: any."""
+        """The earliest start that a list requested now can have, in UTC; ``None`` for any."""
         return None if self._family.lists_the_past else self._now() + _NOW_LEAD
 
     @clear_variables_on_error
     def get_event(self, location_id: int, event_id: int, *, joined: bool = False) -> Event:
-        """Return one event in the flat row shape; a deleted one still answers.
+        """Return one event as a flat row. A deleted event can still be read.
 
         Operation: ``GET …/activities/{event_id}`` or ``GET …/events/{event_id}``.
 
-        :param joined: ask ``locations`` to join team member, service, labels and rooms to it, as lists have them.
-        :raises AltegioNotFoundError: there is no such location or event.
+        :param location_id: the location.
+        :param event_id: the event.
+        :param joined: whether ``locations`` joins team member, service, labels and rooms to it, as in lists.
+        :raises AltegioNotFoundError: the location or event does not exist.
+        :raises AltegioError: the request failed; the class says what to do.
         """
         includes = self._family.includes if joined else ()
         query = [("include", name) for name in includes]
         event = self._call_for_row("get_event", location_id, query=query, event_id=event_id)
         if any(name in event for name in includes):
-            # The server joins what is asked for; what an event has none of, it may leave out.
+            # The server may leave out a list that is empty.
             event.update({name: [] for name in _LIST_FIELDS if name not in event})
         return cast("Event", event)
 
     @clear_variables_on_error
     def create_event(self, location_id: int, event: Mapping[str, Any]) -> Event:
-        """Create an event and return it. The API has no idempotency key: sent twice, it is there twice.
+        """Create an event and return it. The API has no idempotency key: a second request creates a second event.
 
         Operation: ``POST …/activities`` or ``POST …/events``.
 
+        :param location_id: the location.
         :param event: the body, in the API's field names (:func:`~altegio_provider.api.bodies.event.checked_event`);
             ``date`` is a datetime or text, a naive one on the location's wall clock.
-        :raises AltegioValidationError: a field cannot be right; nothing was sent.
+        :raises AltegioValidationError: a field is invalid, and nothing was sent; or the API refused the event.
         :raises AltegioConflictError: the team member or a resource is busy, and ``force`` was not given.
-        :raises AltegioOutcomeUnknownError: the answer was lost; look before sending it again.
+        :raises AltegioOutcomeUnknownError: the response was lost; look for the event before you send it again.
+        :raises AltegioError: the request failed; the class says what to do.
         """
         return cast("Event", self._call_for_row("create_event", location_id, body=self.event_body(event)))
 
     @clear_variables_on_error
     def update_event(self, location_id: int, event_id: int, event: Mapping[str, Any]) -> Event:
-        """Replace an event whole and return it.
+        """Replace an event and return it.
 
         Operation: ``PUT …/activities/{event_id}`` or ``PUT …/events/{event_id}``.
 
-        :param event: every field, in the API's names; what is left out is not kept.
+        :param location_id: the location.
+        :param event_id: the event.
+        :param event: all fields, in the API's names; a field that is left out is not kept.
+        :raises AltegioError: the request failed; the class says what to do.
         """
         body = self.event_body(event, is_replacement=True)
         return cast("Event", self._call_for_row("update_event", location_id, body=body, event_id=event_id))
 
     @clear_variables_on_error
     def delete_event(self, location_id: int, event_id: int) -> None:
-        """Delete an event (softly: it can still be read, and lists leave it out).
+        """Delete an event. Lists leave it out then, but it can still be read.
 
         Operation: ``DELETE …/activities/{event_id}`` or ``DELETE …/events/{event_id}``.
+
+        :param location_id: the location.
+        :param event_id: the event.
+        :raises AltegioError: the request failed; the class says what to do.
         """
         self._call("delete_event", location_id, event_id=event_id)
 
     @clear_variables_on_error
     def event_body(self, event: Mapping[str, Any], *, is_replacement: bool = False) -> dict[str, Any]:
-        """Return what is sent for an event, checked by the rules of the family in use.
+        """Return the body that is sent for an event, checked by the rules of the route family in use.
 
-        :raises AltegioValidationError: a field cannot be right; ``errors`` names each.
+        :param event: the fields, in the API's names.
+        :param is_replacement: whether it replaces an event; texts may then be null.
+        :raises AltegioValidationError: fields are invalid; ``errors`` names each.
         """
         zone = checked_zone(self.timezone)
         return checked_event(event, zone, is_strict=self._family.is_strict, is_replacement=is_replacement)
@@ -178,21 +193,21 @@ class EventCalls(Calls):
                 f"route_family={self._family.name!r} lists future events only, "
                 f"and the range begins at {wall_text(start, clock.zone)}, before now.",
                 errors={"date_from": ["must not be before now"]},
-                hint="Use a forward range such as now to now + 30 days, history=True in a task that extracts the past, "
+                hint="Use a future range such as now to now + 30 days, history=True in a task that extracts the past, "
                 "or route_family='companies'.",
             )
         if not self._family.lists_the_past and end <= now + _NOW_LEAD:
-            raise AltegioValidationError("the range ends now or before.", errors={"date_to": ["must be later"]})
+            raise AltegioValidationError("the range ends in the past.", errors={"date_to": ["must be after now"]})
         return window
 
 
-#: What an event may have several of.
+#: The fields of an event that are lists.
 _LIST_FIELDS = ("labels", "resource_instances")
 
 
 @clear_variables_on_error
 def _starting_within(pages: Iterator[list[Row]], window: TimeRange, clock: LocationClock) -> Iterator[Row]:
-    """Keep the rows that start in the window; one that does not say when is kept: the server put it here."""
+    """Keep the rows that start in the window, and rows without a readable start, which the server put in it."""
     first, behind = (round(moment.timestamp() * 1e6) for moment in window)
     for rows in pages:
         if clock.all_start_within(rows, *window):

@@ -1,8 +1,8 @@
-"""The two families of routes as data.
+"""The two route families as data.
 
-The same service answers under ``/companies/…/activities`` and ``/locations/…/events``. What differs between them
-stands in this module, :mod:`~altegio_provider.api.bodies.appointment` and :mod:`~altegio_provider.api.rows`: paths,
-filters, paging, bodies and the form of an answer. Nothing outside knows which family is in use.
+The same service answers under ``/companies/…/activities`` and ``/locations/…/events``. The differences are in this
+module, :mod:`~altegio_provider.api.bodies.appointment` and :mod:`~altegio_provider.api.rows`: paths, filters, paging,
+bodies and the form of a response. No other module depends on the family in use.
 """
 
 from __future__ import annotations
@@ -29,25 +29,26 @@ Query = list[tuple[str, str]]
 
 
 class Route(NamedTuple):
-    """One operation: its HTTP method and its path below the base URL."""
+    """The HTTP method of an operation, and its path below the base URL."""
 
     method: str
     path: str
 
 
 class PageSpan(NamedTuple):
-    """What one list request asks for: ``limit`` rows from the row number ``start`` on."""
+    """What a list request asks for: at most ``limit`` rows from the row number ``start`` on, counted from 0."""
 
     start: int
     limit: int
 
 
-#: Names the page to ask for: (row number to cover, rows to ask for at the most, begin as close to it as can be).
+#: Returns the page to request. Arguments: a row number that the page must cover, the largest number of rows, and
+#: whether the page must begin as close to that row as possible.
 SpanOf = Callable[[int, int, bool], PageSpan]
 
 
 class ListPage(NamedTuple):
-    """What one list request brought: its rows, and the total that the server claims (a hint, never believed)."""
+    """The response to a list request: its rows, and the total that the server claims (used as a hint only)."""
 
     rows: list[Row]
     total: int | None
@@ -55,7 +56,7 @@ class ListPage(NamedTuple):
 
 @dataclass(frozen=True)
 class ActivityFilter:
-    """The filters of a list of activities; ids are whole numbers, ``search`` is text."""
+    """The filters of a list of activities. An empty or missing one does not filter."""
 
     staff_ids: Sequence[int] = ()
     service_ids: Sequence[int] = ()
@@ -65,14 +66,18 @@ class ActivityFilter:
 
 @dataclass(frozen=True)
 class RouteFamily:
-    """One family of routes.
+    """A route family.
 
-    :param name: as the connection names it.
-    :param routes: the operations it has, by the client method's name.
-    :param page_size: rows a page, where the caller does not say.
-    :param largest_page: the most that a page may be asked for, where it is known.
+    :param name: its name in the connection.
+    :param routes: its operations, by the name of the client's method.
+    :param page_size: the default number of rows of a page.
+    :param largest_page: the API's maximum for it, if it is known.
     :param lists_the_past: whether a list may begin before now.
-    :param is_strict: whether it holds bodies to the stricter rules: no unknown keys, lengths of whole five minutes.
+    :param is_strict: whether bodies must keep the stricter rules: no unknown keys, five-minute lengths.
+    :param span: returns the page to request; see :data:`SpanOf`.
+    :param paging_query: returns the query parameters of a page.
+    :param filter_query: returns the query parameters of the filters.
+    :param includes: the related resources to include in lists.
     """
 
     name: str
@@ -89,7 +94,8 @@ class RouteFamily:
     def route(self, operation: str) -> Route:
         """Return the route of an operation.
 
-        :raises AltegioValidationError: this family has none; the text names the one that does.
+        :param operation: the name of the client's method.
+        :raises AltegioValidationError: this family has no such operation; the text names the family that has.
         """
         try:
             return self.routes[operation]
@@ -97,12 +103,18 @@ class RouteFamily:
             others = [family.name for family in _FAMILIES if operation in family.routes]
             raise argument_error(
                 "route_family",
-                f"{self.name!r} has no operation {operation}",
-                f"Set it to {' or '.join(map(repr, others))} in the connection's extra.",
+                f"{self.name!r} has no operation {operation}; set it to {' or '.join(map(repr, others))} in the "
+                "connection's extra",
             ) from None
 
     def list_query(self, wall_from: str, wall_to: str, filters: ActivityFilter, span: PageSpan) -> Query:
-        """Return the query of one page of activities; the range is on the location's wall clock."""
+        """Return the query of one page of activities.
+
+        :param wall_from: the start of the range on the location's wall clock.
+        :param wall_to: its end.
+        :param filters: the filters.
+        :param span: the page.
+        """
         return [
             ("filter[from]", wall_from),
             ("filter[to]", wall_to),
@@ -117,14 +129,14 @@ def _offset_span(start: int, size: int, _closely: bool) -> PageSpan:
 
 
 def _numbered_span(start: int, size: int, closely: bool) -> PageSpan:
-    """Return the page that covers ``start`` and reaches furthest, or begins as close to it as can be.
+    """Return the page that covers ``start`` and reaches furthest, or begins as close to it as possible.
 
-    Pages are numbered, so a page can only begin at a multiple of its own size: choosing the size (down to half)
-    is what lets one page overlap the one before by a few rows and not by half a page.
+    Pages are numbered, so a page begins at a multiple of its own size. With a smaller size (down to a half) a page can
+    overlap the page before it by a few rows instead of half a page.
     """
     if closely:
         if (start, size) == (1, 2):
-            return PageSpan(0, 3)  # no page of two holds the second row and reaches behind it
+            return PageSpan(0, 3)  # no page of two rows has the second row and one after it
         spans = [PageSpan(start // limit * limit, limit) for limit in range(1, size + 1)]
         reaching_further = [span for span in spans if span.start + span.limit > start + 1]
         return max(reaching_further or spans)
@@ -178,7 +190,7 @@ def _event_routes(events: str, book: str) -> dict[str, Route]:
     }
 
 
-# Appointments are read from here whichever family is in use: `companies` has no such route, the service is the same.
+# Appointments are read here under either family: `companies` has no such route, and the service is the same.
 _LIST_APPOINTMENTS = Route("GET", "/locations/{location_id}/appointments")
 
 COMPANIES = RouteFamily(
@@ -217,9 +229,10 @@ _FAMILIES = (COMPANIES, LOCATIONS)
 
 
 def family_named(name: str) -> RouteFamily:
-    """Return the family of that name.
+    """Return a route family.
 
-    :raises AltegioValidationError: there is none.
+    :param name: ``companies`` or ``locations``.
+    :raises AltegioValidationError: there is no such family.
     """
     for family in _FAMILIES:
         if family.name == name:

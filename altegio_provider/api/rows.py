@@ -1,9 +1,9 @@
-"""The one row shape that the answers of both families become.
+"""Parses the responses of both route families to rows of one shape.
 
-It is the flat one of ``companies``: a dict with ``id`` (an int, as are the ids of what it refers to), the event's own
-fields, and ``staff``, ``service``, ``labels`` and ``resource_instances`` nested in it. A JSON:API resource of
-``locations`` is flattened to it, its ``included`` resources joined. Appointments have the same shape, with ``client``,
-``staff`` and ``comer``.
+The shape is the flat one of ``companies``: a dict with ``id`` (an integer, as are the ids that it refers to), the
+event's own fields, and nested ``staff``, ``service``, ``labels`` and ``resource_instances``. A JSON:API resource of
+``locations`` is flattened, and its ``included`` resources are joined to it. Appointments have the same shape, with
+``client``, ``staff`` and ``comer``.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ __all__ = ["parse_page", "parse_resource"]
 
 
 def parse_page(document: Mapping[str, Any], path: str) -> ListPage:
-    """Return the rows of a list answer in the one row shape.
+    """Return the rows of a list response.
 
-    :raises AltegioResponseError: ``data`` is no list of objects.
+    :param document: the response's JSON document.
+    :param path: the request's path, for the error.
+    :raises AltegioResponseError: ``data`` is not a list of objects.
     """
     data = document.get("data")
     if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
         raise AltegioResponseError(
-            "the answer is no valid answer: `data` is no list of objects.",
+            "invalid response: `data` is not a list of objects.",
             method="GET",
             path=path,
             status=200,
@@ -41,20 +43,23 @@ def parse_page(document: Mapping[str, Any], path: str) -> ListPage:
 
 
 def parse_resource(document: Mapping[str, Any], method: str, path: str) -> Row:
-    """Return the one resource of an answer in the flat row shape.
+    """Return the row of a response with one resource.
 
-    :raises AltegioResponseError: ``data`` is no object, or what was created has no id.
+    :param document: the response's JSON document.
+    :param method: the request's HTTP method.
+    :param path: the request's path, for the error.
+    :raises AltegioResponseError: ``data`` is not an object, or a created resource has no id.
     """
     data = document.get("data") if isinstance(document, dict) else None
     if not isinstance(data, dict):
-        raise invalid_response(method, path, 200, "`data` is no object")
+        raise invalid_response(method, path, 200, "`data` is not an object")
     row = _row(data, _by_reference(document.get("included")))
     if method == "POST" and not isinstance(row.get("id"), int):
-        raise invalid_response(method, path, 200, "what was created has no id")
+        raise invalid_response(method, path, 200, "the created resource has no id")
     return row
 
 
-#: What is a number, though it may come as text.
+#: Fields that are integers, although they may come as text.
 _IDS = ("id", "activity_id", "staff_id", "service_id", "client_id")
 
 
@@ -64,12 +69,16 @@ def _row(data: Row, included: Mapping[tuple[str, str], Row]) -> Row:
     return {**row, **numbers} if numbers else row
 
 
-#: What an answer may include without a relationship that ties it.
+#: Included resources that no relationship links, only an id.
 _LINKED_BY_ID = ("client", "staff")
 
 
 def flat_row(resource: Mapping[str, Any], included: Mapping[tuple[str, str], Row]) -> Row:
-    """Flatten a JSON:API resource: its id as a number, its attributes, and the resources it refers to."""
+    """Flatten a JSON:API resource: its id as a number, its attributes, and the resources that it refers to.
+
+    :param resource: the resource.
+    :param included: the response's other resources, by type and id.
+    """
     attributes = resource.get("attributes")
     row: Row = {**(attributes if isinstance(attributes, dict) else {}), "id": _number(resource.get("id"))}
     relationships = resource.get("relationships")

@@ -1,7 +1,7 @@
-"""Keeps tokens and people out of what tools show of objects and errors: ``repr``, tracebacks with local variables.
+"""Keeps tokens and personal data out of ``repr`` and out of tracebacks that show local variables.
 
-An error may be shown by a tool that prints the variables of each frame it went through, or be kept with its whole
-chain. So secrets are held in a type that shows nothing, and an error that leaves this package takes no variables along.
+Some tools print the variables of each frame of a traceback, or keep an error with its whole chain. So secrets have a
+type that shows nothing, and the frames of an error that leaves this package keep no variables.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ _SHOWN = "***"
 
 
 class Secret:
-    """A text that neither ``repr`` nor ``str``, a format, a pickle or a debugger's listing shows.
+    """A text that ``repr``, ``str``, formats, pickles and debuggers do not show. Use it for tokens and passwords.
 
-    :param text: the text, or a secret, which is taken as it is.
+    :param text: the text, or another secret.
     """
 
     __slots__ = ("_reveal",)
 
     def __init__(self, text: Secret | str) -> None:
-        # In a closure and not in an attribute, for tools list the attributes of what they show.
+        # In a closure and not in an attribute, because tools show attributes.
         revealed = text.reveal() if isinstance(text, Secret) else text
         self._reveal: Callable[[], str] = lambda: revealed
 
     def reveal(self) -> str:
-        """Return the text. Pass it on at once; a variable that holds it would be shown."""
+        """Return the text. Do not keep it in a variable, which a traceback could show."""
         return self._reveal()
 
     def __repr__(self) -> str:
@@ -56,13 +56,15 @@ class Secret:
         return self
 
     def __reduce__(self) -> str:
-        raise TypeError("a secret is not pickled")
+        raise TypeError("a secret cannot be pickled")
 
 
 def clear_variables(error: BaseException) -> None:
-    """Clear the local variables of the frames that an error, its causes and its contexts went through.
+    """Clear the local variables of the frames of an error, its causes and its contexts.
 
-    The lines of the traceback stay. Frames that still run keep their variables.
+    The lines of the traceback stay. Frames that are still running keep their variables.
+
+    :param error: the error.
     """
     seen: set[int] = set()
     errors: list[BaseException | None] = [error]
@@ -78,9 +80,11 @@ def clear_variables(error: BaseException) -> None:
 
 
 def clear_variables_on_error(function: Callable[P, T]) -> Callable[P, T]:
-    """Let no error that leaves this function, or generator, take local variables or arguments along.
+    """Decorate a function or generator so that its errors keep no local variables or arguments.
 
-    For functions that are given tokens or people's data, or read them.
+    Use it for functions that take or read tokens or personal data.
+
+    :param function: the function or generator function.
     """
     if isgeneratorfunction(function):
         return _clearing_generator(function)

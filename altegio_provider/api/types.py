@@ -1,8 +1,7 @@
 """Types of what the client returns: plain dicts with known keys.
 
-Use them to annotate your own code. Every key may be missing or null, because the API promises no field but ``id`` and
-the two route families send different ones; so read with ``.get()``. A key that is not listed here is passed on as it
-came.
+Use them to annotate your own code. Every key may be missing or null, because the API guarantees no field except ``id``
+and the two route families send different ones, so read with ``.get()``. Other keys are returned as they came.
 
 >>> event: Event = {"id": 10126531, "staff_id": 5, "capacity": 12, "clients_count": 9}
 >>> event.get("capacity", 0) - event.get("clients_count", 0)
@@ -192,8 +191,8 @@ class Appointment(TypedDict, total=False):
 
     ``date`` is text on the location's wall clock; ``timestamp`` is in Unix seconds; ``length`` and ``duration`` are in
     seconds. ``activity_id`` is 0 when the appointment belongs to no event. ``attendance`` is -1 absent, 0 waiting, 1
-    attended, 2 confirmed. ``client``, ``staff``, ``services``, ``labels`` and ``comer`` are there when they were asked
-    for.
+    attended, 2 confirmed. ``client``, ``staff``, ``services``, ``labels`` and ``comer`` are present if they were
+    included.
 
     >>> appointment: Appointment = {
     ...     "id": 624798251,

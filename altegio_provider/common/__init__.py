@@ -1,1 +1,1 @@
-"""Used by every ring: the location's clock, and garbage collection."""
+"""What every ring uses: the location's clock, integers in text, and garbage collection."""

@@ -1,4 +1,4 @@
-"""Spares a long job the garbage collector's walks through everything that is loaded.
+"""Makes the garbage collector run less often during a long job.
 
 It uses the standard library alone, so that every ring may import it.
 """
@@ -11,20 +11,20 @@ from contextlib import contextmanager
 
 __all__ = ["reduced_garbage_collection"]
 
-#: New objects between two looks of the collector. A page of rows is some thousands, and none of them is in a cycle:
-#: they go when the last reference goes, without the collector.
+#: New objects between two runs of the collector. A page of rows has some thousands, and none of them is in a reference
+#: cycle: they are freed with their last reference, without the collector.
 _NEW_OBJECTS = 10_000
 
 
 @contextmanager
 def reduced_garbage_collection() -> Iterator[None]:
-    """Let the collector look less often, and only at what is made within the block.
+    """Run the collector less often within the block, and only on objects that are made there.
 
-    A task has all of Airflow loaded, hundreds of thousands of objects, and rows make new ones so fast that the
-    collector walks through all of those again and again: a fifth of an extract's CPU time.
+    A task has hundreds of thousands of objects of Airflow in memory, and rows make new ones so fast that the collector
+    checks all of them again and again. That takes a fifth of an extract's CPU time.
     """
     thresholds = gc.get_threshold()
-    # Somebody else's frozen objects, such as those of an executor about to fork, could not be told apart again.
+    # Objects that an executor has frozen before a fork could not be told apart from these when they are unfrozen.
     freezes = gc.get_freeze_count() == 0
     if freezes:
         gc.freeze()

@@ -1,8 +1,8 @@
-"""Instants and wall clocks: how the API writes time, and what it means.
+"""Converts between instants and the API's wall-clock times.
 
-The API speaks in the *location's own wall clock* and leaves the offset out; a wall clock repeats an hour in
-autumn and skips one in spring. Inside this package a moment is an aware UTC ``datetime``, or whole microseconds
-since the Unix epoch where there is one for every row. This module is the only place where the two meet.
+The API writes times on the *location's own wall clock*, without an offset; a wall clock repeats an hour in autumn and
+skips one in spring. Inside this package an instant is an aware UTC ``datetime``, or microseconds since the Unix epoch
+where each row has one. Only this module converts between the two.
 
 It uses the standard library alone, so that every ring may import it.
 """
@@ -33,18 +33,18 @@ _EPOCH_NAIVE = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock has no zone
 _EPOCH_ORDINAL = _EPOCH_NAIVE.toordinal()
 _SECOND_US = 1_000_000
 _DAY_SECONDS = 86_400
-# Years are written with four digits, and every zone's clock must be able to show a range's ends.
-#: So much of a text is repeated in an error.
-_LEGIBLE = 40
+#: Characters of a text that an error repeats.
+_MAX_SHOWN = 40
+# Years are written with four digits, and the clock of every zone must be able to show both ends of a range.
 _EARLIEST = datetime(1000, 1, 2, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_US, _LATEST_US = (
     (end - _EPOCH) // timedelta(microseconds=1) for end in (_EARLIEST, _LATEST - timedelta(days=30))
 )
-#: No clock on earth is further from UTC.
+#: The offset of every zone is smaller.
 _LONGEST_OFFSET = timedelta(days=1)
-# Changes of a zone's offset are never longer than a few hours, so looking this far finds the one that matters.
+# A change of a zone's offset affects the times of a few hours, so this distance finds it.
 _TRANSITION_REACH = timedelta(hours=3)
 
 
@@ -56,10 +56,10 @@ class TimeRange(NamedTuple):
 
 
 def load_zone(name: str) -> ZoneInfo:
-    """Return the time zone of that IANA name.
+    """Return a time zone.
 
-    :param name: for example ``Europe/Riga`` or ``UTC``.
-    :raises ValueError: no such zone is known, with the argument's name in the text.
+    :param name: its IANA name, such as ``Europe/Riga`` or ``UTC``.
+    :raises ValueError: there is no such zone; the text names the argument.
     """
     zone = zone_or_none(name)
     if zone is None:
@@ -68,7 +68,10 @@ def load_zone(name: str) -> ZoneInfo:
 
 
 def zone_or_none(name: str) -> ZoneInfo | None:
-    """Return the time zone of that IANA name, or ``None`` where there is none."""
+    """Return a time zone, or ``None`` if it does not exist.
+
+    :param name: its IANA name.
+    """
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, TypeError, OSError):
@@ -76,27 +79,27 @@ def zone_or_none(name: str) -> ZoneInfo | None:
 
 
 def parse_datetime(text: str) -> datetime:
-    """Read a date and time in any of the notations that the API is seen to use.
+    """Read a date and time in any of the API's notations.
 
-    With ``T`` or a space, with or without a fraction, with offset ``+0300``, ``+03:00``, ``Z`` or none; a date
-    alone is its midnight.
-
-    :returns: aware where the text has an offset, else naive.
-    :raises ValueError: the text is no date and time.
+    :param text: with ``T`` or a space, with or without a fraction, with the offset ``+0300``, ``+03:00``, ``Z`` or
+        none; a date alone means its midnight.
+    :returns: an aware datetime if the text has an offset, else a naive one.
+    :raises ValueError: the text is not a date and time.
     """
     return datetime.fromisoformat(text.strip())
 
 
 def as_instant(value: datetime | str, zone: ZoneInfo, argument: str = "date") -> datetime:
-    """Turn what a user gave into an aware UTC ``datetime``.
+    """Convert an argument to an aware UTC ``datetime``.
 
-    :param value: a ``datetime``, or ISO 8601 text; a naive one is taken as the wall clock of ``zone`` (the first
-        of the two moments where the clock is turned back, unless its ``fold`` says the second).
-    :param argument: the argument's name, for the error's text.
-    :raises ValueError: the text is no date and time, or one so far away that no zone's clock can show it.
+    :param value: a ``datetime``, or ISO 8601 text; a naive one is on the wall clock of ``zone`` (the first of two
+        instants where the clock is turned back, unless its ``fold`` selects the second).
+    :param zone: the location's time zone.
+    :param argument: the argument's name, for the error.
+    :raises ValueError: the text is not a date and time, or not one of the years 1000 to 9999.
     """
     if isinstance(value, str):
-        shown = value[:_LEGIBLE]
+        shown = value[:_MAX_SHOWN]
         try:
             value = parse_datetime(value)
         except ValueError as error:
@@ -112,21 +115,28 @@ def as_instant(value: datetime | str, zone: ZoneInfo, argument: str = "date") ->
     except OverflowError:
         instant = None
     if instant is None or not _EARLIEST <= instant <= _LATEST:
-        raise ValueError(f"{argument} {value.isoformat()} is too far away: use one between the years 1000 and 9999")
+        raise ValueError(f"{argument} {value.isoformat()} is out of range: use a date of the years 1000 to 9999")
     return instant
 
 
 def wall_text(instant: datetime, zone: ZoneInfo) -> str:
-    """Write an instant as the API wants it: ``YYYY-MM-DD HH:MM:SS`` on the wall clock of ``zone``."""
+    """Return an instant in the API's form: ``YYYY-MM-DD HH:MM:SS`` on the location's wall clock.
+
+    :param instant: the instant.
+    :param zone: the location's time zone.
+    """
     return f"{instant.astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
 def wall_range(date_from: datetime, date_to: datetime, zone: ZoneInfo) -> tuple[str, str]:
-    """Return the wall-clock range to ask for, so that it covers every instant of ``[date_from, date_to)``.
+    """Return the wall-clock range to request, which covers every instant of ``[date_from, date_to)``.
 
-    Where the clock is turned back, one wall-clock text names two instants and the server may mean either one; the
-    range is then widened by the length of the change. What it covers too much is for the reader to drop.
+    Where the clock is turned back, a wall-clock time stands for two instants, and the server may use either one. The
+    range is then widened by the length of the change, and the reader drops the rows outside ``[date_from, date_to)``.
 
+    :param date_from: the first instant.
+    :param date_to: the end, not included.
+    :param zone: the location's time zone.
     :returns: ``(filter_from, filter_to)`` as ``YYYY-MM-DD HH:MM:SS``, without offset.
     """
     date_to += timedelta(microseconds=-date_to.microsecond % _SECOND_US)
@@ -138,53 +148,53 @@ def wall_range(date_from: datetime, date_to: datetime, zone: ZoneInfo) -> tuple[
 
 
 def _backward_change(start: datetime, end: datetime, zone: ZoneInfo) -> timedelta:
-    """By how much the clock of ``zone`` is turned back between two instants (zero when it is not)."""
+    """Return how far the clock of ``zone`` is turned back between two instants (zero if it is not)."""
     before, after = start.astimezone(zone).utcoffset(), end.astimezone(zone).utcoffset()
     return max((before or timedelta(0)) - (after or timedelta(0)), timedelta(0))
 
 
 class EventStart(NamedTuple):
-    """When an event starts: microseconds since the Unix epoch (UTC), and the same count on the wall clock."""
+    """When an event starts: microseconds from 1970-01-01 in UTC, and on the location's wall clock."""
 
     instant_us: int
     wall_us: int
 
     @property
     def instant(self) -> datetime | None:
-        """The moment, in UTC; ``None`` for one so far away that not every clock can show it and the days around it."""
+        """The instant in UTC; ``None`` if it is outside the years 1000 to 9999."""
         if not _EARLIEST_US <= self.instant_us <= _LATEST_US:
             return None
         return _EPOCH + timedelta(microseconds=self.instant_us)
 
     @property
     def wall(self) -> datetime:
-        """What the clock on the wall shows then, naive."""
+        """The time on the location's wall clock, naive."""
         return _EPOCH_NAIVE + timedelta(microseconds=self.wall_us)
 
 
 class LocationClock:
-    """Reads the start of rows on one location's clock, and counts what did not add up.
+    """Finds when the events of one location start, from their rows, and counts contradictions.
 
-    The UTC offset that the API writes into ``datetime`` can be wrong; the naive ``date`` in the location's IANA
-    zone is right. So ``timestamp`` is believed where it agrees with the naive date (it tells the two moments of a
-    repeated hour apart), else the naive date is. But a date written with ``Z`` whose moment ``timestamp`` is too was
-    turned into UTC, and is no wall clock.
+    The UTC offset that the API writes into ``datetime`` can be wrong; the naive ``date`` on the location's clock is
+    right. So ``timestamp`` is used if it agrees with the naive date (it tells the two instants of a repeated hour
+    apart), else the naive date. A date with ``Z`` that is the same instant as ``timestamp`` is in UTC, and not on the
+    wall clock.
 
     :param zone: the location's time zone.
     """
 
     def __init__(self, zone: ZoneInfo) -> None:
         self.zone = zone
-        #: Rows whose ``timestamp`` was not the moment that ``date`` names in this zone.
+        #: How many rows had a ``timestamp`` that contradicts ``date`` in this zone.
         self.disagreements = 0
-        #: Rows without any readable start.
+        #: How many rows had no readable start.
         self.unknown = 0
         self._offset_of_day: dict[int, int | None] = {}
 
     def start_of(self, row: Mapping[str, Any]) -> EventStart | None:
-        """Return when the event of a flat activity row starts, or ``None`` where the row does not say.
+        """Return when an event starts, or ``None`` if its row has no readable start.
 
-        :param row: an activity with ``date``, ``datetime`` and ``timestamp``, any of which may be missing.
+        :param row: a flat row with ``date``, ``datetime`` and ``timestamp``, any of which may be missing.
         """
         wall = _naive_part(row.get("date")) or _naive_part(row.get("datetime"))
         timestamp = _unix_seconds(row.get("timestamp"))
@@ -222,9 +232,12 @@ class LocationClock:
         return offset
 
     def all_start_within(self, rows: Sequence[Mapping[str, Any]], start: datetime, end: datetime) -> bool:
-        """Whether it can be seen at a glance that all rows start in ``[start, end)``, a day away from its ends.
+        """Return whether all rows surely start in ``[start, end)``, at least a day away from its ends. It is fast.
 
-        :returns: ``False`` says nothing: ask :meth:`start_of`.
+        :param rows: flat rows.
+        :param start: the first instant.
+        :param end: the end, not included.
+        :returns: ``False`` means nothing: use :meth:`start_of`.
         """
         try:
             walls = [datetime.fromisoformat(row["date"]).replace(tzinfo=None) for row in rows]
@@ -262,7 +275,7 @@ class LocationClock:
 
 def _offset(moment: datetime) -> int:
     offset = moment.utcoffset()
-    assert offset is not None  # noqa: S101 - ZoneInfo always knows
+    assert offset is not None  # noqa: S101 - a ZoneInfo has an offset
     return int(offset.total_seconds())
 
 
@@ -276,9 +289,9 @@ def _naive_part(text: Any) -> datetime | None:
 
 
 def _is_in_utc(row: Mapping[str, Any], wall: datetime, timestamp: int) -> bool:
-    """Whether the text that ``wall`` was read from ends in ``Z``, and ``timestamp`` is that moment.
+    """Return whether the text that ``wall`` was read from ends in ``Z``, and ``timestamp`` is the same instant.
 
-    Other offsets are known to be wrong at times; nobody writes ``Z`` for the offset of a place.
+    Other offsets can be wrong, but no server writes ``Z`` for a local time.
     """
     text = row["date"] if _naive_part(row.get("date")) else row["datetime"]
     return str(text).endswith(("Z", "z")) and timestamp == (wall - _EPOCH_NAIVE) // timedelta(seconds=1)

@@ -1,1 +1,1 @@
-"""Hooks: the connection, and the API's operations on it."""
+"""The hook, and the reading of its connection."""

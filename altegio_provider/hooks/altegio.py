@@ -1,4 +1,4 @@
-"""The hook: a connection of type ``altegio``, the client on it, and pandas DataFrames."""
+"""The hook: the client of an Airflow connection, and pandas DataFrames."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from altegio_provider.api.arguments import argument_error
 from altegio_provider.api.errors import AltegioError, AltegioNotFoundError, AltegioValidationError
 from altegio_provider.api.secrets import clear_variables_on_error
 from altegio_provider.compat import AirflowNotFoundException, BaseHook, mask_secret, with_connection_form
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["AltegioHook"]
 
-#: How long a probe is tried again.
+#: How long the requests of a connection test are retried.
 _PROBE_SECONDS = 5.0
 
-#: What a test of a connection adds where ``allow_http`` is in use.
+#: What a connection test adds if ``allow_http`` is in use.
 _UNENCRYPTED = ". The host is http:// (allow_http is set): both tokens and the clients' data are sent unencrypted"
 
 DtypeBackend = Literal["numpy", "pyarrow"]
@@ -32,10 +33,10 @@ DtypeBackend = Literal["numpy", "pyarrow"]
 
 @with_connection_form
 class AltegioHook(BaseHook):
-    """Talks to Altegio with the tokens and settings of an Airflow connection.
+    """The operations of Altegio, with the tokens and settings of an Airflow connection.
 
-    The client's operations are here under the same names; ``location_id`` may be left out where the connection
-    names a default location. Make a hook when a task runs, not when a DAG is parsed.
+    It has the client's operations under the same names. ``location_id`` may be ``None`` if the connection has a default
+    location. Make a hook when a task runs, not when a DAG is parsed.
 
     :param altegio_conn_id: the connection; ``docs/connection.md`` describes its fields.
     """
@@ -53,9 +54,9 @@ class AltegioHook(BaseHook):
 
     @property
     def settings(self) -> ConnectionSettings:
-        """What the connection says.
+        """The settings of the connection.
 
-        :raises AltegioValidationError: a field of the connection cannot be right.
+        :raises AltegioValidationError: a field of the connection is invalid.
         """
         from altegio_provider.hooks.connection import ConnectionSettings
 
@@ -74,35 +75,36 @@ class AltegioHook(BaseHook):
                 raise
         except ValueError:
             pass
-        # Airflow says of a variable that it cannot read that there is no such connection, or repeats what is in it.
+        # For a variable that it cannot read, Airflow says that the connection does not exist, or repeats its value.
         raise AltegioValidationError(
             f"the connection {self.altegio_conn_id!r} cannot be read.",
             errors={"port": ["must be a number of 1 to 65535"]},
-            hint=f"Where {variable} is set, it must hold a JSON object or a URI.",
+            hint=f"If {variable} is set, it must be a JSON object or a URI.",
         )
 
     @clear_variables_on_error
     def get_conn(self) -> AltegioClient:
-        """Return the client, the same one each time.
+        """Return the client, the same one at each call.
 
-        :raises AltegioValidationError: a field of the connection cannot be right.
+        :raises AltegioValidationError: a field of the connection is invalid.
         """
         if self._client is None:
             self._client = self.settings.client()
         return self._client
 
     def close(self) -> None:
-        """Close the client's connections; the next call makes new ones."""
+        """Close the client's connections. The next call opens new ones."""
         if self._client is not None:
             self._client.close()
             self._client = None
 
     def location_id(self, location_id: int | str | None = None) -> int:
-        """Return the location to use: the one given, else the connection's default.
+        """Return the location to use.
 
-        :raises AltegioValidationError: there is neither, or it is no number.
+        :param location_id: the location; ``None`` for the connection's default.
+        :raises AltegioValidationError: there is none, or it is not a number.
         """
-        from altegio_provider.api.arguments import argument_error, checked_id, is_absent
+        from altegio_provider.api.arguments import checked_id, is_absent
 
         chosen = self.settings.location_id if is_absent(location_id) else location_id
         if chosen is None:
@@ -161,7 +163,7 @@ class AltegioHook(BaseHook):
     def client_appointments_between(
         self, location_id: int | None, date_from: datetime | str, date_to: datetime | str, **options: Any
     ) -> Iterator[Appointment]:
-        """Yield the appointments of a time under either family: :meth:`AltegioClient.client_appointments_between`."""
+        """Yield the appointments of a range under either family: :meth:`AltegioClient.client_appointments_between`."""
         location = self.location_id(location_id)
         return self.get_conn().client_appointments_between(location, date_from, date_to, **options)
 
@@ -169,7 +171,7 @@ class AltegioHook(BaseHook):
     def appointments_starting_between(
         self, location_id: int | None, date_from: datetime | str, date_to: datetime | str, **options: Any
     ) -> Iterator[Appointment]:
-        """Yield what starts in a time, either family: :meth:`AltegioClient.appointments_starting_between`."""
+        """Yield the appointments that start in a range: :meth:`AltegioClient.appointments_starting_between`."""
         location = self.location_id(location_id)
         return self.get_conn().appointments_starting_between(location, date_from, date_to, **options)
 
@@ -206,12 +208,15 @@ class AltegioHook(BaseHook):
     ) -> pd.DataFrame:
         """Return the activities that start in ``[date_from, date_to)`` as one DataFrame.
 
-        It is held in memory whole; for more than some 100,000 rows take :meth:`get_activities_df_by_chunks`.
+        All rows are held in memory. For more than about 100,000 use :meth:`get_activities_df_by_chunks`.
 
-        :param dtype_backend: ``numpy`` for pandas' classic types (a column with gaps becomes float or object),
-            ``pyarrow`` for types that keep integers, lists and structs as they are.
+        :param location_id: the location; ``None`` for the connection's default.
+        :param date_from: the start: aware, or ISO 8601 text with an offset; a naive one is on the location's clock.
+        :param date_to: the end, not included.
+        :param dtype_backend: ``numpy`` for pandas' classic types (a column with nulls becomes float or object),
+            ``pyarrow`` for types that keep integers, lists and structs.
         :param options: those of :meth:`AltegioClient.list_activities`.
-        :returns: one row an activity, the columns of ``docs/schema.md``; also when there is no row.
+        :returns: one row for each activity, with the columns of ``docs/schema.md`` even if there are no rows.
         """
         import pyarrow as pa
 
@@ -231,8 +236,15 @@ class AltegioHook(BaseHook):
     ) -> Iterator[pd.DataFrame]:
         """Yield the same as :meth:`get_activities_df` in DataFrames of ``chunksize`` rows, the last one shorter.
 
-        Only the present chunk is in memory: some 6 MB for every thousand rows. At least one DataFrame comes, without
-        rows if there are none.
+        Only one chunk is in memory: about 6 MB for 1,000 rows. There is at least one DataFrame, without rows if there
+        are none.
+
+        :param location_id: the location; ``None`` for the connection's default.
+        :param date_from: the start, as for :meth:`get_activities_df`.
+        :param date_to: the end, not included.
+        :param chunksize: rows of a DataFrame.
+        :param dtype_backend: as for :meth:`get_activities_df`.
+        :param options: those of :meth:`AltegioClient.list_activities`.
         """
         import pyarrow as pa
 
@@ -258,10 +270,9 @@ class AltegioHook(BaseHook):
         yield from ActivityConverter(location, timezone).batches(activities, rows)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask for one activity of tomorrow in the default location, and say which family of routes answers.
+        """Read one activity of tomorrow in the default location, and return which route families answer.
 
-        Both families are asked (reading only), for the one that a location does not answer under is the commonest
-        mistake.
+        Both families are read, because a family under which the location does not answer is the commonest mistake.
         """
         try:
             location = self.location_id()
@@ -269,11 +280,11 @@ class AltegioHook(BaseHook):
             other = "locations" if chosen == "companies" else "companies"
             refusal = self._probe(chosen, location)
             if refusal is not None and refusal.transient:
-                return False, str(refusal)  # the other one would keep the person waiting for the same
+                return False, str(refusal)  # the other family would fail in the same way
             refusal_of_other = self._probe(other, location)
         except AltegioError as error:
             return False, str(error)
-        beside = "answers too" if refusal_of_other is None else f"says: {refusal_of_other}"
+        beside = "answers too" if refusal_of_other is None else f"fails: {refusal_of_other}"
         if refusal is None:
             in_clear = _UNENCRYPTED if self.settings.is_unencrypted else ""
             return True, f"Location {location} answers under route_family={chosen!r}; {other!r} {beside}{in_clear}"
@@ -288,7 +299,7 @@ class AltegioHook(BaseHook):
         from altegio_provider.api.http.retry import RetryPolicy
 
         begin = datetime.now(UTC) + timedelta(days=1)
-        retry = RetryPolicy(total_seconds=_PROBE_SECONDS)  # somebody waits in front of a form
+        retry = RetryPolicy(total_seconds=_PROBE_SECONDS)  # a person waits for the result
         try:
             with self.settings.with_route_family(route_family).client(retry=retry) as client:
                 next(client.list_activities(location, begin, begin + timedelta(days=1), page_size=1), None)
@@ -303,8 +314,6 @@ def _frame(table: Any, dtype_backend: DtypeBackend) -> pd.DataFrame:
 
         return table.to_pandas(types_mapper=pd.ArrowDtype, use_threads=False)
     if dtype_backend != "numpy":
-        raise AltegioValidationError(
-            f"dtype_backend must be 'numpy' or 'pyarrow', not {dtype_backend!r}.", errors={"dtype_backend": ["unknown"]}
-        )
-    # Each thread would keep memory of its own, and so few rows take no time.
+        raise argument_error("dtype_backend", f"must be 'numpy' or 'pyarrow', not {dtype_backend!r}")
+    # Threads would each keep memory of their own, and so few rows need no threads.
     return table.to_pandas(use_threads=False)

@@ -1,4 +1,4 @@
-"""Reads an Airflow connection of type ``altegio``: every field checked, with its name in the error."""
+"""Reads an Airflow connection of type ``altegio`` and checks each field."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, repr=False)
 class ConnectionSettings:
-    """What a connection says, with the defaults for what it does not say."""
+    """The settings of a connection, with defaults. Make it with :meth:`of`."""
 
     base_url: str
     partner_token: Secret
@@ -56,7 +56,8 @@ class ConnectionSettings:
     def of(cls, connection: Connection) -> ConnectionSettings:
         """Read a connection.
 
-        :raises AltegioValidationError: a field cannot be right; the text names the field and the connection.
+        :param connection: the connection.
+        :raises AltegioValidationError: a field is invalid; the text names the field and the connection.
         """
         extra = connection.extra_dejson
         fields = _Fields(connection.conn_id, extra if isinstance(extra, Mapping) else {})
@@ -80,7 +81,7 @@ class ConnectionSettings:
     def client(self, *, retry: RetryPolicy | None = None) -> AltegioClient:
         """Return a client with these settings.
 
-        :param retry: the bounds of trying again, where they are not the client's own.
+        :param retry: the bounds of retries; ``None`` for the client's defaults.
         """
         from altegio_provider.api.client import AltegioClient
 
@@ -101,7 +102,7 @@ class ConnectionSettings:
 
     @property
     def secrets(self) -> list[str]:
-        """What no log may show: both tokens, and the password of Redis where there is one."""
+        """What no log may show: both tokens, and the password of Redis, if there is one."""
         tokens = [self.partner_token.reveal(), self.user_token.reveal()]
         if self.rate_limit_url is not None:
             with suppress(ValueError):
@@ -109,18 +110,24 @@ class ConnectionSettings:
         return [token for token in tokens if token]
 
     def keyed_hash(self, text: str) -> str:
-        """Return a hash of a text, keyed by the tokens: who lacks them learns nothing from it."""
+        """Return a hash of a text, keyed with the tokens, so that nobody without them can guess the text.
+
+        :param text: the text.
+        """
         key = f"{self.partner_token.reveal()} {self.user_token.reveal()}".encode()
         return hmac.new(key, text.encode(), "sha256").hexdigest()
 
     @property
     def is_unencrypted(self) -> bool:
-        """Whether tokens and clients' data cross a network unencrypted, because ``allow_http`` says so."""
+        """Whether tokens and clients' data go unencrypted over a network, because ``allow_http`` is set."""
         origin = origin_or_none(self.base_url)
         return origin is not None and origin.scheme == "http" and not is_loopback(origin.host)
 
     def with_route_family(self, route_family: str) -> ConnectionSettings:
-        """Return the same settings for the other family of routes."""
+        """Return the same settings with another route family.
+
+        :param route_family: ``companies`` or ``locations``.
+        """
         return replace(self, route_family=route_family)
 
 
@@ -155,12 +162,12 @@ class _Fields:
         return self._checked(field, lambda _, name: checked_zone(name).key, self.text(field, default))
 
     def integer(self, field: str, default: int | None) -> int | None:
-        """``null`` and 0 mean what they say; a missing or empty field means the default."""
+        """Return an integer or ``None`` (for ``null``); a missing or empty field gives the default."""
         value = self._extra.get(field, default)
         if value is None:
             return None
         if isinstance(value, float) and value.is_integer():
-            value = int(value)  # a form's number
+            value = int(value)  # Airflow's form may save 5.0
         return default if value == "" else self._checked(field, checked_integer, value)
 
     def timeout(self) -> float:
@@ -184,7 +191,7 @@ class _Fields:
         return value
 
     def _checked(self, field: str, check: Callable[[str, Any], T], value: Any) -> T:
-        """Return what a check of arguments returns; its error becomes one that names the connection."""
+        """Return what a check of arguments returns; its error is replaced by one that names the connection."""
         try:
             return check(field, value)
         except AltegioValidationError as error:

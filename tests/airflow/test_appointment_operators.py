@@ -137,7 +137,7 @@ def test_a_wrong_location_is_not_taken_for_a_deleted_appointment(classes, record
 
 @pytest.mark.parametrize(
     ("place", "appointment", "text"),
-    [(0, 1, "Event .* is there, so it is record_id"), (None, None, "has no event 5")],
+    [(0, 1, "Event .* exists, so record_id"), (None, None, "has no event 5")],
     ids=["no such appointment", "no such event"],
 )
 def test_what_was_not_found_is_told_apart(classes, record, place, appointment, text) -> None:

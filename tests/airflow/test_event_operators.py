@@ -209,7 +209,7 @@ def test_what_was_not_found_is_told_apart(family, altegio_sandbox) -> None:
         run(AltegioDeleteEventOperator, event_id=5, location_id=78)
     with pytest.raises(AltegioNotFoundError, match="has no event 5"):
         run(AltegioGetEventOperator, event_id=5)
-    with pytest.raises(AltegioNotFoundError, match="Location 77 is there, so it is staff_id or service_id"):
+    with pytest.raises(AltegioNotFoundError, match="Location 77 exists, so staff_id or service_id"):
         run(AltegioCreateEventOperator, event={**EVENT, "staff_id": 99})
 
 

@@ -164,7 +164,7 @@ def test_redis_stops_between_the_place_and_the_bytes_and_the_operator_books_each
     finally:
         server.close()
     assert len(connections) >= 2
-    assert "A request went later than its place" in caplog.text
+    assert "A request was sent later than its slot" in caplog.text
     assert (summary["created"], summary["rejected"]) == (3, 0)
     assert bookings.seen == dict.fromkeys(list(ONCE)[:3], 1)
 
@@ -194,7 +194,7 @@ class TestSingleCalls:
         monkeypatch.setattr(client._transport._limiter, "_clock", clock)
         assert call(client)["id"] == 101
         assert bookings.seen.total() == 1
-        assert "A request went later than its place" in caplog.text
+        assert "A request was sent later than its slot" in caplog.text
 
     def test_redis_is_down_before_the_bytes(self, client, store, bookings, call) -> None:
         store.stop()

@@ -1,7 +1,7 @@
-"""The body of a booking, a change or a move: one canonical mapping in, the wire form of either family out.
+"""Checks the body of a booking, a change or a move, and converts it to the form of either route family.
 
-The canonical mapping has the API's own field names, phones in E.164 with ``+``, and ``agreements`` as one mapping.
-What each family wants of it stands in two tables; all faults are found at once, before anything is sent.
+Callers give one form: the API's field names, phone numbers in E.164 with ``+``, and ``agreements`` as one mapping. Two
+tables describe what each family takes. All problems are reported at once, before anything is sent.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ _VISITOR = FieldRule("a visitor's id: a whole number, 0 for none", is_integer(0)
 _SEATS = FieldRule("seats: a whole number of 1 or more", is_integer(1))
 _NAME = FieldRule("text", _name)
 _TEXT = FieldRule("text", is_text)
-_COMMENT = FieldRule("text of 255 characters at the most", _short_text)
+_COMMENT = FieldRule("text of at most 255 characters", _short_text)
 _PHONE_NUMBER = FieldRule("+ and 9 to 15 digits, such as '+13155550175' under either family of routes", matches(_PHONE))
 _E_MAIL = FieldRule("an e-mail address", matches(_EMAIL))
 _GENDER = FieldRule("0 (unknown), 1 (male) or 2 (female)", is_integer(0, 2))
-_BIRTHDAY = FieldRule("a day, written as YYYY-MM-DD", is_date)
+_BIRTHDAY = FieldRule("a date of the form YYYY-MM-DD", is_date)
 _CONSENTS = FieldRule(f"a mapping of {' and '.join(sorted(_AGREEMENTS))}, each true or false", _agreements)
 _OWN_FIELDS = FieldRule("a list of mappings with `code` and `value`", _custom_fields)
 _FLAG = FieldRule("true or false", is_flag)
@@ -101,7 +101,7 @@ def _as_color(value: str) -> str:
 
 
 class _Booking(NamedTuple):
-    """A family's fields of a booking; and those that only the other family takes, with what to do about it."""
+    """The fields of a booking in one family, and those that only the other family takes, with that family's name."""
 
     fields: FieldTable
     client: FieldTable
@@ -175,16 +175,16 @@ _MOVE: FieldTable = {
 def checked_appointment(appointment: Mapping[str, Any], *, is_strict: bool) -> dict[str, Any]:
     """Return the body to send for a booking.
 
-    ``None`` and empty text are nothing given. What the family wants nevertheless is filled in: null under
+    ``None`` and empty text count as not given. Fields that the family requires nevertheless are filled in: null under
     ``locations``, empty text and gender 0 under ``companies``.
 
-    :param appointment: the canonical mapping: ``client`` (``name``, ``phone`` with ``+``, ``email``, ``surname``,
+    :param appointment: the fields: ``client`` (``name``, ``phone`` with ``+``, ``email``, ``surname``,
         ``gender`` 0 to 2, ``id``, ``patronymic``, ``birthday`` as a date or text, ``agreements`` as one mapping or a
         list of one, ``custom_field_values``; ``comment`` and ``national_id`` under ``locations``),
         ``clients_count``, ``client_id``, ``comer_id``, ``comer``; ``labels`` under ``companies``,
         ``is_trial_service`` under ``locations``. The phone is required under ``companies``.
-    :param is_strict: the wire form of the ``locations`` family: digits alone in phones, every key there.
-    :raises AltegioValidationError: one or more fields cannot be right or sent; ``errors`` names each, as in
+    :param is_strict: whether to use the form of ``locations``: phone numbers without ``+``, all keys present.
+    :raises AltegioValidationError: fields are invalid or cannot be sent; ``errors`` names each, as in
         ``client.phone``, and holds no value.
     """
     booking = _LOCATIONS if is_strict else _COMPANIES
@@ -198,17 +198,17 @@ def checked_appointment(appointment: Mapping[str, Any], *, is_strict: bool) -> d
         body["comer"] = wire_form(comer, _COMER, errors, where="comer.")
     for name in errors.keys() & booking.elsewhere.keys():
         family = booking.elsewhere[name]
-        errors[name] = [f"can be sent under route_family={family} alone; leave it out, or use that family"]
+        errors[name] = [f"exists under route_family={family} only; leave it out, or use that family"]
     return _body_or_error(body, errors, "the booking")
 
 
 def checked_change(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body that changes an appointment. ``None`` is nothing given.
+    """Return the body that changes an appointment. ``None`` counts as not given.
 
     :param changes: ``attendance_service_item`` (``cost_per_unit``, ``discount_percent`` 0 to 100, ``manual_cost``,
-        optional ``is_trial``), which the API demands, and as wanted ``comment``, ``label_ids``, ``color``,
+        optional ``is_trial``), which the API requires; optional ``comment``, ``label_ids``, ``color``,
         ``clients_count``, ``attendance_good_items``.
-    :raises AltegioValidationError: one or more fields cannot be right; ``errors`` names each.
+    :raises AltegioValidationError: fields are invalid; ``errors`` names each.
     """
     errors: FieldErrors = {}
     given = _mapping_or_error("changes", changes, "a change", errors)
@@ -225,9 +225,9 @@ def checked_reschedule(to_event_id: int, *, with_comer: bool, clients_count: int
     """Return the body that moves an appointment to another event.
 
     :param to_event_id: the event to move it to.
-    :param with_comer: whether the visitor who comes in the client's place moves along.
-    :param clients_count: seats there; ``None`` for as many as before.
-    :raises AltegioValidationError: one or more of them cannot be right; ``errors`` names each.
+    :param with_comer: whether the visitor who comes in the client's place moves too.
+    :param clients_count: seats in the new event; ``None`` for as many as before.
+    :raises AltegioValidationError: fields are invalid; ``errors`` names each.
     """
     errors: FieldErrors = {}
     given = {"reschedule_activity_id": to_event_id, "with_comer": with_comer, "clients_count": clients_count}
@@ -238,7 +238,7 @@ def checked_reschedule(to_event_id: int, *, with_comer: bool, clients_count: int
 
 
 def _with_one_consent(client: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A list of one set of agreements, as ``companies`` writes it, is that one; an empty list is none."""
+    """Replace a list of one set of agreements, as ``companies`` writes it, by that set; an empty list by ``None``."""
     agreements = client.get("agreements")
     if isinstance(agreements, list | tuple) and len(agreements) <= 1:
         return {**client, "agreements": agreements[0] if agreements else None}
@@ -248,7 +248,7 @@ def _with_one_consent(client: Mapping[str, Any]) -> Mapping[str, Any]:
 def _mapping_or_error(argument: str, given: Any, what: str, errors: FieldErrors) -> Mapping[str, Any]:
     if is_mapping(given):
         return given
-    errors[argument] = [f"must be a mapping: the fields of {what}"]
+    errors[argument] = [f"must be a mapping of the fields of {what}"]
     return {}
 
 

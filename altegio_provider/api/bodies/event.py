@@ -1,4 +1,4 @@
-"""The body of a new or replaced event: the API's rules checked before anything is sent, all faults at once."""
+"""Checks the body of a new or replaced event by the API's rules before it is sent. Reports all problems at once."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ _FIELDS: dict[str, _EventField] = {
     "resource_instance_ids": _EventField("a list of ids, which may be empty", _ids, True, False),
     "label_ids": _EventField("a list of ids, which may be empty", _ids, True, False),
     "date": _EventField("a datetime, or text such as '2026-11-20 18:00:00'", lambda value: bool(value), True, False),
-    "length": _EventField("seconds, above 0", _is_id, True, False),
+    "length": _EventField("a number of seconds above 0", _is_id, True, False),
     "capacity": _EventField("a whole number of 1 or more", _is_id, True, False),
     "technical_break_duration": _EventField("null, or a multiple of 300 seconds up to 3600", _technical_break),
-    "comment": _EventField("text of 255 characters at the most", _text(255)),
-    "instructions": _EventField("text of 500 characters at the most", _text(500)),
+    "comment": _EventField("text of at most 255 characters", _text(255)),
+    "instructions": _EventField("text of at most 500 characters", _text(500)),
     "stream_link": _EventField("text", _text(None)),
     "color": _EventField("a colour such as '#9c27b0'", matches(re.compile(r"#[0-9a-fA-F]{6}"))),
     "force": _EventField("true or false", lambda value: isinstance(value, bool), False, False),
@@ -67,21 +67,21 @@ _FIELDS: dict[str, _EventField] = {
 def checked_event(event: Mapping[str, Any], zone: ZoneInfo, *, is_strict: bool, is_replacement: bool) -> dict[str, Any]:
     """Return the body to send for an event.
 
-    :param event: the API's field names. ``date`` is a ``datetime`` or ISO text: an aware one is put on the location's
-        wall clock, a naive one is taken as that. ``resource_instance_ids`` and ``label_ids`` default to none.
+    :param event: the API's fields. ``date`` is a ``datetime`` or ISO text: an aware one is converted to the location's
+        wall clock, a naive one is on it. ``resource_instance_ids`` and ``label_ids`` are empty by default.
     :param zone: the location's time zone.
-    :param is_strict: the rules of the ``locations`` family: lengths of whole five minutes up to a day, lower-case
-        colours.
-    :param is_replacement: the body replaces an event, so texts may be null.
-    :raises AltegioValidationError: one or more fields cannot be right; ``errors`` names each.
+    :param is_strict: whether the rules of ``locations`` hold: lengths in multiples of five minutes up to a day, and
+        lower-case colours.
+    :param is_replacement: whether the body replaces an event; texts may then be null.
+    :raises AltegioValidationError: fields are invalid; ``errors`` names each.
     """
     if not is_mapping(event):
-        text = "must be a mapping: the fields of an event"
+        text = "must be a mapping of the fields of an event"
         raise AltegioValidationError(f"event {text}.", errors={"event": [text]}, hint="Nothing was sent.")
     body = {"resource_instance_ids": [], "label_ids": [], **event}
     errors: dict[str, list[str]] = {}
     for name in body.keys() - _FIELDS.keys():
-        errors[name] = [f"is no field of an event; there are {', '.join(_FIELDS)}"]
+        errors[name] = [f"is unknown; the fields of an event are {', '.join(_FIELDS)}"]
     for name, field in _FIELDS.items():
         value = body.get(name)
         if name not in body or (value is None and field.is_required):
@@ -125,22 +125,22 @@ def _check_length(body: Mapping[str, Any], is_strict: bool, errors: dict[str, li
     if not _is_id(length) or length is None:
         return
     if is_strict and (length % _STEP_SECONDS or length > _MAX_LENGTH_SECONDS):
-        errors["length"] = [f"must be a multiple of {_STEP_SECONDS} seconds, and {_MAX_LENGTH_SECONDS} at the most"]
+        errors["length"] = [f"must be a multiple of {_STEP_SECONDS} seconds, and at most {_MAX_LENGTH_SECONDS}"]
     if pause and "technical_break_duration" not in errors and pause >= length:
-        errors["technical_break_duration"] = ["is part of `length`, so it must be shorter"]
+        errors["technical_break_duration"] = ["must be shorter than `length`, which includes it"]
 
 
 def replacement_body(current: Mapping[str, Any], changes: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
-    """Return the body that puts an event back as it is, but for some fields.
+    """Return the body that replaces an event by itself with some fields changed.
 
-    A PUT replaces everything, and an event is read with other fields than it is written with; what a PUT does not
-    take is left out, and the technical break is null, which keeps the present one.
+    A PUT replaces all fields, and an event is read with other fields than it is written with. Fields that a PUT does
+    not take are left out; the technical break is null, which keeps the current one.
 
-    :param current: the event, in the flat row shape.
-    :param changes: fields to change, in the names of a body.
+    :param current: the event as a flat row.
+    :param changes: the fields to change, by their names in a body.
     :param zone: the location's time zone.
-    :raises AltegioValidationError: the answer does not show the labels or resources, and ``changes`` does not name
-        them: putting the event back would drop them.
+    :raises AltegioValidationError: ``current`` does not have the labels or resources, and ``changes`` does not name
+        them, so the replacement would remove them.
     """
     body: dict[str, Any] = {
         name: current.get(name)
@@ -162,8 +162,8 @@ def replacement_body(current: Mapping[str, Any], changes: Mapping[str, Any], zon
             body[name] = ids
     if missing:
         raise AltegioValidationError(
-            "the event's answer does not show all that a replacement must put back.",
-            errors={name: ["name them in `changes`, else they would be dropped"] for name in missing},
+            "the event as it was read lacks fields that a replacement must have.",
+            errors={name: ["name them in `changes`, otherwise they would be removed"] for name in missing},
             hint="Nothing was sent.",
         )
     return {**body, **changes}

@@ -1,4 +1,4 @@
-"""Fields of a body as data: for each a rule and a wire form; one reader names all that is wrong at once."""
+"""Describes the fields of bodies as data, and checks a body against them. It reports all problems at once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
     "wire_form",
 ]
 
-#: For each field, as in ``client.phone``, what is wrong with it; never its value.
+#: The problems of each field, as in ``client.phone``; never its value.
 FieldErrors = dict[str, list[str]]
 Check = Callable[[Any], bool]
 
@@ -39,21 +39,22 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class FieldRule(NamedTuple):
-    """What a value must be: in words that follow "must be", and as a check."""
+    """What a value must be: a text that follows "must be", and a check."""
 
     text: str
     fits: Check
 
 
-#: What stands on the wire where nothing is given: nothing at all, or it is an error.
+#: Defaults: the field is not sent, or a missing value is an error.
 OMITTED, REQUIRED = object(), object()
 
 
 class Field(NamedTuple):
-    """One field of a body.
+    """A field of a body.
 
-    :param default: what stands on the wire where nothing is given; ``OMITTED`` or ``REQUIRED`` too.
-    :param to_wire: turns a value that fits into the one on the wire.
+    :param rule: what its value must be.
+    :param default: the value that is sent if none is given; or ``OMITTED``, or ``REQUIRED``.
+    :param to_wire: converts a valid value to the one that is sent.
     """
 
     rule: FieldRule
@@ -65,12 +66,18 @@ FieldTable = Mapping[str, Field]
 
 
 def is_none(value: Any) -> bool:
-    """Whether nothing is given, where an empty text is something: it clears a field."""
+    """Return whether no value is given. An empty text is a value: it clears a field.
+
+    :param value: the value.
+    """
     return value is None
 
 
 def is_none_or_empty(value: Any) -> bool:
-    """Whether nothing is given, where an empty text is nothing."""
+    """Return whether no value is given. An empty text is no value.
+
+    :param value: the value.
+    """
     return value is None or value == ""
 
 
@@ -82,15 +89,18 @@ def wire_form(
     where: str = "",
     is_blank: Check = is_none_or_empty,
 ) -> dict[str, Any]:
-    """Return the given fields as they are sent, and note in ``errors`` what is wrong with them.
+    """Return the fields as they are sent, and add their problems to ``errors``.
 
-    :param where: what stands before a field's name in an error, as in ``client.``.
-    :param is_blank: whether a value is as good as none.
+    :param given: the fields.
+    :param fields: the fields that are allowed.
+    :param errors: receives the problems.
+    :param where: the prefix of a field's name in an error, as in ``client.``.
+    :param is_blank: returns whether a value counts as not given.
     """
     body: dict[str, Any] = {}
     for name in given.keys() - fields.keys():
         if not is_blank(given[name]):
-            errors[f"{where}{name}"] = [f"is no field here; there are {', '.join(fields)}"]
+            errors[f"{where}{name}"] = [f"is unknown; the fields are {', '.join(fields)}"]
     for name, field in fields.items():
         value = given.get(name)
         if is_blank(value):
@@ -106,12 +116,20 @@ def wire_form(
 
 
 def is_integer(least: int, most: int = _MAX_INTEGER) -> Check:
-    """A check for whole numbers between these."""
+    """Return a check for integers.
+
+    :param least: the smallest that passes.
+    :param most: the largest that passes.
+    """
     return lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def is_number(least: float = -math.inf, most: float = math.inf) -> Check:
-    """A check for numbers between these; NaN is none."""
+    """Return a check for numbers; NaN does not pass.
+
+    :param least: the smallest that passes.
+    :param most: the largest that passes.
+    """
     return lambda value: (
         isinstance(value, int | float)
         and not isinstance(value, bool)
@@ -121,17 +139,26 @@ def is_number(least: float = -math.inf, most: float = math.inf) -> Check:
 
 
 def is_text(value: Any) -> bool:
-    """Whether it is text that JSON can hold; a badly decoded file leaves halves of characters behind."""
+    """Return whether a value is text that JSON can hold: without the surrogates of a badly decoded file.
+
+    :param value: the value.
+    """
     return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def matches(pattern: re.Pattern[str]) -> Check:
-    """A check for text of a pattern."""
+    """Return a check for text that matches a pattern.
+
+    :param pattern: the pattern.
+    """
     return lambda value: is_text(value) and pattern.fullmatch(value) is not None
 
 
 def is_date(value: Any) -> bool:
-    """Whether it is a date, or text that names one as YYYY-MM-DD."""
+    """Return whether a value is a date, or text of the form YYYY-MM-DD.
+
+    :param value: the value.
+    """
     if isinstance(value, date):
         return True
     try:
@@ -141,22 +168,35 @@ def is_date(value: Any) -> bool:
 
 
 def is_flag(value: Any) -> bool:
-    """Whether it is true or false."""
+    """Return whether a value is true or false.
+
+    :param value: the value.
+    """
     return isinstance(value, bool)
 
 
 def is_ids(value: Any) -> bool:
-    """Whether it is a list of ids."""
+    """Return whether a value is a list of ids.
+
+    :param value: the value.
+    """
     return isinstance(value, list | tuple) and all(map(is_integer(1), value))
 
 
 def is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
-    """Whether it is a mapping."""
+    """Return whether a value is a mapping.
+
+    :param value: the value.
+    """
     return isinstance(value, Mapping)
 
 
 def is_json(value: Any, depth: int = 0) -> bool:
-    """Whether it can be sent as JSON, all that is in it too; nested so deep that readers give up, it cannot."""
+    """Return whether a value can be sent as JSON. One that is nested too deeply cannot.
+
+    :param value: the value.
+    :param depth: how deeply it is nested itself.
+    """
     if depth > _MAX_DEPTH:
         return False
     if isinstance(value, dict):

@@ -1,1 +1,1 @@
-"""One request over HTTP: its pace, its retries, and what its answer says."""
+"""Sends one HTTP request: rate limit, retries, and reading of the response."""

@@ -1,4 +1,4 @@
-"""Connections that keep to the limit, note whether a request was ever written, and bound its answer."""
+"""Connections that wait for the rate limit, note whether a request was sent, and bound its response."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _POOL_SIZE = 64
 
 
 def _paced(kind: Any, limiter: Limiter, request_state: RequestState) -> Any:
-    """Return a connection class that takes its place in the limit as the last thing before it writes."""
+    """Return a connection class that takes a slot of the rate limit right before it sends."""
 
     class Response(BoundedResponse):
         state = request_state
@@ -29,8 +29,8 @@ def _paced(kind: Any, limiter: Limiter, request_state: RequestState) -> Any:
 
         def request(self, *args: Any, **kwargs: Any) -> None:
             slot = limiter.acquire()
-            # The server may have closed an idle connection while this request waited for its place; a POST on it
-            # would end as one of unknown outcome.
+            # The server may have closed an idle connection while this request waited for its slot. The outcome of a
+            # POST on a closed connection is unknown.
             if self.sock is not None and not self.is_connected:
                 self.close()
             if self.sock is None:
@@ -53,23 +53,23 @@ def _paced(kind: Any, limiter: Limiter, request_state: RequestState) -> Any:
             return self.sock is not None and _is_open(self.sock)
 
         def connect(self) -> None:
-            request_state.set_timeout(self.timeout)  # for a proxy's answer
+            request_state.set_timeout(self.timeout)  # for a proxy's response
             try:
                 super().connect()
             except ssl.SSLCertVerificationError:
                 raise
             except OSError as error:
-                # A handshake or a proxy's tunnel that broke: nothing of the request was written.
+                # The handshake or the proxy's tunnel failed: nothing of the request was sent.
                 raise NewConnectionError(self, str(error)) from error
 
     return PacedConnection
 
 
 def _is_open(connection: Any) -> bool:
-    """Whether nothing has come on an idle connection: neither its end nor an answer to nothing.
+    """Return whether an idle connection is open and has no unread data.
 
-    urllib3 asks whether there is anything to read, and takes the session tickets that a TLS server sends after the
-    handshake for an end; reading takes them in.
+    urllib3 only asks whether there is anything to read, so it takes the session tickets that a TLS server sends after
+    the handshake for a closed connection. A read consumes them.
     """
     timeout = connection.gettimeout()
     connection.settimeout(0)
@@ -85,13 +85,13 @@ def _is_open(connection: Any) -> bool:
 
 
 class PacedAdapter(HTTPAdapter):
-    """Takes each request's place in the limit in its connection, as the last thing before the bytes go.
+    """An adapter of ``requests`` whose connections take a slot of the rate limit right before they send.
 
-    :param limiter: lets each request go.
+    :param limiter: gives the slots.
     """
 
     def __init__(self, limiter: Limiter) -> None:
-        #: What is known of the request that the current thread sends through this adapter.
+        #: The state of the request that the current thread sends through this adapter.
         self.state = RequestState()
         self._limiter = limiter
         self._lock = threading.Lock()

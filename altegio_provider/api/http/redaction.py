@@ -1,8 +1,8 @@
-"""Takes personal data and secrets out of text before it reaches an error or a log.
+"""Removes personal data and secrets from text before it gets into an error or a log.
 
-What a request said comes back in many forms: escaped for HTML, URLs or JSON, in another Unicode form, in capitals,
-a phone in its national form, a birthday in another order, a comment cut short. So a text is decoded first, and compared
-in a form in which these differences are gone. What is left of it is printable and on one line.
+The values of a request come back in many forms: escaped for HTML, URLs or JSON, in another Unicode form, in capitals, a
+phone number in national form, a birthday in another order, a comment cut off. So a text is decoded first, and compared
+in a normalised form. The result is printable and on one line.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from urllib.parse import unquote
 __all__ = ["NON_PERSONAL_FIELDS", "mask_secrets", "personal_values", "redact", "single_line"]
 
 _CAP = 300
-#: An escape takes so many characters for one, or fewer.
+#: The longest escape of one character.
 _LONGEST_ESCAPE = 8
-#: What may be left of a phone or an e-mail at the end of a text that was cut.
+#: A phone number or an e-mail address at the end of a text that was cut is shorter than this.
 _CUT_MARGIN = 100
-#: A shorter secret is looked for as a whole word, lest half of all words lose a syllable.
+#: A shorter secret is searched as a whole word, because it may be a part of many words.
 _SHORT_SECRET = 8
-#: So many characters in a row of a longer secret are a piece of it: of one without spaces, and of a text.
+#: The number of characters that identify a part of a longer secret, without spaces and with them.
 _PIECE_OF_WORD, _PIECE_OF_TEXT = 8, 16
-#: So many digits in a row of a phone or another number are a piece of it.
+#: The number of digits that identify a part of a phone number or another number.
 _PIECE_OF_NUMBER = 6
-#: Text may be escaped more than once, on its way through several programs.
+#: Text may be escaped several times.
 _ROUNDS = 3
 _ESCAPE = re.compile(
     r"\\{1,8}(?:u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2}))|%u([0-9a-fA-F]{4})"
 )
 _PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2})+")
 _EMAIL = re.compile(r"[^\s@\"'<>,;:&=]{1,64}(?:@|%40)[^\s@\"'<>,;:&]{1,255}")
-# A phone is a run of nine digits or more, however it is grouped. Ids of the API have nine digits at the most when
-# they stand alone, so a longer one is dropped too: better to lose an id than to show a number. A date is none.
+# Nine digits or more, however they are grouped, are a phone number. This removes ids of nine digits or more too: better
+# to lose an id than to show a phone number. A date is kept.
 _DATE = r"(?:\d{4}-\d\d-\d\d|\d\d[./]\d\d[./]\d{4})(?!\d)"
 _PHONE = re.compile(rf"(?<!\d)(?<!\d[-./])(?!{_DATE})(?:%2[Bb]|\+)?\(?\d(?:[\s()./‐‑–-]{{0,3}}\d){{8,}}")
 _TOKEN = re.compile(r"(?i)\b(bearer\s+|user\s+(?=\S*\d)(?=\S{8}))[\w.~+/=-]{4,}")
@@ -49,7 +49,7 @@ _PERSONAL_FIELD = re.compile(
 _DIGITS = re.compile(r"\d(?:[\W_]{0,3}\d)*")
 _ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
 _NAMES = ("name", "surname", "patronymic")
-#: Fields of bodies whose values say nothing of a person; whatever else a request says must not come back.
+#: Fields of bodies whose values are no personal data. Values of all other fields are removed.
 NON_PERSONAL_FIELDS = frozenset(
     (
         *("id", "client_id", "comer_id", "company_id", "location_id", "staff_id", "service_id", "record_id"),
@@ -62,9 +62,10 @@ NON_PERSONAL_FIELDS = frozenset(
 
 
 def redact(text: str, secrets: tuple[str, ...] = (), cap: int = _CAP, *, was_cut: bool = False) -> str:
-    """Return the beginning of a text on one line, without tokens, phones, e-mails and values of personal JSON fields.
+    """Return the beginning of a text on one line, without tokens, phone numbers, e-mails and personal JSON fields.
 
-    :param secrets: strings that must not appear, whatever they look like and in whatever form.
+    :param text: the text.
+    :param secrets: strings that must not appear in any form.
     :param cap: how many characters to keep.
     :param was_cut: whether the text is itself the beginning of a longer one.
     """
@@ -86,10 +87,10 @@ def redact(text: str, secrets: tuple[str, ...] = (), cap: int = _CAP, *, was_cut
 
 
 def mask_secrets(text: str, secrets: Iterable[str]) -> str:
-    """Return a text with ``***`` for each secret and each longer piece of one, in whatever form it is written.
+    """Return a text with ``***`` in place of each secret and each longer part of one, in any form.
 
-    :param text: without escapes.
-    :param secrets: tokens, and what a request said of people.
+    :param text: the text, without escapes.
+    :param secrets: tokens, and the personal data of a request.
     """
     folded, places = _folded_with_positions(text)
     spans: list[tuple[int, int]] = []
@@ -104,9 +105,11 @@ def mask_secrets(text: str, secrets: Iterable[str]) -> str:
 
 
 def single_line(text: str) -> str:
-    """Return a text without control characters and line breaks, which could forge a log line or steer a terminal.
+    """Return a text without control characters and line breaks, which could forge log lines or control a terminal.
 
-    Use it for what somebody else wrote (the API, a file's name) and what goes to a log or a report.
+    Use it for text from outside (the API, a file's name) that goes to a log or a report.
+
+    :param text: the text.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -114,9 +117,9 @@ def single_line(text: str) -> str:
 
 
 def personal_values(body: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """Return what a request's body says of people, and all that was typed by hand; an answer may repeat it anywhere.
+    """Return the personal data and the free texts of a request's body, which a response may repeat anywhere.
 
-    :param body: of any request.
+    :param body: the body of any request.
     """
     return tuple(dict.fromkeys(_personal(body or {}, "")))
 
@@ -141,14 +144,14 @@ def _personal(value: Any, field: str) -> Iterator[str]:
 
 
 def _decoded(text: str) -> str:
-    """Return a text without the escapes of HTML, URLs and JSON, in the compatible Unicode form, on one line."""
+    """Return a text without the escapes of HTML, URLs and JSON, in the Unicode form NFKC, on one line."""
     for _ in range(_ROUNDS):
         plain = _PERCENT.sub(lambda found: unquote(found[0], errors="replace"), html.unescape(text))
         plain = _ESCAPE.sub(lambda found: _character("".join(filter(None, found.groups()))), plain)
         if plain == text:
             break
         text = plain
-    # Halves of pairs that were escaped one by one become the character that they are together.
+    # Surrogates that were escaped one by one become one character.
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return single_line(unicodedata.normalize("NFKC", text))
 
@@ -170,7 +173,7 @@ def _printable(character: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _folded(character: str) -> str:
-    """A character as it is compared: without accent and case; a backslash is an escape of what follows it."""
+    """Return a character as it is compared: without accent and case, and without backslashes."""
     if character == "\\":
         return ""
     plain = "".join(one for one in unicodedata.normalize("NFKD", character) if unicodedata.category(one) != "Mn")
@@ -178,7 +181,7 @@ def _folded(character: str) -> str:
 
 
 def _folded_with_positions(text: str) -> tuple[str, list[int]]:
-    """Return a text as it is compared, and for each character of it the place in the text that it stands for."""
+    """Return a text as it is compared, and for each of its characters the position in the original text."""
     folded: list[str] = []
     places: list[int] = []
     for place, character in enumerate(text):
@@ -190,7 +193,7 @@ def _folded_with_positions(text: str) -> tuple[str, list[int]]:
 
 
 def _occurrences(sought: str, text: str) -> Iterator[tuple[int, int]]:
-    """Where a secret or a piece of it is, both folded."""
+    """Yield where a secret or a part of it is; both are normalised."""
     if not sought:
         return
     whole = re.escape(sought) if len(sought) >= _SHORT_SECRET else rf"(?<![^\W_]){re.escape(sought)}(?![^\W_])"
@@ -212,7 +215,7 @@ def _digits_of(text: str) -> str:
 
 
 def _numbers_like(pieces: set[str], text: str) -> Iterator[tuple[int, int]]:
-    """Where digits, however they are grouped, are those of a secret's piece."""
+    """Yield where digits, however they are grouped, are a part of a secret's number."""
     for run in _DIGITS.finditer(text):
         places = [place for place in range(*run.span()) if text[place].isdecimal()]
         digits = _digits_of(run[0])
@@ -222,7 +225,7 @@ def _numbers_like(pieces: set[str], text: str) -> Iterator[tuple[int, int]]:
 
 
 def _days_like(secret: str, text: str) -> Iterator[tuple[int, int]]:
-    """Where a day is written in another order, with another separator or with the month's name."""
+    """Yield where a date is written in another order, with another separator or with the month's name."""
     found = _ISO_DAY.fullmatch(secret.strip())
     if found:
         for pattern in _forms_of_day(*found.groups()):

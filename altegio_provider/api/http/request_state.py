@@ -1,7 +1,7 @@
-"""What is known of the request that a thread is sending, and the bounds of its answer.
+"""The state of the request that a thread is sending, and the bounds of its response.
 
-Whether a request was sent decides what may be done after a fault, so it is observed and not guessed from the kind of
-the fault: the connection notes here the moment before the first byte goes.
+What may be done after an error depends on whether the request was sent. The connection notes it here right before the
+first byte, so that it need not be guessed from the error.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from typing import Any, ClassVar
 
 __all__ = ["MAX_RESPONSE_BYTES", "BoundedResponse", "RequestState", "ResponseTooLongError"]
 
-#: Bytes of an answer at the most, as they come and as they are unpacked. The largest page that the API's own bounds
-#: allow (250 rows with all that can be joined to them) has some 2.5 MB; a client holds four pages at once.
+#: The most bytes of a response, compressed and decompressed. The largest page that the API's limits allow (250 rows
+#: with all that can be joined to them) has about 2.5 MB; a client holds four pages at once.
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 
 
 class ResponseTooLongError(Exception):
-    """An answer has more bytes than :data:`MAX_RESPONSE_BYTES`."""
+    """A response has more bytes than :data:`MAX_RESPONSE_BYTES`."""
 
 
 class RequestState(threading.local):
-    """The request that the current thread is sending."""
+    """The state of the request that the current thread is sending."""
 
-    #: Whether its first byte may have been written.
+    #: Whether its first byte may have been sent.
     may_be_sent = False
-    #: Until when its answer, or a proxy's answer before it, may take: seconds of the monotonic clock.
+    #: When its response, or a proxy's response before it, must be complete: seconds of the monotonic clock.
     deadline = math.inf
 
     def set_timeout(self, seconds: Any) -> None:
-        """Let what is read from now on take so long altogether.
+        """Set the deadline for all that is read from now on.
 
-        :param seconds: a number, or anything else for no bound.
+        :param seconds: seconds from now; anything but a number is no deadline.
         """
         self.deadline = time.monotonic() + seconds if isinstance(seconds, int | float) else math.inf
 
 
 class _BoundedStream(io.RawIOBase):
-    """The bytes of one answer as they come from a connection, until the deadline and up to the bound."""
+    """The bytes of one response, as they come from a connection, up to the deadline and the size limit."""
 
     def __init__(self, connection: socket.socket, until: float) -> None:
         self._connection = connection
-        # It keeps the connection open for this answer when the server wants it closed afterwards.
+        # It keeps the connection open for this response when the server wants it closed afterwards.
         self._file = connection.makefile("rb", buffering=0)
         self._deadline = until
         self._left = MAX_RESPONSE_BYTES
@@ -57,7 +57,7 @@ class _BoundedStream(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         seconds = self._deadline - time.monotonic()
         if seconds <= 0:
-            raise TimeoutError("the answer did not come in time")
+            raise TimeoutError("the response did not come in time")
         self._connection.settimeout(None if seconds == math.inf else seconds)
         count = self._file.readinto(buffer)
         self._left -= count or 0
@@ -71,13 +71,13 @@ class _BoundedStream(io.RawIOBase):
 
 
 class BoundedResponse(HTTPResponse):
-    """An answer that has one deadline for all of it, and a bound for its length: head, chunk sizes and body together.
+    """A response with one deadline and one size limit for head, chunk sizes and body together.
 
-    The time-out of a socket is for each part that arrives, so a server that sends a byte now and then would never be
-    given up.
+    A socket's time-out begins anew with each part that arrives, so a server that sends a byte now and then would never
+    reach it.
     """
 
-    #: Who knows the deadline.
+    #: Holds the deadline.
     state: ClassVar[RequestState]
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:

@@ -1,7 +1,7 @@
-"""Reads an answer: a JSON document, or the error that its status and body stand for.
+"""Reads a response: returns its JSON document, or raises the error for its status and body.
 
-Error bodies come in six shapes, and from proxies in none at all; one tolerant reader takes them all. What counts
-is the status and the structure, never a message's text, for messages are localised.
+Error bodies come in six shapes, and proxies send other ones; all are read. The status and the structure decide, never a
+message's text, because messages are localised.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ from altegio_provider.api.http.redaction import redact
 __all__ = ["invalid_response", "no_response", "read_response", "retry_after_seconds"]
 
 _NOT_JSON = object()
-#: Half of a surrogate pair (or of a whole one), as an escape or in bytes.
+#: A surrogate, as an escape or in bytes.
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\xed[\xa0-\xbf][\x80-\xbf]")
-#: Bytes of a body that are looked at for an error's text.
+#: Bytes of a body that an error's text is made from.
 _MAX_SHOWN = 4096
-#: More raw_errors than these are not kept (a request has fewer fields), nor deeper ones, nor more of one.
+#: How many errors are kept (a request has fewer fields), how deep they are nested, and how many characters of each.
 _MAX_ERRORS = 100
 _MAX_DEPTH = 8
 _MAX_TEXT = 10_000
 _AUTH_HINTS = {
     401: (
         "Check the partner token (the connection's password) and the user token; "
-        "the user token dies when the user's password changes."
+        "the user token becomes invalid when the user's password changes."
     ),
-    407: "The proxy of the environment (HTTP_PROXY, ALL_PROXY) wants a user and a password: put them into its URL.",
-    402: "The location's licence has run out; renew it in Altegio.",
-    403: "The user has no right to this in that location, or the location's licence has run out.",
+    407: "The proxy of the environment (HTTP_PROXY, ALL_PROXY) requires a user and a password: put them into its URL.",
+    402: "The location's licence has expired; renew it in Altegio.",
+    403: "The user has no permission for this in the location, or the location's licence has expired.",
 }
 
 
@@ -63,10 +63,15 @@ def read_response(
     body: bytes,
     secrets: tuple[str, ...] = (),
 ) -> Any:
-    """Return the JSON document of a good answer (``None`` for an empty one to a DELETE).
+    """Return the JSON document of a successful response (``None`` for an empty one to a DELETE).
 
+    :param method: the request's HTTP method.
+    :param path: the request's path, for the error.
+    :param status: the response's status.
+    :param headers: the response's headers.
+    :param body: the response's body.
     :param secrets: strings that no error may show.
-    :raises AltegioError: the leaf that fits the status and the body.
+    :raises AltegioError: the status or the body is that of an error; the class fits them.
     """
     if 200 <= status < 300:
         return _document(method, path, status, body, secrets)
@@ -74,18 +79,27 @@ def read_response(
 
 
 def no_response(method: str, path: str, reason: str) -> AltegioConnectionError:
-    """Return the error for a request that was sent and whose answer never came."""
+    """Return the error for a request that was sent and got no response.
+
+    :param method: the request's HTTP method.
+    :param path: the request's path.
+    :param reason: what happened.
+    """
     kind = AltegioConnectionError if method == "GET" else AltegioConnectionOutcomeUnknownError
-    return kind(f"no answer: {reason}.", method=method, path=path)
+    return kind(f"no response: {reason}.", method=method, path=path)
 
 
-def invalid_response(method: str, path: str, status: int | None, reason: str, **said: Any) -> AltegioResponseError:
-    """Return the error for an answer that cannot be read or contradicts itself.
+def invalid_response(method: str, path: str, status: int | None, reason: str, **details: Any) -> AltegioResponseError:
+    """Return the error for a response that cannot be read or contradicts itself.
 
-    :param said: the ``message``, ``errors`` and ``body`` of it, redacted, as far as there are any.
+    :param method: the request's HTTP method.
+    :param path: the request's path.
+    :param status: the response's status.
+    :param reason: what is wrong with it.
+    :param details: its ``message``, ``errors`` and ``body``, redacted.
     """
     kind = AltegioResponseError if method == "GET" else AltegioResponseOutcomeUnknownError
-    return kind(f"the answer is no valid answer: {reason}.", method=method, path=path, status=status, **said)
+    return kind(f"invalid response: {reason}.", method=method, path=path, status=status, **details)
 
 
 def _document(method: str, path: str, status: int, body: bytes, secrets: tuple[str, ...]) -> Any:
@@ -95,12 +109,12 @@ def _document(method: str, path: str, status: int, body: bytes, secrets: tuple[s
         raise invalid_response(method, path, status, "its body is empty")
     document = _read(body)
     if document is _NOT_JSON:
-        kind = "HTML" if body.lstrip()[:1] == b"<" else "cut off or no JSON"
+        kind = "HTML" if body.lstrip()[:1] == b"<" else "cut off or not JSON"
         raise invalid_response(method, path, status, f"its body is {kind}", body=_shown_body(body, secrets))
     if _serialized(document) is None:
-        raise invalid_response(method, path, status, "its body is nested too deep")
+        raise invalid_response(method, path, status, "its body is nested too deeply")
     if not isinstance(document, dict):
-        raise invalid_response(method, path, status, f"a JSON {type(document).__name__} came where an object belongs")
+        raise invalid_response(method, path, status, f"it is a JSON {type(document).__name__} and not an object")
     hidden = document.get("data")
     if document.get("success") is False:
         message, errors = _error_details(document, secrets)
@@ -108,12 +122,12 @@ def _document(method: str, path: str, status: int, body: bytes, secrets: tuple[s
     if method != "DELETE" and not isinstance(hidden, dict | list):
         message, errors = _error_details(document, secrets)
         raise invalid_response(
-            method, path, status, "its `data` is no object and no list", message=message, errors=errors
+            method, path, status, "its `data` is neither an object nor a list", message=message, errors=errors
         )
     if method != "GET" and isinstance(hidden, dict) and hidden.get("errors"):
         message, errors = _error_details({"errors": hidden["errors"]}, secrets)
         raise AltegioValidationError(
-            "refused, though the status says otherwise.",
+            "refused, although the status is one of success.",
             method=method,
             path=path,
             status=status,
@@ -127,7 +141,7 @@ def _error_of(
     method: str, path: str, status: int, headers: Mapping[str, str], body: bytes, secrets: tuple[str, ...]
 ) -> AltegioError:
     document = _read(body)
-    # Written anew it has no escapes, in which a name or a token could hide.
+    # A serialized document has no escapes, which could hide a name or a token.
     written = body if document is _NOT_JSON else _serialized(document)
     text = None if written is None else _shown_body(written, secrets)
     message, errors = _error_details(document, secrets)
@@ -153,11 +167,11 @@ def _error_of(
         return kind(f"the server failed (HTTP {status}).", **details)
     if 400 <= status < 500 and status != 408:
         return AltegioValidationError(f"refused (HTTP {status}).", **details)
-    return invalid_response(method, path, status, f"HTTP {status} was not expected", body=text)
+    return invalid_response(method, path, status, f"the status {status} is unexpected", body=text)
 
 
 def _read(body: bytes) -> Any:
-    """Return the JSON value, or ``_NOT_JSON``: no error is left that would hold the body."""
+    """Return the JSON value, or ``_NOT_JSON``, because an exception would hold the body."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -165,12 +179,12 @@ def _read(body: bytes) -> Any:
 
 
 def _read_with_surrogates(body: bytes) -> Any:
-    """Return the JSON value of a body that holds halves of surrogate pairs, which only the standard library reads.
+    """Return the JSON value of a body with lone surrogates, which only the standard library reads.
 
-    One text that was cut in the middle of an emoji must not stop the reading of a whole list.
+    A text that was cut in the middle of an emoji must not stop the reading of a whole list.
     """
     try:
-        # Without the halves the body is JSON that is not nested too deep, or it is none with them either.
+        # Check without the surrogates that the body is JSON and not nested too deeply.
         _ = orjson.dumps(orjson.loads(_LONE_SURROGATE.sub(rb"\\u0000", body)))
         return json.loads(body.decode("utf-8", "surrogatepass"))
     except (ValueError, orjson.JSONEncodeError):
@@ -178,7 +192,7 @@ def _read_with_surrogates(body: bytes) -> Any:
 
 
 def _serialized(document: Any) -> bytes | None:
-    """Return a document as JSON; ``None`` for one that is nested so deep that code which follows its levels breaks."""
+    """Return a document as JSON, or ``None`` for one that is nested too deeply for recursive code."""
     try:
         return orjson.dumps(document)
     except orjson.JSONEncodeError as error:
@@ -191,10 +205,11 @@ def _shown_body(body: bytes, secrets: tuple[str, ...]) -> str:
 
 
 def retry_after_seconds(value: str | None, now: float) -> float | None:
-    """Read ``Retry-After`` in either form: seconds, or an HTTP date.
+    """Read the header ``Retry-After``: seconds, or an HTTP date.
 
+    :param value: the header's value, or ``None``.
     :param now: the current Unix time.
-    :returns: seconds from now, never negative; ``None`` where there is none or it cannot be read.
+    :returns: seconds from now, never negative; ``None`` if the header is missing or cannot be read.
     """
     if not value:
         return None
@@ -210,7 +225,7 @@ def retry_after_seconds(value: str | None, now: float) -> float | None:
 
 
 def _error_details(document: Any, secrets: tuple[str, ...]) -> tuple[str | None, dict[str, list[str]]]:
-    """Return the message and the raw_errors per field, whichever shape they came in."""
+    """Return the message, and the errors of each field, from any of the shapes."""
     if not isinstance(document, dict):
         return None, {}
     raw_meta = document.get("meta")
@@ -227,7 +242,7 @@ def _error_details(document: Any, secrets: tuple[str, ...]) -> tuple[str | None,
 
 
 def _pairs(raw_errors: Any) -> Iterator[tuple[str, str]]:
-    """Flatten raw_errors to (field, text); a complaint about no field in particular is about ``request``."""
+    """Flatten errors to (field, text) pairs; an error that names no field belongs to ``request``."""
     if isinstance(raw_errors, dict):
         for field, texts in raw_errors.items():
             yield from ((field[:_MAX_TEXT], text) for text in _texts(texts))

@@ -1,7 +1,7 @@
-"""When a request is tried again, and after how long.
+"""Decides when a request is sent again, and after how long.
 
-The decision is ours and is one pure function; the loop, the backoff with jitter and the bounds are tenacity's
-(a dependency of Airflow itself, Apache-2.0, kept for ten years).
+The decision is one pure function, :func:`is_retryable`. The loop, the backoff with jitter and the bounds are those of
+tenacity, which Airflow itself depends on.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ T = TypeVar("T")
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Whether the request that ended in this error may be sent again without a person's decision.
+    """Return whether a request may be sent again without a person's decision.
 
-    A GET may whenever the fault is transient. A write may only when it surely did nothing: it was answered 429,
-    or it never left this machine. (A write that failed in any other transient way arrives here as an
-    :class:`~altegio_provider.api.errors.AltegioOutcomeUnknownError`.)
+    A GET may be repeated after any transient error. A write may be repeated only if it surely had no effect: the
+    response was 429, or it was not sent. Any other transient error of a write is an
+    :class:`~altegio_provider.api.errors.AltegioOutcomeUnknownError`.
+
+    :param error: the error that the request ended in.
     """
     if isinstance(error, AltegioOutcomeUnknownError):
         return False
@@ -40,21 +42,23 @@ def is_retryable(error: BaseException) -> bool:
 
 
 def default_sleep(seconds: float) -> None:
-    """Wait: where nobody gives another way to."""
+    """Wait. This is the default sleep function.
+
+    :param seconds: how long.
+    """
     time.sleep(seconds)
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Bounds of trying again.
+    """The bounds of retries. Give one to the client to change them.
 
     :param total_seconds: no attempt begins later than this after the first one.
-    :param attempts: how often a request is sent at the most.
+    :param attempts: how often a request is sent at most.
     :param first_wait: seconds before the second attempt; doubled for each further one, plus a random part.
-    :param max_wait: seconds between two attempts at the most, unless the server asks for more.
-    :param max_retry_after: seconds that a server is obeyed at the most when it asks to wait (``Retry-After``); its own
-        limits are a second's and a minute's.
-    :param sleep: how to wait; a function that does not is the switch that turns waiting off in tests.
+    :param max_wait: the longest wait between two attempts in seconds, unless the server asks for more.
+    :param max_retry_after: the longest wait in seconds that a server can ask for with ``Retry-After``.
+    :param sleep: waits for a number of seconds; tests give a function that does not wait.
     """
 
     total_seconds: float = 300.0
@@ -65,9 +69,10 @@ class RetryPolicy:
     sleep: Callable[[float], None] = default_sleep
 
     def call(self, request: Callable[[], T], on_wait: Callable[[AltegioError, float], None]) -> T:
-        """Call ``request`` until it succeeds, may not be repeated, or the bounds are reached.
+        """Call a function until it succeeds, its error may not be retried, or the bounds are reached.
 
-        :param on_wait: told of each error that is tried again, with the seconds until then.
+        :param request: sends the request.
+        :param on_wait: called before each retry with the error, and the seconds until the retry.
         :raises AltegioError: the last error, with ``attempts`` set.
         """
         jitter = tenacity.wait_random(0, self.first_wait)
@@ -98,7 +103,10 @@ class RetryPolicy:
             raise
 
     def requested_wait(self, error: AltegioRateLimitError) -> float | None:
-        """Return how long to wait because the server asked for it, or ``None`` where it did not."""
+        """Return the seconds that the server asks to wait, within the bounds; ``None`` if it does not ask.
+
+        :param error: the error of a response with status 429.
+        """
         return None if error.retry_after is None else min(error.retry_after, self.max_retry_after)
 
 

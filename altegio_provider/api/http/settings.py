@@ -1,4 +1,4 @@
-"""What a client is made with, checked before anything is sent."""
+"""Checks of the client's settings, before anything is sent."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ _MIN_TIMEOUT, _MAX_TIMEOUT = 0.001, 86_400.0
 
 
 def checked_url(base_url: str, *, allow_http: bool = False) -> str:
-    """Return a base URL without blanks and slashes around it.
+    """Return a base URL without spaces around it and slashes at its end.
 
-    :param allow_http: take ``http://`` to another machine too.
-    :raises AltegioValidationError: it is not a usable URL, or it would send the tokens unencrypted to another machine.
+    :param base_url: the URL.
+    :param allow_http: whether an ``http://`` URL of another machine is allowed.
+    :raises AltegioValidationError: the URL is not valid, or the tokens would go unencrypted to another machine.
     """
     text = base_url.strip().rstrip("/") if isinstance(base_url, str) else ""
     origin = None if any(mark in text for mark in "?#@ ") else origin_or_none(text)
@@ -42,9 +43,10 @@ def checked_url(base_url: str, *, allow_http: bool = False) -> str:
 
 
 def checked_verify(verify: bool | str) -> bool | str:
-    """Return whether to check certificates, or the path of the CA bundle to check them by.
+    """Return whether to check certificates, or the path of the CA bundle to check them with.
 
-    :raises AltegioValidationError: there is no readable CA bundle at the path.
+    :param verify: true, false, or the path.
+    :raises AltegioValidationError: the path has no readable CA bundle.
     """
     if isinstance(verify, bool):
         return verify
@@ -67,8 +69,10 @@ def _bundle_problem(verify: str) -> str | None:
 
 
 def checked_token(argument: str, token: Secret) -> Secret:
-    """Return a token without the blanks around it.
+    """Return a token without spaces around it.
 
+    :param argument: its name.
+    :param token: the token.
     :raises AltegioValidationError: it is missing, or a header cannot carry it. The error does not show it.
     """
     if not _is_given(token):
@@ -92,6 +96,6 @@ def checked_timeout(timeout: Any) -> float:
     """Return a time-out in seconds.
 
     :param timeout: a number, or its text.
-    :raises AltegioValidationError: it is no number of seconds from 0.001 to a day.
+    :raises AltegioValidationError: it is not a number of seconds from 0.001 to 86400.
     """
     return checked_seconds("timeout", timeout, least=_MIN_TIMEOUT, most=_MAX_TIMEOUT)

@@ -1,4 +1,4 @@
-"""The only door to the network: one session, two headers, one request at a time through the limiter."""
+"""Sends requests to the API through one session and the rate limiter. The client uses the network nowhere else."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ Query = Sequence[tuple[str, str]]
 _ACCEPT = "application/vnd.api.v2+json"
 _CONNECT_SECONDS = 10.0
 _REDIRECTS = 5
-#: What an answer may be packed with: one of these, once, so that a small part of it unpacks to a bounded size.
+#: Accepted values of ``Content-Encoding``: one compression at most, so that the decompressed size is bounded.
 _ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
-#: Bytes that are unpacked at once: some versions of urllib3 unpack all of them, a thousandfold at the most.
+#: Bytes that are decompressed at once, to a thousandfold at most.
 _CHUNK = 16_384
 _TOO_LONG = f"it is longer than {MAX_RESPONSE_BYTES // 2**20} MiB"
 
 
 @dataclass
 class TransportStats:
-    """What a client has done so far; read it at any time."""
+    """Counters of a client. Read them at any time."""
 
     requests: int = 0
     retries: int = 0
@@ -54,9 +54,9 @@ class TransportStats:
 
 
 class _Tokens(requests.auth.AuthBase):
-    """Both tokens in the one header that the API reads.
+    """Puts both tokens into the one header that the API reads.
 
-    As ``auth`` and not as a session header, so that a ``.netrc`` file cannot replace it.
+    It is the session's ``auth`` and not a session header, so that a ``.netrc`` file cannot replace it.
     """
 
     def __init__(self, partner_token: Secret, user_token: Secret) -> None:
@@ -69,36 +69,33 @@ class _Tokens(requests.auth.AuthBase):
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Leave redirects alone: even unfollowed ones are parsed, and what is no URL would end in a ValueError."""
+        """Return no target: a session parses even redirects that it does not follow, and fails on an invalid URL."""
 
 
 class _Response(NamedTuple):
-    """An answer as it came.
-
-    :param fault: why its body is not whole; empty where it is.
-    """
+    """A response. ``problem`` says why its body is incomplete; it is empty for a complete one."""
 
     url: str
     status: int
     headers: Mapping[str, str]
     body: bytes
-    fault: str
+    problem: str
     is_redirect: bool
 
 
 class Transport:
-    """Sends requests and returns documents; retries what may be repeated.
+    """Sends requests, retries them where that is safe, and returns the responses' documents. The client has one.
 
-    :param base_url: scheme, host and the path up to and with ``/api/v2``.
+    :param base_url: scheme, host and path with ``/api/v2``.
     :param partner_token: the partner's token.
     :param user_token: the user's token.
-    :param limiter: lets each request go.
-    :param retry: the bounds of trying again.
-    :param timeout: seconds to wait for a connection (ten at the most), and then for the whole answer.
-    :param verify: check the server's certificate: ``True``, or the path of a CA bundle.
-    :param allow_http: let the base URL be ``http://`` to another machine than this one.
-    :raises AltegioValidationError: the base URL is not usable, or would send tokens unencrypted; a token is missing or
-        cannot be sent; or ``verify`` does not name a readable bundle.
+    :param limiter: the rate limiter that each request waits for.
+    :param retry: the bounds of retries.
+    :param timeout: seconds to wait for a connection (at most ten), and then for the whole response.
+    :param verify: whether to check the server's certificate, or the path of a CA bundle to check it with.
+    :param allow_http: allow an ``http://`` URL of another machine.
+    :raises AltegioValidationError: the base URL is invalid, or would send tokens unencrypted; a token is missing or
+        cannot be sent; or ``verify`` does not name a readable CA bundle.
     """
 
     @clear_variables_on_error
@@ -125,12 +122,12 @@ class Transport:
         self._lock = threading.Lock()
         self.stats = TransportStats()
         self._session = _Session()
-        # Looked up once: it takes as long as all the rest of a request where the environment is large.
+        # Only once, because in a large environment it takes as long as all the rest of a request.
         self._environment = self._session.merge_environment_settings(
             self._base_url, {}, True, checked_verify(verify), None
         )
         if is_loopback(self._origin.host):
-            # A proxy has another loopback than this machine, and would see the tokens of http:// in clear.
+            # The loopback of a proxy is another machine, and the proxy would see the tokens unencrypted.
             self._environment["proxies"] = {}
         self._session.headers["Accept"] = _ACCEPT
         self._session.headers["Accept-Encoding"] = "gzip, deflate"
@@ -141,10 +138,13 @@ class Transport:
 
     @clear_variables_on_error
     def request(self, method: str, path: str, *, query: Query = (), body: Mapping[str, Any] | None = None) -> Any:
-        """Send one request, try it again where that is safe, and return the answer's JSON document.
+        """Send a request, retry it where that is safe, and return the response's JSON document.
 
-        :param path: below the base URL, beginning with ``/``.
-        :raises AltegioError: the leaf says what to do.
+        :param method: the HTTP method.
+        :param path: the path below the base URL, beginning with ``/``.
+        :param query: the query parameters.
+        :param body: the body, which is sent as JSON.
+        :raises AltegioError: the request failed; the class says what to do.
         """
 
         def on_wait(error: AltegioError, seconds: float) -> None:
@@ -154,12 +154,12 @@ class Transport:
             if isinstance(error, AltegioRateLimitError):
                 self._limiter.pause(seconds)
             else:
-                log.warning("%s Trying again in %.1f s.", error.summary, seconds)
+                log.warning("%s Retrying in %.1f s.", error.summary, seconds)
 
         try:
             return self._retry.call(lambda: self._send(method, path, query, body), on_wait)
         except AltegioRateLimitError as error:
-            # This request gives up; the others who share the limit must wait all the same.
+            # This request is given up, but all others that share the limit must still wait.
             self._limiter.pause(self._retry.requested_wait(error) or self._retry.max_wait)
             raise
 
@@ -174,19 +174,21 @@ class Transport:
         headers = None if body is None else {"Content-Type": "application/json"}
         secrets = tuple(token.reveal() for token in self._tokens) + personal_values(body)
         for _ in range(_REDIRECTS):
-            answer = self._exchange(method, path, requests.Request(method, url, headers, params=list(query), data=data))
-            if not answer.is_redirect:
-                # What was refused was refused, whatever the text that says why looks like.
-                if answer.fault and 200 <= answer.status < 300:
-                    raise _unreadable_error(method, path, answer.status, answer.fault)
-                return read_response(method, path, answer.status, answer.headers, answer.body, secrets)
-            url, query = self._redirected(method, path, answer, secrets), ()
-        raise _redirect_error(method, path, answer.status, f"more than {_REDIRECTS} redirects")
+            response = self._exchange(
+                method, path, requests.Request(method, url, headers, params=list(query), data=data)
+            )
+            if not response.is_redirect:
+                # With the status of an error, an incomplete body does not matter.
+                if response.problem and 200 <= response.status < 300:
+                    raise _unreadable_error(method, path, response.status, response.problem)
+                return read_response(method, path, response.status, response.headers, response.body, secrets)
+            url, query = self._redirected(method, path, response, secrets), ()
+        raise _redirect_error(method, path, response.status, f"more than {_REDIRECTS} redirects")
 
     def _exchange(self, method: str, path: str, request: requests.Request) -> _Response:
-        """Send a request once and return its answer.
+        """Send a request once and return its response.
 
-        :raises AltegioNotSentError: it failed before its first byte was written.
+        :raises AltegioNotSentError: it failed before its first byte was sent.
         :raises AltegioError: it failed afterwards.
         """
         with self._lock:
@@ -208,46 +210,46 @@ class Transport:
                 failed = _not_sent_error(method, path, error, is_proxied=proxy is not None)
         else:
             with closing(response):
-                body, fault = _body_of(response)
+                body, problem = _body_of(response)
                 with self._lock:
                     self.stats.bytes_received += len(body)
                 return _Response(
-                    response.url, response.status_code, response.headers, body, fault, response.is_redirect
+                    response.url, response.status_code, response.headers, body, problem, response.is_redirect
                 )
-        # Not in the block above: what was caught holds the request, and with it the tokens and the body.
+        # Not in the block above: the caught exception holds the request, with the tokens and the body.
         raise failed
 
     def _check_origin(self, method: str, path: str, request: requests.PreparedRequest) -> None:
-        """Make sure that a request, as it is about to be sent, goes to the server of the base URL."""
+        """Make sure that a prepared request goes to the server of the base URL."""
         if origin_or_none(request.url or "") != self._origin:
             error = AltegioNotSentError("the request would go to another server.", method=method, path=path)
             error.transient = False
             raise error
 
-    def _redirected(self, method: str, path: str, answer: _Response, secrets: tuple[str, ...]) -> str:
-        """Return where a GET may follow to: on this server, for no other may see the tokens."""
-        target = _target_or_none(answer)
+    def _redirected(self, method: str, path: str, response: _Response, secrets: tuple[str, ...]) -> str:
+        """Return the target of a redirected GET, which must be on this server, because no other may see the tokens."""
+        target = _target_or_none(response)
         origin = None if target is None else origin_or_none(target)
         if target is None or origin is None:
-            raise _redirect_error(method, path, answer.status, "it redirects to an address that cannot be followed")
+            raise _redirect_error(method, path, response.status, "it redirects to an invalid address")
         if origin != self._origin:
             where = mask_secrets(str(origin), secrets)
             reason = f"it redirects to another server, {where}, which must not see the tokens"
-            raise _redirect_error(method, path, answer.status, reason)
+            raise _redirect_error(method, path, response.status, reason)
         if method != "GET":
-            raise _redirect_error(method, path, answer.status, "it redirects, and a write is not sent twice")
+            raise _redirect_error(method, path, response.status, "it redirects a write, which is never sent twice")
         return target
 
 
-def _target_or_none(answer: _Response) -> str | None:
+def _target_or_none(response: _Response) -> str | None:
     try:
-        return redirect_target(answer.url, answer.headers["Location"])
+        return redirect_target(response.url, response.headers["Location"])
     except ValueError:
         return None
 
 
 def _redirect_error(method: str, path: str, status: int, reason: str) -> AltegioError:
-    """Return the error for a redirect that is not followed; the next one would be the same."""
+    """Return the error for a redirect that is not followed. A retry would be redirected too."""
     error = invalid_response(method, path, status, reason)
     error.hint = f"{error.hint if method != 'GET' else ''} Check the `host` of the connection.".strip()
     error.transient = False
@@ -255,11 +257,11 @@ def _redirect_error(method: str, path: str, status: int, reason: str) -> Altegio
 
 
 def _body_of(response: requests.Response) -> tuple[bytes, str]:
-    """Return the body of an answer as far as it came, and why that is not all of it (empty where it is)."""
+    """Return the body of a response as far as it came, and why it is incomplete (empty for a complete one)."""
     if response.headers.get("Content-Encoding", "").strip().lower() not in _ENCODINGS:
-        return b"", "its body is packed in a way that was not asked for"
+        return b"", "its body has a compression that was not asked for"
     parts: list[bytes] = []
-    fault, size = "", 0
+    problem, size = "", 0
     try:
         while size <= MAX_RESPONSE_BYTES and (part := response.raw.read(_CHUNK, decode_content=True)):
             parts.append(part)
@@ -267,22 +269,22 @@ def _body_of(response: requests.Response) -> tuple[bytes, str]:
     except ResponseTooLongError:
         return b"", _TOO_LONG
     except ReadTimeoutError:
-        fault = "its body is cut off: the rest did not come in time"
+        problem = "its body is cut off: the rest did not come in time"
     except Exception as error:
-        fault = f"its body is cut off or damaged ({type(error).__name__})"
-    return (b"", _TOO_LONG) if size > MAX_RESPONSE_BYTES else (b"".join(parts), fault)
+        problem = f"its body is cut off or damaged ({type(error).__name__})"
+    return (b"", _TOO_LONG) if size > MAX_RESPONSE_BYTES else (b"".join(parts), problem)
 
 
-def _unreadable_error(method: str, path: str, status: int | None, fault: str) -> AltegioError:
-    failed = invalid_response(method, path, status, fault)
-    if fault == _TOO_LONG and method == "GET":
+def _unreadable_error(method: str, path: str, status: int | None, problem: str) -> AltegioError:
+    failed = invalid_response(method, path, status, problem)
+    if problem == _TOO_LONG and method == "GET":
         failed.transient = False
-        failed.hint = "Ask for less at once: a smaller `page_size`."
+        failed.hint = "Request fewer rows at once: set a smaller `page_size`."
     return failed
 
 
 def _broken_error(method: str, path: str, error: Exception) -> AltegioError:
-    """Return the error for a request that was sent, at least in part, and whose answer's head did not come."""
+    """Return the error for a request that was sent, at least in part, and got no response."""
     if isinstance(error, ResponseTooLongError):
         return _unreadable_error(method, path, None, _TOO_LONG)
     if isinstance(error, requests.exceptions.Timeout):
@@ -291,7 +293,7 @@ def _broken_error(method: str, path: str, error: Exception) -> AltegioError:
 
 
 def _not_sent_error(method: str, path: str, error: Exception, *, is_proxied: bool) -> AltegioNotSentError:
-    """Return the error for a request of which no byte was written."""
+    """Return the error for a request of which no byte was sent."""
     causes = list(_causes(error))
     texts = " ".join(map(str, causes))
     kinds = [kind.__name__ for cause in causes for kind in type(cause).__mro__]
@@ -304,11 +306,11 @@ def _not_sent_error(method: str, path: str, error: Exception, *, is_proxied: boo
         hint = "Check the `host` and `verify` (the path of a CA bundle) of the connection."
     elif tunnel is not None:
         summary, retryable = f"the proxy refuses to connect to the server (HTTP {tunnel[1]}).", tunnel[1] >= "500"
-        hint = "Its user and password go into its URL."
+        hint = "Put its user and password into its URL."
     elif isinstance(error, requests.exceptions.ConnectionError):
         summary, retryable = f"no connection to the server could be made: {reason}.", True
     elif "SOCKS" in texts:
-        summary = "the proxy is a SOCKS proxy, and the library for it is not installed."
+        summary = "the proxy is a SOCKS proxy, and the library for SOCKS is not installed."
         hint = "Run pip install 'requests[socks]'."
     elif "CA certificate bundle" in texts:
         summary = "the bundle of CA certificates cannot be read."
@@ -322,20 +324,20 @@ def _not_sent_error(method: str, path: str, error: Exception, *, is_proxied: boo
     return failed
 
 
-#: What the exceptions of libraries mean, by their names, the outermost first.
+#: What the exceptions of libraries mean, by their names.
 _CAUSES = {
-    "NameResolutionError": "its name cannot be looked up",
-    "gaierror": "its name cannot be looked up",
-    "ConnectionRefusedError": "it was refused",
-    "ConnectTimeoutError": "it did not come about in time",
-    "TimeoutError": "it did not come about in time",
-    "ConnectionResetError": "it was reset",
+    "NameResolutionError": "the host name cannot be resolved",
+    "gaierror": "the host name cannot be resolved",
+    "ConnectionRefusedError": "the connection was refused",
+    "ConnectTimeoutError": "connecting took too long",
+    "TimeoutError": "connecting took too long",
+    "ConnectionResetError": "the connection was reset",
     "SSLError": "the TLS handshake failed",
 }
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what led to it, the first cause last: libraries wrap it in several ways."""
+    """Yield an error and its causes, the first cause last. Libraries wrap causes in several ways."""
     seen: BaseException | None = error
     while seen is not None:
         yield seen

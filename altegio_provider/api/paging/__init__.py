@@ -1,1 +1,1 @@
-"""Reads a whole list from pages that promise no order while rows come and go."""
+"""Reads a whole list page by page while rows are created and deleted."""

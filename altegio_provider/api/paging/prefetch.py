@@ -1,4 +1,4 @@
-"""Asks for the next pages while the present one is being used."""
+"""Requests the next pages while the current one is used."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["Prefetcher"]
 
 
 class Prefetcher:
-    """A queue of pages under way, in the order in which they were asked for.
+    """A queue of pages that are being requested. Use it as a context manager.
 
-    :param fetch: brings one page; called in threads.
-    :param concurrency: how many pages may be under way at once.
+    :param fetch: returns a page; called in threads.
+    :param concurrency: how many pages may be requested at once.
     """
 
     def __init__(self, fetch: Callable[[PageSpan], ListPage], concurrency: int) -> None:
@@ -31,28 +31,31 @@ class Prefetcher:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Requests under way end by themselves; a reader who has seen enough does not wait for them.
+        # Requests that have begun end by themselves; a reader that stops early does not wait for them.
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     @property
     def spans(self) -> list[PageSpan]:
-        """The pages under way, first asked first."""
+        """The requested pages, in the order of the requests."""
         return [span for span, _ in self._under_way]
 
     def request(self, span: PageSpan) -> None:
-        """Ask for a page."""
+        """Request a page.
+
+        :param span: the page.
+        """
         self._under_way.append((span, self._pool.submit(self._fetch, span)))
 
     def next_page(self) -> tuple[PageSpan, ListPage]:
-        """Wait for the page that was asked for first, and return it.
+        """Wait for the page that was requested first, and return it.
 
-        :raises AltegioError: what its request ended in.
+        :raises AltegioError: its request failed.
         """
         span, page = self._under_way.popleft()
         return span, page.result()
 
     def cancel(self) -> None:
-        """Forget the pages under way: they are not where they were thought to be."""
+        """Drop the requested pages, because their positions turned out to be wrong."""
         for _, page in self._under_way:
             page.cancel()
         self._under_way.clear()

@@ -1,34 +1,34 @@
-"""Reads all rows of a list whose pages promise nothing, each row once.
+"""Reads all rows of a list from unreliable pages, each row once.
 
-**The trouble.** The API pages by row number, while rows are created and deleted: one deletion in front of the page
-boundary moves a row to a page that was read already. The server may also cap ``limit`` silently, return short pages,
-leave out or misstate ``total``, and sort as it likes. So nothing is believed here but the rows that came.
+**The problem.** The API pages by row number while rows are created and deleted: a deletion before the page boundary
+moves a row to a page that has already been read. The server may also cap ``limit`` silently, return short pages, leave
+out or misstate ``total``, and sort in any order. So the reader trusts only the rows that came.
 
-**The idea.** One answer is a picture of one moment: a stretch of the server's order without holes. Two stretches that
-share a row join without a hole between them. So each page begins a little *before* the end of the one before
-(``overlap``), and is accepted only when it holds an *anchor*: a row of that page, unchanged. Deletions in front make
-the anchor go missing; then the page is asked for again from further back, and from there on pages overlap more.
-The end is a page that holds the last row known and nothing behind it, and is shorter than pages can be.
+**The method.** One response shows one moment: a part of the server's order without gaps. Two parts that share a row
+join without a gap. So each page begins a little *before* the end of the page before it (``overlap``), and is accepted
+only if it has an *anchor*: an unchanged row of that page. After deletions before the boundary the anchor is missing;
+then the page is requested again from further back, and later pages overlap more. The end is a page that has the last
+known row with nothing after it, and is shorter than pages can be.
 
 **What is guaranteed**, for a server that keeps unchanged rows in one order among themselves, whichever that is, and
-returns at least two rows a page: every row that existed, unchanged, from the first request to the last is delivered
-exactly once. No id is ever delivered twice. A row that was created, changed or deleted meanwhile is delivered once
-or not at all. Reading ends, or fails with an error that says why.
+returns at least two rows of a page: every row that exists unchanged from the first request to the last is returned
+exactly once. No id is ever returned twice. A row that is created, changed or deleted meanwhile is returned once or not
+at all. Reading ends, or fails with an error that says why.
 
-Where the order turns out not to be stable, or rows go faster than overlapping can follow, the range is cut by time
-until each slice comes in one answer, which needs no order at all. An answer that is no full page is taken for all of a
-slice only where no row has the number behind its rows (two requests more for such a slice).
-Pages of a single row cannot overlap: then the whole is read again until a reading brings nothing new. So is a list
-that has no range of time to cut, unless its pages join when that is begun anew.
+If the order is not stable, or rows go faster than overlapping can follow, the range is halved by time until each part
+comes in one response, which needs no order. A response with fewer rows than pages can have is accepted as all of a part
+only if no row has the number after its last row (two more requests for such a part). Pages of one row cannot overlap:
+then the whole list is read again until a reading brings nothing new. The same is done for a list without a range of
+time, unless its pages join in a new attempt.
 
-**What it costs**, for n rows and pages of p: ``(n - 1) / (p - 1)`` requests and one for the end, where plain paging
-takes ``n / p`` (1 % more at p = 100). Pages that have numbers and no offset can overlap only where they get smaller:
-three requests more in twenty full pages, and more where the rows do not come by their start, for then the end cannot
-be guessed. Under churn, one more for each anchor that is missed. Pages are asked for ahead only as far as rows are to
-be expected (the total that the server claims, or how far through the range the rows have come); a wrong guess costs
+**The cost**, for n rows and pages of p rows: ``(n - 1) / (p - 1)`` requests and one for the end; plain paging needs
+``n / p`` (1 % fewer at p = 100). Pages that have numbers instead of offsets can overlap only if they get smaller: three
+more requests for twenty full pages, and more if the rows are not sorted by their start, because then the end cannot be
+estimated. When rows change, one more request for each missing anchor. Pages are requested ahead only as far as rows are
+expected (by the total that the server claims, or by how far the rows have come in the range); a wrong estimate costs
 at most ``concurrency`` requests, and never a row.
 
-**Memory**: the page before, the pages under way, and a compressed bitmap of ids (about two bytes for each).
+**Memory**: the page before, the pages that are being requested, and a compressed bitmap of ids (about two bytes each).
 """
 
 from __future__ import annotations
@@ -48,28 +48,28 @@ __all__ = ["PageReader"]
 
 log = logging.getLogger(__name__)
 
-#: Whole readings that may each still bring something new, where only agreement proves completeness.
+#: How often a list is read again that is complete only when a reading brings nothing new.
 _MAX_READINGS = 6
-#: How often joining the pages of a list that cannot be cut is begun anew.
+#: How many new attempts to join the pages of a list without a range of time are made.
 _MAX_RESTARTS = 3
-#: A row number that no list has.
+#: A row number beyond the end of any list.
 _NO_SUCH_ROW = 10_000_000
-#: How often a page may bring the rows of the page before, where none should.
+#: How often a page may have the same rows as the page before it.
 _MAX_REPEATS = 8
-#: The asked range is wider than the window where the clock is turned back, never by as much as this.
+#: The requested range is wider than the window where the clock is turned back, always by less than this.
 _CLOCK_CHANGE_US = 4 * 3600 * 1_000_000
-#: Where the end of the list cannot be guessed, one page in so many may be asked for in vain.
+#: Where the end of the list cannot be estimated, one page in so many may be requested in vain.
 _PAGES_PER_GUESS = 16
 
 
 class PageReader:
-    """Reads one window of a list, page by page.
+    """Reads one window of a list, page by page. Make one for each reading.
 
-    :param fetch: brings a page of a window, or of the whole list for ``None``; called in threads.
-    :param span: the page that a server of this family can be asked for, which covers a row number.
-    :param page_size: rows to ask for in one request.
-    :param concurrency: requests that may be under way at once.
-    :param start_us: when a row's event starts, in microseconds since the epoch, or ``None``.
+    :param fetch: returns a page of a window, or of the whole list for ``None``; called in threads.
+    :param span: returns the page of this route family that covers a row number.
+    :param page_size: rows to request at once.
+    :param concurrency: how many requests may run at once.
+    :param start_us: returns when a row's event starts, in microseconds since the epoch, or ``None``.
     """
 
     def __init__(
@@ -94,13 +94,15 @@ class PageReader:
         """Yield the rows of the window in lists of about a page, each row once.
 
         :param window: the range of time; ``None`` for a list without one.
-        :raises AltegioError: what a request ended in.
+        :raises AltegioError: a request failed.
         :raises AltegioResponseError: the rows change faster than they can be read.
         """
         try:
             yield from self._read_overlapping(window)
         except OverlapError as reason:
-            log.warning("Reading the %s: %s", "list again" if window is None else "range in slices of time", reason)
+            log.warning(
+                "Reading the %s, because %s", "list again" if window is None else "range in parts of time", reason
+            )
             yield from (self._read_again() if window is None else self._read_by_halving(window))
 
     def _read_overlapping(self, window: TimeRange | None) -> Iterator[list[Row]]:
@@ -115,10 +117,10 @@ class PageReader:
                 self._short_page_had_more |= chain.short_page_had_more
             if not (chain.joined_without_overlap and had_new_rows):
                 return
-        raise OverlapError("pages hold one row each, and no two readings agree")
+        raise OverlapError("pages have one row each, and no two readings agree")
 
     def _read_once(self, window: TimeRange | None, chain: Chain) -> Iterator[list[Row]]:
-        """Read the window once, each page overlapping the one before."""
+        """Read the window once; each page overlaps the page before it."""
         estimate = _RowEstimate(window, self._start_us)
         first: tuple[PageSpan, ListPage] | None = None
         with Prefetcher(lambda span: self._fetch(window, span), self._concurrency) as ahead:
@@ -144,7 +146,7 @@ class PageReader:
                         yield new_rows
 
     def _prefetch(self, ahead: Prefetcher, chain: Chain, estimate: _RowEstimate) -> None:
-        """Keep pages under way: the next one always, further ones as far as rows are expected."""
+        """Request the next page, and further ones as far as rows are expected."""
         if not ahead.spans:
             ahead.request(chain.next_span(self._span, self._page_size))
         if chain.may_be_last or not chain.pages:
@@ -168,7 +170,7 @@ class PageReader:
         return [row for row in rows if self._delivered.add(row)]
 
     def _ignores_paging(self, window: TimeRange | None, rows: list[Row]) -> bool:
-        """Whether the server answers with these rows wherever a page begins: then one answer is all there is."""
+        """Return whether the server returns these rows wherever a page begins, so that one response has all rows."""
         if not rows:
             return False
         try:
@@ -177,7 +179,7 @@ class PageReader:
             return False
 
     def _read_by_halving(self, window: TimeRange, of: list[Row] | None = None) -> Iterator[list[Row]]:
-        """Halve the window until each slice comes in one answer.
+        """Halve the window until each part comes in one response.
 
         :param of: the rows of the window that this is a half of.
         """
@@ -185,7 +187,7 @@ class PageReader:
         if rows and rows == of and self._are_outside(window, rows):
             raise AltegioResponseError(
                 "the server answers every range of time with the same rows.",
-                hint="It does not filter as the API does: check the `host` of the connection.",
+                hint="It ignores the API's filters: check the `host` of the connection.",
             )
         self._longest = max(self._longest, len(rows))
         if new_rows := self._new_rows(rows):
@@ -205,16 +207,16 @@ class PageReader:
         yield from self._read_by_halving(TimeRange(middle, window.end), rows)
 
     def _is_whole(self, window: TimeRange, rows: list[Row]) -> Generator[list[Row], None, bool]:
-        """Whether a short answer is all of the window, whichever order the rows come in, and not a page that lies.
+        """Return whether the rows of a short response are all rows of the window, in whichever order.
 
-        It is where no row has the number behind them, and all of them are there before and after that was asked.
+        They are if no row has the number after the last one, and the same rows come before and after that request.
         """
         if not rows:
             return True
         behind = self._fetch(window, PageSpan(len(rows), 1)).rows
         if behind:
             self._short_page_had_more |= behind != rows
-            return behind == rows  # it has no pages, and answers with all rows whatever is asked for
+            return behind == rows  # it ignores paging, and returns all rows for any page
         again = self._fetch(window, self._span(0, self._page_size, False)).rows
         if new_rows := self._new_rows(again):
             yield new_rows
@@ -228,7 +230,7 @@ class PageReader:
         )
 
     def _read_again(self) -> Iterator[list[Row]]:
-        """A list that cannot be cut: join its pages once more, or read it until a reading brings nothing new."""
+        """Join the pages of a list without a range once more, or read it until a reading brings nothing new."""
         for _ in range(_MAX_RESTARTS):
             with suppress(OverlapError):
                 yield from self._read_overlapping(None)
@@ -237,7 +239,7 @@ class PageReader:
             raise _changes_too_fast("the list")
 
     def _read_until_stable(self, window: TimeRange | None) -> Generator[list[Row], None, bool]:
-        """One answer cannot show all of this: read it until a whole reading brings nothing new."""
+        """Read what does not come in one response until a whole reading brings nothing new."""
         size = 1 if self._short_page_had_more else self._longest
         for _ in range(_MAX_READINGS):
             had_new_rows = False
@@ -248,7 +250,7 @@ class PageReader:
                 if repeats > _MAX_REPEATS:
                     raise AltegioResponseError(
                         "the server answers every page with the same rows.",
-                        hint="It has no pages as the API has: ask for larger ones, or check the connection's `host`.",
+                        hint="It ignores paging: set a larger `page_size`, or check the connection's `host`.",
                     )
                 before = rows
                 if new_rows := self._new_rows(rows):
@@ -271,13 +273,13 @@ def _changes_too_fast(what: str) -> AltegioResponseError:
 
 
 class _RowEstimate:
-    """How many rows the window seems to hold: a guess that steers prefetching and nothing else."""
+    """An estimate of how many rows the window has. It only controls how many pages are requested ahead."""
 
     def __init__(self, window: TimeRange | None, start_us: Callable[[Row], int | None]) -> None:
         self._window = window
         self._start_us = start_us
         self._rows_read = 0
-        #: The guess.
+        #: The estimate.
         self.rows = 0.0
 
     @property
@@ -286,7 +288,11 @@ class _RowEstimate:
         return self._rows_read >= self.rows
 
     def update(self, new_rows: list[Row], total: int | None) -> None:
-        """Take in the new rows of a page, and the total that came with it."""
+        """Update the estimate with a page.
+
+        :param new_rows: its new rows.
+        :param total: the total that came with it.
+        """
         self._rows_read += len(new_rows)
         if total is not None and total >= self._rows_read:
             self.rows = total

@@ -1,23 +1,21 @@
-"""One budget of requests for everybody behind an IP address.
+"""The rate limiter: one budget of requests for all that use one server from one IP address.
 
-The API allows 200 requests a minute and 5 a second *for one IP address*. So a request takes a place in a log that
-all threads and, by default, all processes of this host share for the same server (a small SQLite file), or all
-hosts (Redis, by ``rate_limit_url``). A request is let go as soon as every window has room, and not before.
+The API allows 200 requests a minute and 5 a second *for one IP address*. So each request takes a slot in a store that
+all threads and, by default, all processes of this host share for the same server (a small SQLite file), or all hosts
+(Redis, with ``rate_limit_url``). A request is sent as soon as every window has a free slot.
 
-Three things make it hold where the server counts arrivals, not departures:
+The server counts arrivals, not departures. Three measures keep the limit nevertheless:
 
-* a place carries the moment the request really went, not the one it was meant to go: it is taken as the last thing
-  before the bytes are written, and moved (:meth:`Limiter.restamp`) when the write was late, as with a new
-  connection;
-* each window is held a little longer than the server's, for what the network adds or takes between two requests;
-* a 429 (somebody else uses the address) stops everybody who shares the log; afterwards they go evenly spaced at the
-  sustained pace, for what is left of the burst is unknown.
+* A slot has the time at which the request was really sent. It is taken right before the first byte, and gets a new
+  time (:meth:`Limiter.mark_sent`) when the bytes went later, as on a new connection.
+* Each window is a little longer than the server's, because the network delays some requests more than others.
+* A 429 (another program uses the IP address) stops all that share the store. Afterwards requests are evenly spaced,
+  because nobody knows how much of the burst is left.
 
-Why not a library: pyrate-limiter 4.5 was the candidate. Its waiting loop stamps a request with the time it *meant*
-to go (its own sum of delays), so a late wake-up lets too many through later; its Redis bucket reads the clock
-outside the script and does not count entries later than its own, so two workers can take the same place; its
-SQLite bucket is safe for many processes or for many threads, not both; and none can be told to pause by a 429. All
-are sound for politeness and none is enough for a limit that must not be broken.
+Why not a library: pyrate-limiter 4.5 was considered. It stamps a request with the *planned* time (a sum of its own
+delays), so a late wake-up allows too many requests later. Its Redis bucket reads the clock outside the script and does
+not count later entries, so two workers can take the same slot. Its SQLite bucket is safe for many processes or for
+many threads, not for both. None of its buckets can be paused by a 429.
 """
 
 from __future__ import annotations
@@ -35,61 +33,70 @@ __all__ = ["Limiter", "Rate", "Slot", "SlotStore", "rates_of_limits", "seconds_t
 
 log = logging.getLogger(__name__)
 
-#: Network jitter that the second's and the minute's window are widened by. Together they cost 2.6 s of the 100 s
-#: that 400 requests need at the least; a stall longer than the first between two requests is what they cannot hide.
+#: Seconds that the window of a second and that of a minute are longer than the server's, for network jitter. They cost
+#: 2.6 s of the 100 s that 400 requests need at least. A delay between two requests that is longer can cause a 429.
 _SECOND_MARGIN = 0.06
 _MINUTE_MARGIN = 0.25
-#: A write later than this after its place was taken gets a new stamp.
+#: A request that was sent later than this after its slot was taken gets a new time.
 _RESTAMP_AFTER_SECONDS = 0.01
-#: How long after a 429 requests go evenly spaced: one whole minute's window.
+#: How long after a pause requests are evenly spaced.
 _SPACED_SECONDS = 60.0
 _MAX_PAUSE_SECONDS = 600.0
-#: A higher limit is as good as none, and is taken for a mistake.
+#: A higher limit is surely a mistake.
 _MAX_LIMIT = 1_000_000
 
 
 class Rate(NamedTuple):
-    """At most ``limit`` requests in any ``seconds``."""
+    """A window: at most ``limit`` requests in any ``seconds``."""
 
     limit: int
     seconds: float
 
 
 class Slot(NamedTuple):
-    """A request's place in the log: its key there, and when it was taken on this process's monotonic clock."""
+    """A request's slot: its key in the store, and when it was taken on this process's monotonic clock."""
 
     key: int | str
     taken_at: float
 
 
 class SlotStore(Protocol):
-    """Where the places are kept; each call is atomic among all who share it.
+    """Keeps the slots. Each call is atomic among all that share the store.
 
-    :raises AltegioNotSentError: from any call: it cannot be used now.
+    Every method raises an AltegioNotSentError if the store cannot be used.
     """
 
     def take(self, rates: Sequence[Rate], spaced: Rate) -> tuple[float, int | str]:
-        """Take a place now, or say how long to wait.
+        """Take a slot now, or return how long to wait.
 
-        :param rates: the windows to keep.
-        :param spaced: the window to keep in addition while the log is gentle after a pause.
-        :returns: ``(0, key)`` for a place taken, or ``(seconds, "")``.
+        :param rates: the windows.
+        :param spaced: one more window, for the time after a pause.
+        :returns: ``(0, key)`` if a slot was taken, else ``(seconds, "")``.
         """
 
     def restamp(self, key: int | str) -> None:
-        """Move a place to now."""
+        """Give a slot the current time.
+
+        :param key: its key.
+        """
 
     def pause(self, seconds: float, spaced_seconds: float) -> None:
-        """Let nobody take a place for so long, and be gentle for so long after that. Never shortens a pause."""
+        """Give no slots for a while. It never shortens a pause.
+
+        :param seconds: how long.
+        :param spaced_seconds: how long after that requests are evenly spaced.
+        """
 
     def close(self) -> None:
-        """Let go of files and sockets."""
+        """Close files and sockets."""
 
 
 def rates_of_limits(requests_per_second: int | None, requests_per_minute: int | None) -> list[Rate]:
-    """Return the windows to keep for the two limits; 0 or ``None`` is no limit.
+    """Return the windows for the two limits.
 
-    :raises AltegioValidationError: a limit is no whole number of 0 to 1,000,000.
+    :param requests_per_second: the first limit; 0 or ``None`` for none.
+    :param requests_per_minute: the second limit; 0 or ``None`` for none.
+    :raises AltegioValidationError: a limit is not a whole number of 0 to 1,000,000.
     """
     windows = []
     for argument, limit, seconds, margin in (
@@ -104,10 +111,11 @@ def rates_of_limits(requests_per_second: int | None, requests_per_minute: int | 
 def seconds_to_wait(
     nth_latest: Callable[[int], float | None], now: float, rates: Sequence[Rate], not_before: float
 ) -> float:
-    """Return how long a request must wait so that no window ever holds more than its limit.
+    """Return how long a request must wait, so that no window ever has more requests than its limit.
 
-    :param nth_latest: the time of the n-th latest place (1 is the latest), or ``None`` where there are fewer.
-    :param now: the current time on the log's clock.
+    :param nth_latest: returns the time of the n-th latest slot (1 is the latest), or ``None`` if there are fewer.
+    :param now: the current time on the store's clock.
+    :param rates: the windows.
     :param not_before: when a pause ends.
     """
     free_at = not_before
@@ -119,12 +127,12 @@ def seconds_to_wait(
 
 
 class Limiter:
-    """Lets requests go, one after the other, as soon as the windows of a shared log allow.
+    """Makes requests wait for the rate limit. Each client has one; they share the limit by its store.
 
-    :param store: the log, shared by whoever shares the limit.
-    :param rates: the windows to keep, from :func:`rates_of_limits`; none lets everything go at once, except in a pause.
-    :param clock: monotonic seconds.
-    :param sleep: how to wait.
+    :param store: keeps the slots of all that share the limit.
+    :param rates: the windows, from :func:`rates_of_limits`; without any, requests wait in a pause only.
+    :param clock: returns monotonic seconds.
+    :param sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -141,17 +149,17 @@ class Limiter:
         self._spaced = Rate(1, sustained)
         self._clock = clock
         self._sleep = sleep
-        # One thread of a process waits at the log, the others behind it: fair, and cheap for the log.
+        # One thread of a process waits for the store, and the others wait for that thread, in order.
         self._queue = threading.Lock()
-        # A pause that could not be written to the log; this process keeps to it all the same.
+        # When a pause ends that could not be written to the store, so that it holds in this process only.
         self._not_before = float("-inf")
-        #: Seconds that requests have waited for their place, summed over threads.
+        #: Seconds that requests have waited for their slots, summed over threads.
         self.waited_seconds = 0.0
 
     def acquire(self) -> Slot:
-        """Wait until a request may go, and take its place. Call it right before the bytes are written.
+        """Wait until a request may be sent, and take its slot. Call it right before the first byte is sent.
 
-        :raises AltegioNotSentError: the log cannot be used, so no request may go.
+        :raises AltegioNotSentError: the store cannot be used, so no request may be sent.
         """
         asked_at = self._clock()
         with self._queue:
@@ -176,25 +184,27 @@ class Limiter:
             ) from None
 
     def mark_sent(self, slot: Slot) -> None:
-        """Tell that the bytes are written: a place that was taken well before gets a new stamp.
+        """Note that a request has been sent; a slot that was taken earlier gets the current time.
 
-        A log that cannot be used is told to the program's log and never raised: the request went.
+        A store that cannot be used is logged as a warning and raises nothing, because the request was sent.
+
+        :param slot: the request's slot.
         """
         if self._rates and self._clock() - slot.taken_at > _RESTAMP_AFTER_SECONDS:
             try:
                 self._store.restamp(slot.key)
             except Exception as error:
-                _log_failure("A request went later than its place in the shared rate limit says", error)
+                _log_failure("A request was sent later than its slot in the shared rate limit says", error)
 
     def pause(self, seconds: float) -> None:
-        """Stop everybody who shares the log for so long: the server answered 429.
+        """Stop all that share the limit, because the server answered 429.
 
-        A log that cannot be used is told to the program's log and never raised; this process pauses all the same.
+        A store that cannot be used is logged as a warning and raises nothing; this process pauses nevertheless.
 
-        :param seconds: what the server asked for, or the caller's guess.
+        :param seconds: how long.
         """
         seconds = min(max(seconds, 0.0), _MAX_PAUSE_SECONDS)
-        log.warning("The server's limit is reached (429): all requests of this budget pause for %.1f s", seconds)
+        log.warning("The server's rate limit is reached (429): all requests of this budget pause for %.1f s", seconds)
         try:
             self._store.pause(seconds, _SPACED_SECONDS)
         except Exception as error:
@@ -202,7 +212,7 @@ class Limiter:
             _log_failure("The pause holds in this process only", error)
 
     def close(self) -> None:
-        """Let go of the log's files and sockets. It raises nothing: all requests have been made."""
+        """Close the store. It raises nothing, because all requests have been sent."""
         try:
             self._store.close()
         except Exception as error:

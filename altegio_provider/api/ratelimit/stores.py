@@ -1,4 +1,4 @@
-"""Where the places of :mod:`~altegio_provider.api.ratelimit.limiter` are kept: in memory, in a file, in Redis."""
+"""The slot stores of :mod:`~altegio_provider.api.ratelimit.limiter`: in memory, in a file, in Redis."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ __all__ = ["FileSlotStore", "MemorySlotStore", "RedisSlotStore", "open_slot_stor
 
 
 def open_slot_store(base_url: str, rates: Sequence[Rate], rate_limit_url: Secret | str | None) -> SlotStore:
-    """Return the log that everybody shares who talks to the same server.
+    """Return the store that all clients of a server share.
 
     :param base_url: its scheme, host and port name the budget.
     :param rates: the windows; without any there is nothing to share.
-    :param rate_limit_url: ``redis://…`` or ``rediss://…`` shares the budget between hosts; ``None`` shares it
+    :param rate_limit_url: a ``redis://…`` or ``rediss://…`` URL shares the budget between hosts; ``None`` shares it
         between the processes of this host and user, by a file in the temporary directory.
-    :raises AltegioValidationError: the URL is of another kind, or the ``redis`` package is missing.
-    :raises AltegioNotSentError: the file is damaged, or the temporary directory is full or cannot be written.
+    :raises AltegioValidationError: the URL is invalid, or the ``redis`` package is missing.
+    :raises AltegioNotSentError: the file is damaged, or the temporary directory is full or not writable.
     """
     budget = str(origin_of(base_url))
     if rate_limit_url:
-        # In braces, so that a Redis Cluster keeps the budget's keys on one node: a script may touch no other.
+        # In braces, so that a Redis Cluster keeps the budget's keys on one node, as a script requires.
         return RedisSlotStore(rate_limit_url, f"altegio-rate-limit:{{{budget}}}")
     if not rates:
         return MemorySlotStore()
@@ -45,7 +45,7 @@ def open_slot_store(base_url: str, rates: Sequence[Rate], rate_limit_url: Secret
 
 
 def _private_directory() -> Path:
-    # Not by `tempfile`, which takes another directory while the first one is full: there would be two budgets.
+    # Not by `tempfile`, which takes another directory while the first one is full, so there would be two budgets.
     temporary = next(filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))), "/tmp")  # noqa: S108
     directory = Path(temporary) / f"altegio-rate-limit-{os.getuid()}"
     try:
@@ -57,21 +57,22 @@ def _private_directory() -> Path:
         raise AltegioValidationError(
             f"{directory} belongs to another user, so the rate limit cannot be shared there safely.",
             errors={"rate_limit_url": ["set it to a redis:// URL, or set TMPDIR to a directory of your own"]},
+            hint="Nothing was sent.",
         )
     return directory
 
 
-#: What is wrong with the disk or the folder, in SQLite's words; anything else is wrong with the file.
+#: Parts of SQLite's messages about the disk or the folder; any other message is about the file.
 _READ_ONLY = ("readonly", "unable to open")
 _DISK_FAULTS = (*_READ_ONLY, "full", "disk I/O error")
 _PERMANENT_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT)
 
 
 def _file_error(where: object, error: Exception) -> AltegioNotSentError:
-    """Return the error for a file of the limit that cannot be made, read or written."""
-    hint = "Set TMPDIR to a directory that this user can write to, or `rate_limit_url` to a Redis."
+    """Return the error for a file of the rate limit that cannot be created, read or written."""
+    hint = "Set TMPDIR to a directory that this user can write to, or `rate_limit_url` to a Redis URL."
     if isinstance(error, sqlite3.Error) and not any(fault in str(error) for fault in _DISK_FAULTS):
-        hint = "It holds only the times of recent requests: delete it."
+        hint = "Delete the file; it holds only the times of recent requests."
     reason = getattr(error, "strerror", None) or error
     failed = AltegioNotSentError(
         f"the file of the shared rate limit ({where}) cannot be used: {reason}.", hint=f"Nothing was sent. {hint}"
@@ -82,9 +83,9 @@ def _file_error(where: object, error: Exception) -> AltegioNotSentError:
 
 
 class MemorySlotStore:
-    """For the threads of one process.
+    """Keeps slots in memory, for the threads of one process.
 
-    :param clock: monotonic seconds.
+    :param clock: returns monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -122,17 +123,17 @@ class MemorySlotStore:
             self._spaced_until = max(self._spaced_until, end + spaced_seconds)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file or socket is open."""
 
 
 class FileSlotStore:
-    """For all processes of one host: a SQLite file; SQLite's write lock makes each call atomic.
+    """Keeps slots in a SQLite file, for all processes of one host. SQLite's write lock makes each call atomic.
 
-    The stamps are of the monotonic clock, which the processes of a host share and nobody can set back. After a
-    restart of the host it begins anew: stamps from the future are dropped.
+    The times are those of the monotonic clock, which all processes of a host share and nobody can set back. It begins
+    anew when the host restarts, so times in the future are dropped.
 
-    :param path: the file; it is made where it is missing.
-    :param clock: monotonic seconds, the same for all who share the file.
+    :param path: the file; it is created if it is missing.
+    :param clock: returns monotonic seconds, the same for all that share the file.
     :raises AltegioNotSentError: from any call: the file is damaged, or its disk is full or read-only.
     """
 
@@ -150,7 +151,7 @@ class FileSlotStore:
 
     def _prepare(self) -> None:
         with self._typed_errors():
-            # Nothing here must outlive a crash of the host, so nothing waits for the disk.
+            # Nothing here need survive a crash of the host, so nothing waits for the disk.
             self._connection.execute("PRAGMA synchronous=OFF")
             self._connection.execute("PRAGMA journal_mode=MEMORY")
         with self._transaction():
@@ -190,7 +191,7 @@ class FileSlotStore:
             if wait > 0:
                 return wait, ""
             longest = max((rate.seconds for rate in rates), default=0.0)
-            # Others may keep longer windows in the same file; an hour is longer than any.
+            # Other clients may keep longer windows in the same file; an hour is longer than any.
             self._connection.execute("DELETE FROM slot WHERE at < ?", (now - max(longest, 3600.0),))
             key = self._connection.execute("INSERT INTO slot (at) VALUES (?)", (now,)).lastrowid
             assert key is not None  # noqa: S101 - an INSERT has a row id
@@ -202,7 +203,7 @@ class FileSlotStore:
 
     def _pauses(self, now: float) -> tuple[float, float]:
         row = self._connection.execute("SELECT not_before, spaced_until FROM budget_pause").fetchone()
-        # A pause is never longer than a quarter of an hour; what is, was written before a restart of the host.
+        # A pause is never longer than 15 minutes; a longer one was written before a restart of the host.
         if row is None or row[1] > now + 900:
             return float("-inf"), float("-inf")
         return float(row[0]), float(row[1])
@@ -226,7 +227,7 @@ class FileSlotStore:
             self._connection.close()
 
 
-# The log's clock is Redis's own, read inside the script: hosts need not agree on the time.
+# The store's clock is that of Redis, read inside the script, so that the clocks of the hosts may differ.
 _NOW = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
@@ -267,14 +268,14 @@ return redis.call('PEXPIRE', KEYS[2], 7200000)
 
 
 class RedisSlotStore:
-    """For all hosts behind one IP address: a sorted set in Redis; one script makes each call atomic.
+    """Keeps slots in a sorted set in Redis, for all hosts behind one IP address. A script makes each call atomic.
 
-    A Redis Cluster is recognised by its first answer and is asked as a cluster from then on.
+    A Redis Cluster is recognised by its first response, and used as a cluster from then on.
 
-    :param url: ``redis://…``, ``rediss://…`` or ``unix://…``; of a cluster, any of its nodes.
-    :param name: the key of the budget; its part in braces names the node of a cluster.
-    :raises AltegioValidationError: the URL is wrong, or the ``redis`` package is missing.
-    :raises AltegioNotSentError: from any other call: Redis does not do it; the text says why.
+    :param url: ``redis://…``, ``rediss://…`` or ``unix://…``; the URL of any node of a cluster.
+    :param name: the key of the budget; its part in braces selects the node of a cluster.
+    :raises AltegioValidationError: the URL is invalid, or the ``redis`` package is missing.
+    :raises AltegioNotSentError: from any other call: Redis failed; the text says why.
     """
 
     def __init__(self, url: Secret | str, name: str) -> None:
@@ -293,14 +294,14 @@ class RedisSlotStore:
             try:
                 return self._scripts[script](keys=self._keys, args=arguments)
             except Exception as error:
-                # A client that knows of no cluster raises it as a ResponseError before redis 6.
+                # Before redis 6 a client for one server raises a ResponseError.
                 if type(error).__name__ != "MovedError" and not str(error).startswith("MOVED "):
                     raise
             self._become_cluster()
             return self._scripts[script](keys=self._keys, args=arguments)
         except Exception as error:
             failed = _redis_error(error)
-        # Not in the block above: what was caught may hold the connection, and with it the password.
+        # Not in the block above: the caught exception may hold the connection, with the password.
         raise failed
 
     def _become_cluster(self) -> None:
@@ -326,7 +327,7 @@ class RedisSlotStore:
 
 
 class _RedisFailure(NamedTuple):
-    """Why Redis does not do what it is asked: the name of redis-py's exception, what that means, what to do."""
+    """A failure of Redis: the name of redis-py's exception, what it means, what to do, and whether it may pass."""
 
     exception: str
     meaning: str
@@ -334,40 +335,43 @@ class _RedisFailure(NamedTuple):
     retryable: bool = True
 
 
+_CHECK_RUNNING = "Check `rate_limit_url`, and whether Redis is running."
 _CHECK_LOGIN = "Check the user and the password in `rate_limit_url`."
-#: The first that fits an exception or one of its bases is taken.
+#: The first that matches an exception or one of its bases is used.
 _REDIS_FAILURES = (
-    _RedisFailure("AuthenticationError", "Redis refuses the password, or wants one", _CHECK_LOGIN, False),
+    _RedisFailure("AuthenticationError", "Redis refuses the password, or requires one", _CHECK_LOGIN, False),
     _RedisFailure(
-        "AuthenticationWrongNumberOfArgsError", "Redis refuses the password, or wants one", _CHECK_LOGIN, False
+        "AuthenticationWrongNumberOfArgsError", "Redis refuses the password, or requires one", _CHECK_LOGIN, False
     ),
     _RedisFailure("AuthorizationError", "Redis refuses the user", _CHECK_LOGIN, False),
     _RedisFailure(
         "NoPermissionError",
-        "the user may not do it",
-        "Let it run scripts (EVALSHA, SCRIPT LOAD) on the keys altegio-rate-limit:*.",
+        "the user lacks a permission",
+        "Allow it EVALSHA and SCRIPT LOAD on the keys altegio-rate-limit:*.",
         False,
     ),
     _RedisFailure(
         "OutOfMemoryError",
         "Redis is out of memory",
-        "Raise its `maxmemory` or free some of it; the limit itself needs less than a megabyte.",
+        "Raise its `maxmemory` or free memory; the rate limit needs less than a megabyte.",
     ),
-    _RedisFailure("BusyLoadingError", "Redis is still loading its data", "Wait until it is up."),
-    _RedisFailure("ReadOnlyError", "this Redis is a read-only replica", "Give the address of the primary."),
+    _RedisFailure("BusyLoadingError", "Redis is still loading its data", "Wait until it is ready."),
+    _RedisFailure(
+        "ReadOnlyError", "this Redis is a read-only replica", "Set `rate_limit_url` to the address of the primary."
+    ),
     _RedisFailure("ClusterDownError", "the Redis Cluster is down", "Check the nodes of the cluster."),
     _RedisFailure("RedisClusterException", "the Redis Cluster cannot be reached", "Check the nodes of the cluster."),
     _RedisFailure("TimeoutError", "Redis did not answer in time", "Check `rate_limit_url` and the load of Redis."),
-    _RedisFailure("ConnectionError", "Redis cannot be reached", "Check `rate_limit_url` and that Redis is up."),
-    _RedisFailure("OSError", "Redis cannot be reached", "Check `rate_limit_url` and that Redis is up."),
-    _RedisFailure("ResponseError", "Redis refuses the command", "It must be Redis 5 or newer, and allow scripts."),
+    _RedisFailure("ConnectionError", "Redis cannot be reached", _CHECK_RUNNING),
+    _RedisFailure("OSError", "Redis cannot be reached", _CHECK_RUNNING),
+    _RedisFailure("ResponseError", "Redis refuses the command", "Use Redis 5 or newer, and allow scripts."),
 )
-_OTHER_FAILURE = _RedisFailure("Exception", "it failed", "Check `rate_limit_url`.")
+_OTHER_FAILURE = _RedisFailure("Exception", "Redis failed", "Check `rate_limit_url`.")
 
 
 def _redis_error(error: Exception) -> AltegioNotSentError:
     bases = [base.__name__ for base in type(error).__mro__]
-    if "unauthenticated" in str(error):  # what Redis 7 answers to a long command of a client without a password
+    if "unauthenticated" in str(error):  # the answer of Redis 7 to a long command of a client without a password
         bases.insert(0, "AuthenticationError")
     fault = next((fault for fault in _REDIS_FAILURES if fault.exception in bases), _OTHER_FAILURE)
     failed = AltegioNotSentError(
@@ -378,10 +382,10 @@ def _redis_error(error: Exception) -> AltegioNotSentError:
 
 
 def _redis_at(url: Secret, *, is_cluster: bool = False) -> Any:
-    """Return the client of a Redis. Nothing is sent yet, but to a cluster.
+    """Return a client of Redis. It sends nothing yet, except to a cluster.
 
-    :raises AltegioValidationError: redis-py is missing, or the URL is none. Neither text nor cause hold any of the URL,
-        for there is a password in it.
+    :raises AltegioValidationError: redis-py is missing, or the URL is invalid. Neither the text nor the cause holds any
+        part of the URL, because it may have a password.
     """
     if find_spec("redis") is None:
         raise argument_error(
@@ -391,14 +395,14 @@ def _redis_at(url: Secret, *, is_cluster: bool = False) -> Any:
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    # Once more at once, for a connection that broke while it was idle; the rest is left to the retries of the request.
-    # A place may be taken twice by that, which is the safe side.
+    # One immediate retry, for a connection that broke while it was idle; the retries of the request do the rest. A
+    # retry may take two slots for one request, which is safe.
     options: dict[str, Any] = {"socket_timeout": 10, "socket_connect_timeout": 10, "retry": Retry(NoBackoff(), 1)}
     if is_cluster:
         return redis.RedisCluster.from_url(url.reveal(), **options)  # type: ignore[no-untyped-call, unused-ignore]
     with suppress(ValueError, AttributeError, TypeError):
         client = redis.Redis.from_url(url.reveal(), **options)
-        client.connection_pool.make_connection()  # it does not connect yet, but refuses unknown options
+        client.connection_pool.make_connection()  # it does not connect, but refuses unknown options
         return client
     raise argument_error("rate_limit_url", "must be a URL of Redis such as redis://host:6379/0, rediss://… or unix://…")
 

@@ -1,1 +1,1 @@
-"""Repeats a write only where that is safe: create once, and retry what may be repeated."""
+"""Repeats writes whose response was lost, where that is safe."""

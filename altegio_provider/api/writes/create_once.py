@@ -1,4 +1,4 @@
-"""Creates an event once, though the API has no idempotency key and answers get lost."""
+"""Creates an event exactly once, although the API has no idempotency key and responses get lost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["create_event_once"]
 
-#: A lost request may take effect late; so long it is waited before anybody concludes that it did not.
+#: A request whose response was lost may take effect late. After this time without an effect, it had none.
 _SETTLE_SECONDS = 20.0
 _ATTEMPTS = 3
 
@@ -38,16 +38,21 @@ def create_event_once(
     settle_seconds: float = _SETTLE_SECONDS,
     sleep: Callable[[float], None] = default_sleep,
 ) -> Event:
-    """Create an event; when the answer is lost, look for it before sending it again.
+    """Create an event. If the response is lost, look for the event before sending it again.
 
-    It is looked for by team member, service and start, after a time to settle. Events of that kind that were there
-    before are known, because they are listed before the first attempt; only a new one is what the lost request made.
-    Where they cannot be listed (a past start under ``locations``, or no right to), the event is sent all the same, and
-    a lost answer stays lost.
+    It looks for events with the same team member, service and start, after a while. Such events that existed before
+    are known, because they are listed before the first attempt; a new one is the event that the lost request created.
+    If they cannot be listed (a past start under ``locations``, or no permission), the event is sent nevertheless, and
+    the outcome of a lost response stays unknown.
 
-    :raises AltegioConflictError: the team member or a resource is busy, also with an older event of that kind.
-    :raises AltegioOutcomeUnknownError: it cannot be found out: the list failed, or several came at once.
-    :raises AltegioError: what else the request ended in.
+    :param client: the client.
+    :param location_id: the location.
+    :param event: the fields, as for :meth:`AltegioClient.create_event`.
+    :param settle_seconds: how long to wait before the event is looked for.
+    :param sleep: waits for a number of seconds.
+    :raises AltegioConflictError: the team member or a resource is busy, for example with an older event of that kind.
+    :raises AltegioOutcomeUnknownError: the outcome is unknown: the list failed, or it has several new events.
+    :raises AltegioError: the request failed otherwise.
     """
     body = client.event_body(event)
     before = _ids_before(client, location_id, body)
@@ -59,7 +64,7 @@ def create_event_once(
         except AltegioConflictError as error:
             if lost is None:
                 raise
-            refusal = error  # the lost request may have come through after all, and be what is in the way
+            refusal = error  # the lost request may have taken effect, so that its own event is the conflict
         except AltegioOutcomeUnknownError as error:
             lost = error
             sleep(settle_seconds)
@@ -74,15 +79,15 @@ def create_event_once(
         if found:
             break
         if refusal is not None and before:
-            raise refusal  # an older event is in the way, and was in the way of the lost request too
-    assert lost is not None  # noqa: S101 - the loop ends early only when an answer was lost
+            raise refusal  # an older event is the conflict, as it was for the lost request
+    assert lost is not None  # noqa: S101 - the loop ends early only when a response was lost
     raise lost
 
 
 def _ids_before(client: AltegioClient, location_id: int, body: Mapping[str, Any]) -> set[Any] | None:
-    """Return which events of that kind there are; ``None`` where they cannot be listed.
+    """Return the ids of the events of that kind, or ``None`` if they cannot be listed.
 
-    :raises AltegioError: they cannot be listed now; nothing was sent, and the same may succeed later.
+    :raises AltegioError: they cannot be listed now; nothing was sent, and a retry may succeed.
     """
     try:
         return {row["id"] for row in _matching_events(client, location_id, body)}

@@ -1,4 +1,4 @@
-"""Which of several things a 404 is about: the API says it in a localised text, so it is asked."""
+"""Finds out what a 404 is about by further requests, because the API says it in a localised text only."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ __all__ = ["describe_missing", "has_location"]
 
 
 def has_location(client: AltegioClient, location_id: int) -> bool:
-    """Whether the location answers under the family of routes in use.
+    """Return whether a location answers under the route family in use.
 
-    :raises AltegioError: it cannot be asked now.
+    :param client: the client.
+    :param location_id: the location.
+    :raises AltegioError: the request failed.
     """
     begin = datetime.now(UTC) + timedelta(days=1)
     try:
@@ -28,20 +30,22 @@ def has_location(client: AltegioClient, location_id: int) -> bool:
 
 
 def describe_missing(client: AltegioClient, location_id: int, event_id: int | None, others: Sequence[str] = ()) -> str:
-    """Return a sentence on what a request that was answered 404 did not find, as far as asking can tell.
+    """Return a sentence that says what a request with a 404 did not find, or "" if that is unknown.
 
-    :param event_id: the event that was named in it, if any.
-    :param others: the names of what else it named, of which nothing can be asked.
+    :param client: the client.
+    :param location_id: the location that the request named.
+    :param event_id: the event that it named, if any.
+    :param others: what else it named, in words.
     """
     other = " or ".join(others) or "something else that the request names"
     try:
         if not has_location(client, location_id):
             return f"Location {location_id} does not answer under route_family={client.route_family!r}."
         if event_id is None:
-            return f"Location {location_id} is there, so it is {other}."
+            return f"Location {location_id} exists, so {other} does not."
         client.get_event(location_id, event_id)
     except AltegioNotFoundError:
-        return f"Location {location_id} is there, and has no event {event_id}."
+        return f"Location {location_id} exists, but has no event {event_id}."
     except AltegioError:
         return ""
-    return f"Event {event_id} is there, so it is {other}, or the event is deleted."
+    return f"Event {event_id} exists, so {other} does not, or the event is deleted."

@@ -1,8 +1,8 @@
-"""Writes that do no more twice than once: where the answer is lost, they are made again.
+"""Repeats idempotent writes whose response was lost.
 
-A PUT sets what it holds, whatever was there. A deleted thing is not found a second time. An appointment that was moved
-is not found in the event that it left, so a second move does nothing; whether the first one came through is seen in
-the event that it was moved to. Creations are another matter: :mod:`~altegio_provider.api.writes.create_once`.
+A PUT sets the same fields again. A second deletion finds nothing. An appointment that was moved is not found in the
+event that it left, so a second move has no effect; the event that it was moved to shows whether the first one had.
+Creations are not idempotent: see :mod:`~altegio_provider.api.writes.create_once`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: A lost request may take effect late; so long it is waited before the next one.
+#: A request whose response was lost may take effect late, so the next one waits this long.
 _SETTLE_SECONDS = 5.0
 _ATTEMPTS = 3
 
@@ -32,17 +32,20 @@ _ATTEMPTS = 3
 def repeat_until_answered(
     write: Callable[[], T], *, settle_seconds: float = _SETTLE_SECONDS, sleep: Callable[[float], None] = default_sleep
 ) -> T:
-    """Make a write that sets what it holds; when its answer is lost, make it again, three times at the most.
+    """Make an idempotent write. If its response is lost, make it again, at most three times in all.
 
-    :raises AltegioOutcomeUnknownError: the answer was lost each time.
-    :raises AltegioError: what else it ended in.
+    :param write: makes the write.
+    :param settle_seconds: how long to wait before it is made again.
+    :param sleep: waits for a number of seconds.
+    :raises AltegioOutcomeUnknownError: the response was lost each time.
+    :raises AltegioError: the write failed otherwise.
     """
     for _ in range(_ATTEMPTS - 1):
         try:
             return write()
         except AltegioOutcomeUnknownError as error:
             log.warning(
-                "%s It is made again in %.0f s, which changes nothing if it came through.", error, settle_seconds
+                "%s Sending it again in %.0f s, which changes nothing if it took effect.", error, settle_seconds
             )
             sleep(settle_seconds)
     return write()
@@ -54,11 +57,14 @@ def delete_until_gone(
     settle_seconds: float = _SETTLE_SECONDS,
     sleep: Callable[[float], None] = default_sleep,
 ) -> None:
-    """Delete; when the answer is lost, delete again, where "not found" says that the lost one came through.
+    """Delete. If the response is lost, delete again; "not found" then means that the lost request took effect.
 
-    :raises AltegioNotFoundError: it was not there to begin with.
-    :raises AltegioOutcomeUnknownError: the answer was lost each time.
-    :raises AltegioError: what else it ended in.
+    :param delete: makes the deletion.
+    :param settle_seconds: how long to wait before it is made again.
+    :param sleep: waits for a number of seconds.
+    :raises AltegioNotFoundError: the first request did not find it.
+    :raises AltegioOutcomeUnknownError: the response was lost each time.
+    :raises AltegioError: the deletion failed otherwise.
     """
     attempts = 0
 
@@ -86,13 +92,21 @@ def reschedule_until_seen(
     settle_seconds: float = _SETTLE_SECONDS,
     sleep: Callable[[float], None] = default_sleep,
 ) -> Appointment:
-    """Move an appointment to another event; when the answer is lost, look for it there before it is moved again.
+    """Move an appointment to another event. If the response is lost, look for it there before it is moved again.
 
-    The arguments are those of :meth:`AltegioClient.reschedule_event_appointment`.
-
+    :param client: the client.
+    :param location_id: the location.
+    :param event_id: the event that the appointment is in.
+    :param record_id: the appointment.
+    :param to_event_id: the event to move it to.
+    :param with_comer: whether the visitor who comes in the client's place moves too.
+    :param clients_count: seats in the new event; ``None`` for as many as before.
+    :param settle_seconds: how long to wait before the appointment is looked for.
+    :param sleep: waits for a number of seconds.
     :returns: the appointment.
-    :raises AltegioOutcomeUnknownError: the answer was lost, and it is in neither event, or cannot be looked for.
-    :raises AltegioError: what else it ended in.
+    :raises AltegioOutcomeUnknownError: the response was lost, and the appointment is in neither event, or reading
+        the list failed.
+    :raises AltegioError: the move failed otherwise.
     """
     lost: AltegioOutcomeUnknownError | None = None
     for _ in range(_ATTEMPTS):
@@ -105,7 +119,7 @@ def reschedule_until_seen(
             sleep(settle_seconds)
         except AltegioNotFoundError:
             if lost is None:
-                raise  # else it has left the event already
+                raise  # the lost request took effect
         try:
             there = {row["id"]: row for row in client.event_appointments(location_id, to_event_id, include=())}
         except AltegioError as error:
@@ -113,5 +127,5 @@ def reschedule_until_seen(
         moved = there.get(record_id)
         if moved is not None and clients_count in (None, moved.get("clients_count")):
             return moved
-    assert lost is not None  # noqa: S101 - the loop goes on only when an answer was lost
+    assert lost is not None  # noqa: S101 - the loop continues only when a response was lost
     raise lost

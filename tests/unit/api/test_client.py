@@ -280,7 +280,7 @@ def test_the_locations_family_says_that_it_does_not_list_the_past(connect, serve
     with pytest.raises(AltegioValidationError, match=r"future events only.*'companies'") as caught:
         connect("locations").list_activities(7, NOW - began, NOW + timedelta(days=1))
     assert list(caught.value.errors) == ["date_from"]
-    with pytest.raises(AltegioValidationError, match="ends now or before"):
+    with pytest.raises(AltegioValidationError, match="ends in the past"):
         connect("locations").list_activities(7, NOW - timedelta(minutes=1), NOW)
     assert server.requests == []
 

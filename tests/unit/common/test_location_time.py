@@ -122,7 +122,7 @@ def test_what_is_no_datetime_is_refused_by_its_type(value) -> None:
 )
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Kiritimati"])
 def test_a_date_that_no_clock_can_show_is_refused(value, zone) -> None:
-    with pytest.raises(ValueError, match=r"date_to .* is too far away"):
+    with pytest.raises(ValueError, match=r"date_to .* is out of range"):
         as_instant(value, ZoneInfo(zone), "date_to")
 
 

@@ -86,7 +86,7 @@ def test_a_server_that_has_no_pages_is_understood_in_a_few_requests(
 def test_a_server_without_pages_that_may_hide_rows_is_given_up_with_what_to_do(server, new_client) -> None:
     server.otherwise = pages_do_not_matter(on_day(1), ranges_matter=True)
     rows = new_client(server.url).list_activities(7, "2030-11-20", "2030-11-21", page_size=1)
-    with pytest.raises(AltegioResponseError, match=r"every page with the same rows.*larger ones"):
+    with pytest.raises(AltegioResponseError, match=r"every page with the same rows.*larger `page_size`"):
         list(rows)
     assert len(server.requests) < 100
 

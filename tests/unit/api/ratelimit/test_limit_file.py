@@ -83,7 +83,7 @@ def test_a_path_of_the_temporary_directory_that_is_a_file_is_named(tmp_path, mon
 
 def test_a_damaged_file_says_that_it_may_be_deleted(tmp_path) -> None:
     (tmp_path / "limit.sqlite").write_bytes(b"no database" * 1000)
-    with pytest.raises(AltegioNotSentError, match="delete it"):
+    with pytest.raises(AltegioNotSentError, match="Delete the file"):
         FileSlotStore(tmp_path / "limit.sqlite")
 
 

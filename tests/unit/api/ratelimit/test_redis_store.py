@@ -102,7 +102,7 @@ WRONG = {
     "memory": (["--maxmemory", "1"], "", "out of memory", True),
     "password": (["--requirepass", "right"], ":wrong@", "refuses the password", False),
     "no password": (["--requirepass", "right"], "", "refuses the password", False),
-    "rights": (["--user default on nopass ~* +@all -evalsha -eval"], "", "may not do it", False),
+    "rights": (["--user default on nopass ~* +@all -evalsha -eval"], "", "lacks a permission", False),
     "replica": (["--replicaof", "127.0.0.1", "1"], "", "read-only replica", True),
 }
 
