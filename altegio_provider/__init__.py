@@ -1,7 +1,7 @@
 """Apache Airflow provider for Altegio, the booking platform of studios, salons and clinics.
 
-The names below are imported when they are first used: ``import altegio_provider`` itself loads neither Airflow nor
-pandas, so that the client works where there is no Airflow.
+The names below are imported on first use. ``import altegio_provider`` itself imports neither Airflow nor pandas, so
+the client works without Airflow.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-_HOME_OF = {
+_MODULE_OF = {
     "AltegioActivitiesToParquetOperator": "altegio_provider.transfers.altegio_to_parquet",
     "AltegioAppointmentsToParquetOperator": "altegio_provider.transfers.altegio_to_parquet",
     "AltegioClient": "altegio_provider.api.client",
@@ -39,9 +39,9 @@ _HOME_OF = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_HOME_OF[name]), name)
+    value = globals()[name] = getattr(import_module(_MODULE_OF[name]), name)
     return value
 
 

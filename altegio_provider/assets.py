@@ -1,4 +1,4 @@
-"""Assets that stand for what Altegio holds: to write down what a task makes, and to start DAGs by what happens."""
+"""Assets for the events of a location. Use them as outlets of tasks, and to start DAGs when events change."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ __all__ = ["events_asset", "watched_events"]
 def events_asset(location_id: int, part: str = "", **arguments: Any) -> Asset:
     """Return the asset of a location's events: ``altegio://locations/{location_id}/events``.
 
-    :param part: which of them, in a word, where it is not all: it becomes a part of name and URI, for Airflow takes
-        two assets with one URI for a mistake and leaves one of them out.
+    :param location_id: the location.
+    :param part: a word for a subset of the events. It becomes part of the asset's name and URI, because Airflow
+        ignores one of two assets with the same URI.
     :param arguments: further arguments of ``Asset``.
     """
     return Asset(
@@ -24,13 +25,14 @@ def events_asset(location_id: int, part: str = "", **arguments: Any) -> Asset:
 
 
 def watched_events(location_id: int, part: str = "", **watching: Any) -> Asset:
-    """Return the asset of a location's events with a watcher: a DAG scheduled on it starts when they change.
+    """Return the asset of a location's events, with a watcher. A DAG scheduled on it starts when the events change.
 
     ::
 
         @dag(schedule=[watched_events(1001), watched_events(1001, "yoga", service_ids=[7])])
 
-    :param part: as for :func:`events_asset`; give one to each of several watchers of one location.
+    :param location_id: the location.
+    :param part: as for :func:`events_asset`. Give each watcher of one location a different part.
     :param watching: arguments of :class:`~altegio_provider.triggers.events.AltegioEventTrigger`.
     """
     from altegio_provider.triggers.events import AltegioEventTrigger

@@ -1,8 +1,9 @@
-"""The only file that looks at Airflow's version; everything that Airflow moved between 3.1 and 3.3 comes from here.
+"""Differences between the supported versions of Airflow. Only this module checks Airflow's version.
 
-Each branch has its reason, and the version with which it goes (``docs/support.md``).
+Names that Airflow moved between 3.1 and 3.3 are imported from here. Each branch has a comment with its reason and the
+version with which it can be removed (``docs/support.md``).
 
-Names are looked up when they are first asked for, so that importing this module costs no more than ``import airflow``.
+A name is imported on first use, so importing this module costs no more than ``import airflow``.
 """
 
 from __future__ import annotations
@@ -82,13 +83,13 @@ __all__ = [
 ]
 
 _VERSION = tuple(int(part) for part in _airflow_version.split(".")[:2])
-#: Connection forms as data (``conn-fields``). Airflow 3.1 asks the hook's form methods: :func:`with_connection_form`.
+#: Airflow reads connection forms from data (``conn-fields``). 3.1 calls the hook: :func:`with_connection_form`.
 AIRFLOW_V_3_2_PLUS = _VERSION >= (3, 2)
 #: Retry policies by exception, and the state stores of tasks and assets.
 AIRFLOW_V_3_3_PLUS = _VERSION >= (3, 3)
 
 _TRIGGERS = "airflow.triggers.base"
-#: Where a name is when the compat provider does not have it.
+#: The modules of names that the compat provider does not have.
 _ELSEWHERE = {
     "ApprovalOperator": "airflow.providers.standard.operators.hitl",
     "AssetWatcher": "airflow.sdk",
@@ -96,9 +97,9 @@ _ELSEWHERE = {
     "BaseEventTrigger": _TRIGGERS,
     "BaseTrigger": _TRIGGERS,
     "TriggerEvent": _TRIGGERS,
-    # The task SDK has it since 3.2. When 3.1 is dropped: always "airflow.sdk".
+    # The task SDK has it since 3.2. Use "airflow.sdk" when support for 3.1 ends.
     "CronDataIntervalTimetable": "airflow.sdk" if AIRFLOW_V_3_2_PLUS else "airflow.timetables.interval",
-    # The compat provider has it only since 1.22, which is much newer than what is otherwise needed of it.
+    # The compat provider has it since 1.22, which is much newer than the required version.
     "mask_secret": "airflow.sdk.log",
 }
 
@@ -115,9 +116,12 @@ def __getattr__(name: str) -> Any:
 
 
 def with_connection_form(hook: type[_Hook]) -> type[_Hook]:
-    """Give a hook class the two form methods that Airflow 3.1 asks for the connection's form, made of the same data.
+    """Class decorator: add the two methods from which Airflow 3.1 makes the connection's form.
 
-    Later versions read the form from the provider's data, and warn of these methods. When 3.1 is dropped, this goes.
+    The form is the one of ``get_provider_info``, which later versions read directly; they warn about these methods.
+    Remove this when support for 3.1 ends.
+
+    :param hook: the hook's class.
     """
     if AIRFLOW_V_3_2_PLUS:
         return hook
@@ -129,7 +133,7 @@ def with_connection_form(hook: type[_Hook]) -> type[_Hook]:
         return {key.replace("-", "_"): value for key, value in form["ui-field-behaviour"].items()}
 
     def get_connection_form_widgets(_: type[_Hook]) -> dict[str, Any]:
-        # The API server of 3.1 puts stand-ins in the place of wtforms where it is not installed.
+        # If wtforms is not installed, the API server of 3.1 replaces it by stubs.
         wtforms, validators = import_module("wtforms"), import_module("wtforms.validators")
         fields = {}
         for name, field in form["conn-fields"].items():
@@ -154,27 +158,28 @@ def with_connection_form(hook: type[_Hook]) -> type[_Hook]:
 
 
 def retry_policy(*, rate_limit_delay: timedelta = timedelta(minutes=1)) -> RetryPolicy | None:
-    """Return the retry policy that fits this provider's errors, or ``None`` before Airflow 3.3, which has none.
+    """Return the retry policy for this provider's errors, ``None`` before Airflow 3.3, which has no retry policies.
 
-    What a retry cannot mend fails at once, whatever ``retries`` says: wrong tokens, an unknown id, invalid fields,
-    a conflict, and a write whose answer was lost, because the API would do it twice. What may pass is retried. Any
-    other exception is left to the task's own settings. Give it in ``default_args``; ``None`` changes nothing there::
+    Errors that a retry cannot correct fail the task at once, whatever ``retries`` is: wrong tokens, an unknown id,
+    invalid fields, a conflict, and a write whose outcome is unknown, because a retry could repeat it. Transient errors
+    are retried. The task's own settings apply to all other exceptions. Use it in ``default_args``; ``None`` has no
+    effect there::
 
         DAG(..., default_args={"retries": 3, "retry_policy": retry_policy()})
 
-    :param rate_limit_delay: how long to wait before the retry when the API's limit is used up by others.
+    :param rate_limit_delay: how long to wait before a retry when other programs have used up the API's limit.
     """
-    if not AIRFLOW_V_3_3_PLUS:  # When 3.2 is dropped, this goes, and the policy is never None.
+    if not AIRFLOW_V_3_3_PLUS:  # Remove this when support for 3.2 ends.
         return None
     from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
-    # The first rule that matches decides, and a lost write is at the same time a server or connection error.
+    # The first matching rule applies. An unknown outcome is also a server or connection error, so its rule is first.
     return ExceptionRetryPolicy(
         rules=[
             RetryRule(
                 exception=_ERRORS + "AltegioOutcomeUnknownError",
                 action=RetryAction.FAIL,
-                reason="it may have taken effect; a retry could do it twice",
+                reason="the write may have taken effect, and a retry could repeat it",
             ),
             RetryRule(
                 exception=[
@@ -199,7 +204,7 @@ def retry_policy(*, rate_limit_delay: timedelta = timedelta(minutes=1)) -> Retry
                     _ERRORS + "AltegioServerError",
                 ],
                 action=RetryAction.RETRY,
-                reason="the fault may pass",
+                reason="the error may be transient",
             ),
         ]
     )

@@ -1,7 +1,7 @@
-"""What Airflow asks an installed provider: plain data, read at every start of every Airflow process.
+"""The provider's metadata for Airflow: plain data, which every Airflow process reads when it starts.
 
-Airflow ignores keys that it does not know, so a typing error here is silent; ``tests/airflow/test_provider_info.py``
-holds this data against Airflow's own schemas, made strict.
+Airflow ignores unknown keys, so a typing error here has no visible effect. ``tests/airflow/test_provider_info.py``
+validates the data against strict versions of Airflow's own schemas.
 """
 
 from __future__ import annotations
@@ -97,53 +97,53 @@ def _connection_type() -> dict[str, Any]:
         "conn-fields": {
             "user_token": {
                 "label": "User token",
-                "description": "The token of the user in whose name the API acts. It dies with the user's password.",
+                "description": "The token of the user that the API acts for. A new password invalidates it.",
                 "schema": {"type": ["string", "null"], "format": "password"},
             },
             "location_id": {
                 "label": "Default location",
-                "description": "The location's number, for tasks that name none.",
+                "description": "The location's id, for tasks without one.",
                 "schema": {"type": ["integer", "null"], "minimum": 1},
             },
             "route_family": {
                 "label": "Route family",
-                "description": "`companies`, or `locations`: the routes published since July 2026, future events only.",
+                "description": "`companies`, or `locations`: newer routes (July 2026) that list only future events.",
                 "schema": {"type": "string", "enum": ["companies", "locations"], "default": DEFAULT_ROUTE_FAMILY},
             },
             "timezone": {
                 "label": "Time zone",
-                "description": "The location's IANA time zone; the API writes times on its wall clock.",
+                "description": "The location's IANA time zone. The API's times are on its wall clock.",
                 "schema": {"type": ["string", "null"], "default": DEFAULT_TIMEZONE},
             },
             "requests_per_second": {
                 "label": "Requests per second",
-                "description": "The API allows 5 for one IP address. 0 or nothing: no limit.",
+                "description": "The API allows 5 for each IP address. 0 or empty: no limit.",
                 "schema": {"type": ["number", "null"], "minimum": 0, "default": DEFAULT_REQUESTS_PER_SECOND},
             },
             "requests_per_minute": {
                 "label": "Requests per minute",
-                "description": "The API allows 200 for one IP address. 0 or nothing: no limit.",
+                "description": "The API allows 200 for each IP address. 0 or empty: no limit.",
                 "schema": {"type": ["number", "null"], "minimum": 0, "default": DEFAULT_REQUESTS_PER_MINUTE},
             },
             "rate_limit_url": {
                 "label": "Shared rate limit",
-                "description": "redis://host:port/db, where workers on several hosts share one IP address.",
+                "description": "redis://host:port/db, if workers on several hosts share one IP address.",
                 "schema": {"type": ["string", "null"]},
             },
             "timeout": {
                 "label": "Timeout, seconds",
-                "description": "The longest wait for one answer.",
+                "description": "The maximum time for one response.",
                 "schema": {"type": ["number", "null"], "minimum": 0, "default": DEFAULT_TIMEOUT_SECONDS},
             },
             "verify": {
                 "label": "Verify the server's certificate",
-                "description": "Off only for a test server of your own.",
+                "description": "Turn it off only for your own test server.",
                 "schema": {"type": "boolean", "default": True},
             },
             "allow_http": {
                 "label": "Allow http://",
                 "description": (
-                    "Let the base URL be http:// to another machine: tokens and clients' data go unencrypted."
+                    "Allow a base URL with http:// to another machine. Tokens and clients' data are sent unencrypted."
                 ),
                 "schema": {"type": "boolean", "default": False},
             },

@@ -1,12 +1,12 @@
-"""Template macros: the bounds of a day or a month on a location's own clock.
+"""Template macros for the start and end of a day or month in a location's time zone.
 
-Installing the package registers them (entry point ``airflow.plugins``), so every template has them::
+Airflow registers them when the package is installed (entry point ``airflow.plugins``). Use them in any template::
 
     date_from="{{ macros.altegio.day_start(ds, 'Europe/Riga') }}"
     date_to="{{ macros.altegio.day_end(ds, 'Europe/Riga') }}"
 
-Ranges are half-open, as everywhere in this package: the end of a day is the start of the next one. A day on which
-the clock changes has 23 or 25 hours, and where the change is at midnight a day may begin at 01:00.
+Ranges are half-open, as everywhere in this package: the end of a day is the start of the next one. A day with a clock
+change has 23 or 25 hours, and if the change is at midnight, the day may start at 01:00.
 """
 
 from __future__ import annotations
@@ -22,42 +22,57 @@ from altegio_provider.compat import AirflowPlugin
 __all__ = ["AltegioPlugin", "day_end", "day_start", "macros_in", "month_end", "month_start"]
 
 Day = str | date
-#: A day outside of these years has neighbours that not every clock can show.
+#: The days before and after any day of these years can be shown in every time zone.
 _FIRST_YEAR, _LAST_YEAR = 1000, 9998
 
 
 def day_start(day: Day, timezone: str) -> str:
-    """Return the first moment of a day, as ISO 8601 text with offset.
+    """Return the start of a day, as ISO 8601 text with offset.
 
-    :param day: ``ds``, a date, or ISO 8601 text; an aware moment (``data_interval_start``, ``ts``) means the day
-        that it falls on in ``timezone``.
+    :param day: ``ds``, a date, or ISO 8601 text. An aware datetime (``data_interval_start``, ``ts``) stands for its
+        day in ``timezone``.
     :param timezone: the location's IANA time zone, for example ``Europe/Riga``.
-    :raises ValueError: no such time zone, or no date, with the argument's name in the text.
+    :raises ValueError: the time zone does not exist, or ``day`` is not a date. The text names the argument.
     """
     return _midnight(_day_of(day, timezone), timezone)
 
 
 def day_end(day: Day, timezone: str) -> str:
-    """Return the first moment after a day: the start of the next one. See :func:`day_start`."""
+    """Return the end of a day, which is the start of the next one, as ISO 8601 text with offset.
+
+    :param day: as for :func:`day_start`.
+    :param timezone: as for :func:`day_start`.
+    :raises ValueError: as for :func:`day_start`.
+    """
     return _midnight(_day_of(day, timezone) + timedelta(days=1), timezone)
 
 
 def month_start(day: Day, timezone: str) -> str:
-    """Return the first moment of the month that a day is in. See :func:`day_start`."""
+    """Return the start of a day's month, as ISO 8601 text with offset.
+
+    :param day: as for :func:`day_start`.
+    :param timezone: as for :func:`day_start`.
+    :raises ValueError: as for :func:`day_start`.
+    """
     return _midnight(_day_of(day, timezone).replace(day=1), timezone)
 
 
 def month_end(day: Day, timezone: str) -> str:
-    """Return the first moment after the month that a day is in: the start of the next. See :func:`day_start`."""
+    """Return the end of a day's month, which is the start of the next one, as ISO 8601 text with offset.
+
+    :param day: as for :func:`day_start`.
+    :param timezone: as for :func:`day_start`.
+    :raises ValueError: as for :func:`day_start`.
+    """
     in_next_month = _day_of(day, timezone).replace(day=28) + timedelta(days=4)
     return _midnight(in_next_month.replace(day=1), timezone)
 
 
 def macros_in(timezone: str) -> list[Callable[..., str]]:
-    """Return the four macros with the time zone already in them, for a plugin of an installation's own.
+    """Return the four macros with a default time zone, for a plugin of your own Airflow installation.
 
-    :param timezone: the IANA time zone of all its locations.
-    :raises ValueError: no such time zone.
+    :param timezone: the IANA time zone of all locations.
+    :raises ValueError: the time zone does not exist.
     """
     load_zone(timezone)
     return [_with_zone(macro, timezone) for macro in _MACROS]
@@ -82,14 +97,14 @@ def _day_of(day: Any, timezone: str) -> date:
         day = as_instant(day, zone, "day").astimezone(zone).date() if day.tzinfo else day.date()
     if isinstance(day, date):
         if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
-            raise ValueError(f"day {day} is too far away: use one between the years {_FIRST_YEAR} and {_LAST_YEAR}")
+            raise ValueError(f"day {day} is out of range: use a day between the years {_FIRST_YEAR} and {_LAST_YEAR}")
         return day
     raise ValueError(f"day must be a date or ISO 8601 text, not {type(day).__name__}")
 
 
 def _midnight(day: date, timezone: str) -> str:
     zone = load_zone(timezone)
-    # By way of UTC, for a midnight that the clock skips: what it says at that instant is the day's first moment.
+    # The conversion to UTC and back handles a midnight that a clock change skips: the day then starts at 01:00.
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC).astimezone(zone).isoformat()
 
 
@@ -97,7 +112,7 @@ _MACROS: list[Callable[[Day, str], str]] = [day_start, day_end, month_start, mon
 
 
 class AltegioPlugin(AirflowPlugin):
-    """``macros.altegio``: :func:`day_start`, :func:`day_end`, :func:`month_start`, :func:`month_end`."""
+    """The plugin that registers ``macros.altegio`` with the functions of this module."""
 
     name = "altegio"
     macros = _MACROS

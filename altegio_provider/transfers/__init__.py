@@ -1,1 +1,1 @@
-"""Transfers: from the API into files, and from files into a warehouse."""
+"""Operators that write rows of the API to files, and load files into a warehouse."""

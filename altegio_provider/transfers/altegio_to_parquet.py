@@ -1,4 +1,4 @@
-"""From the API into Parquet files, with memory that does not grow with the rows."""
+"""Operators that write rows of the API to a Parquet dataset. Their memory does not grow with the number of rows."""
 
 from __future__ import annotations
 
@@ -17,59 +17,59 @@ if TYPE_CHECKING:
 
 __all__ = ["AltegioActivitiesToParquetOperator", "AltegioAppointmentsToParquetOperator"]
 
-#: How long the answers to a task that died are still true enough for its retry.
+#: A retry uses the answers that an attempt saved within this time.
 _FRESH_FOR = timedelta(hours=24)
-#: What the manifest says of a file that was made from bookings.
-_LACKS = "classes that nobody booked, unless an earlier extract saw them"
-#: What is joined to each appointment: the salon's own things always, people where they are used.
-_THINGS = ("staff", "services", "labels")
+#: The manifest's note on what a file lacks that was made from appointments.
+_LACKS = "events that nobody booked, unless an earlier extract read them"
+#: The objects to include in each appointment, besides client and visitor.
+_IMPERSONAL_OBJECTS = ("staff", "services", "labels")
 
 
 class AltegioActivitiesToParquetOperator(ParquetExtractOperator):
-    """Write the activities of a location that start in ``[date_from, date_to)`` into a Parquet dataset.
+    """Write the activities of a location that start in ``[date_from, date_to)`` to a Parquet dataset.
 
-    Use it daily with a ``CronDataIntervalTimetable`` (on Airflow 3 a plain cron schedule gives an interval of zero
-    length), or with a range of your own. A run *replaces* what an earlier run of the same range and location
-    wrote; what has gone since stays, with ``is_deleted``. New files are complete before they become visible: a
-    reader never sees half a run, and a killed task leaves nothing that a reader would take for data. No rows still
-    give a file with the schema.
+    Schedule it daily with a ``CronDataIntervalTimetable`` (on Airflow 3 a plain cron schedule has a data interval of
+    zero length), or give it a range. A run *replaces* the rows of an earlier run with the same range and location.
+    Activities that were deleted since are kept, with ``is_deleted``. A file becomes visible when it is complete:
+    readers never see a partial run, and a killed task leaves no visible files. A run without rows writes a file that
+    has only the schema.
 
-    Operation: ``GET /companies/{id}/activities`` or ``GET /locations/{id}/events``. The latter lists the future
-    only: give it a forward range such as now to now + 30 days, or ``history=True`` for the past: then it is
-    ``GET /locations/{id}/appointments``, and ``GET /locations/{id}/events/{event_id}`` for each event that they name
-    (:mod:`altegio_provider.transfers.history`; ``docs/howto/history.md``). A retry goes on behind the last answer.
+    Operation: ``GET /companies/{id}/activities`` or ``GET /locations/{id}/events``. The latter lists only future
+    events: give it a future range such as now to now + 30 days, or ``history=True`` for a past range. With
+    ``history=True`` the operations are ``GET /locations/{id}/appointments``, and
+    ``GET /locations/{id}/events/{event_id}`` for each event that has an appointment. A retry continues after the last
+    answer (:mod:`altegio_provider.transfers.history`, ``docs/howto/history.md``).
 
-    :param output_path: where the dataset is: a directory, as any URL that ``ObjectStoragePath`` takes
-        (``file://``, ``s3://conn@bucket/…``, a plain path); or one file, where it ends in ``.parquet``. Templated.
+    :param output_path: the dataset: a directory, as any URL that ``ObjectStoragePath`` accepts (``file://``,
+        ``s3://conn@bucket/…``, a plain path), or one file, if it ends in ``.parquet``. Templated.
     :param location_id: the location; default: the connection's. Templated.
     :param date_from: the start: ISO 8601 text or a datetime; a naive one is on the location's wall clock.
         Default: the start of the data interval. Templated.
     :param date_to: the end, not included. Default: the end of the data interval. Templated.
     :param staff_ids: only these team members' activities: a list, or text such as ``5,10``. Templated.
-    :param service_ids: only these services' activities, likewise. Templated.
-    :param capacity: as the API filters by it. Templated.
-    :param search: text in the name or description (``companies`` only). Templated.
+    :param service_ids: only these services' activities: a list, or text such as ``5,10``. Templated.
+    :param capacity: only activities of this capacity, by the API's filter. Templated.
+    :param search: only activities with this text in the name or description (``companies`` only). Templated.
     :param timezone: the location's IANA time zone; default: the connection's. Templated.
-    :param lookback: widens the range backwards, for events that were changed late.
-    :param history: rebuild a past range from its appointments (``locations`` only, and without filters). Classes that
-        nobody booked cannot be seen so: they stay as an earlier run saw them, or are missing, and the manifest's notes
-        say that. ``companies`` lists the past itself: there it is an error.
-    :param mark_deleted: keep the rows that earlier runs wrote for this range and the API does not list any more, with
-        ``is_deleted``; ``False`` drops them. A run with filters drops what it does not read, and marks nothing.
-    :param transform: a function from DataFrame to DataFrame, or its import path, applied chunk by chunk before
-        writing. The DataFrame has Arrow-backed types; what comes back must keep one schema over the run.
-    :param concurrency: requests under way at once, at most.
-    :param page_size: rows a request; default: the API's own.
+    :param lookback: moves the start back by this time, to read events again that were changed late.
+    :param history: rebuild a past range from its appointments (``locations`` only, without filters). This cannot find
+        events that nobody booked: they are kept as an earlier run read them, or are missing, and the manifest's notes
+        say so. Under ``companies``, whose list has the past, it is an error.
+    :param mark_deleted: keep rows of earlier runs that the API does not list any more, with ``is_deleted``; ``False``
+        drops them. A run with filters marks nothing, and drops the rows that it does not read.
+    :param transform: a function from DataFrame to DataFrame, or its import path, called for each chunk of rows before
+        they are written. The DataFrame has Arrow-backed types. All results of a run must have the same schema.
+    :param concurrency: the maximum number of simultaneous requests.
+    :param page_size: rows for each request; default: the API's own.
     :param file_mode: the permissions of the files on a disk, such as ``0o640`` or ``"0640"``; default: those that the
         process gives to new files.
     :param altegio_conn_id: the connection. Templated.
-    :returns: by XCom and on the asset events of the outlets: ``path``, ``files``, ``rows``, ``bytes``,
-        ``requests``, ``retries``, ``from``, ``to``, ``location_id``, ``texts_replaced`` (how many values had
-        characters that a warehouse cannot hold), and where rows of earlier runs are kept ``deleted``: how many of them
-        are marked.
-    :raises AltegioValidationError: an argument cannot be right; nothing was touched.
-    :raises AltegioError: what a request ended in; the old dataset stays as it was.
-    :raises StorageError: the disk or the store does not take the file; the old dataset stays as it was.
+    :returns: in XCom and on the asset events of the outlets: ``path``, ``files``, ``rows``, ``bytes``, ``requests``,
+        ``retries``, ``from``, ``to``, ``location_id``, ``texts_replaced`` (how many texts had characters that a
+        warehouse cannot store), and, if rows of earlier runs are kept, ``deleted`` (how many are marked).
+    :raises AltegioValidationError: an argument is invalid. Nothing was written.
+    :raises AltegioError: a request failed. The dataset was not changed.
+    :raises StorageError: the disk or the store does not accept the file. The dataset was not changed.
     """
 
     template_fields: Sequence[str] = (
@@ -120,7 +120,7 @@ class AltegioActivitiesToParquetOperator(ParquetExtractOperator):
 
         def listed() -> Iterator[Mapping[str, Any]]:
             yield from rows
-            # Where the past is not listed, a class that began while this was read is not gone.
+            # If the list has no past events, an event that started during this run was not deleted.
             previous.complete_from = client.earliest_listed or window.start
 
         return ExtractInput(listed(), converter, previous=previous)
@@ -155,7 +155,7 @@ class AltegioActivitiesToParquetOperator(ParquetExtractOperator):
         )
 
     def _filters(self) -> dict[str, Any]:
-        """The filters that are set."""
+        """Return the filters that are set."""
         from altegio_provider.operators.arguments import ids_of, number_of
 
         filters = {
@@ -172,60 +172,59 @@ def _check_history(lists_the_past: bool, filters: dict[str, Any]) -> None:
 
     if lists_the_past:
         raise AltegioValidationError(
-            "history=True is for route_family='locations', whose list knows no past. The family of this connection "
-            "lists the past itself, and with it the classes that nobody booked.",
-            errors={"history": ["leave it out"]},
+            "history=True is only for route_family='locations'. Under this connection's route family, the list has "
+            "past events too, including those that nobody booked.",
+            errors={"history": ["omit it"]},
             hint="",
         )
     if filters:
         raise AltegioValidationError(
-            "history=True takes no filters: a run replaces what is there of its range.",
-            errors={name: ["leave it out"] for name in filters},
+            "history=True cannot be combined with filters, because a run replaces all rows of its range.",
+            errors={name: ["omit it"] for name in filters},
             hint="",
         )
 
 
 class AltegioAppointmentsToParquetOperator(ParquetExtractOperator):
-    """Write the appointments of a location that start in ``[date_from, date_to)`` into a Parquet dataset.
+    """Write the appointments of a location that start in ``[date_from, date_to)`` to a Parquet dataset.
 
-    The past is allowed, under either family of routes: the same service answers both, and this list is its only one.
-    The dataset is written as by :class:`AltegioActivitiesToParquetOperator`: a run replaces its own range, whole or
-    not at all. An appointment that has been deleted since is gone from it then, and not kept with a mark: who has had
-    their bookings erased is not to live on in a file. Attendance is marked after a class, and sometimes days after:
-    give a ``lookback``.
+    Past and future ranges are possible under both route families. A run replaces its own range, completely or not at
+    all, as with :class:`AltegioActivitiesToParquetOperator`. A deleted appointment is removed, and not kept with
+    ``is_deleted``, so that the erased bookings of a person do not stay in a file. Attendance is often set hours or
+    days after the event: use a ``lookback``.
 
-    **Personal data** (names, phones, e-mails, birthdays, free texts) are left out, and not even asked for, unless
-    ``include_personal_data=True``; the columns are there in either case. To tell clients apart and to join them to
-    other data without knowing them, there are their ``client_id`` and, with ``hash_key_conn_id``, keyed hashes of
-    phone and e-mail, the same in every run and location that has the key. ``docs/schema.md`` says what passes.
+    **Personal data** (names, phones, e-mails, birthdays, free texts) are neither requested nor written unless
+    ``include_personal_data=True``; the columns exist in both cases. To count clients and to join them to other data
+    without knowing them, use ``client_id`` and, with ``hash_key_conn_id``, the keyed hashes of phone and e-mail. A
+    key gives the same hashes in every run and location. ``docs/schema.md`` says which values are written.
 
     Operation: ``GET /locations/{id}/appointments``.
 
-    :param output_path: where the dataset is, as any URL that ``ObjectStoragePath`` takes; not the activities' one.
-        One file, where it ends in ``.parquet``. Templated.
+    :param output_path: the dataset: a directory, as any URL that ``ObjectStoragePath`` accepts, or one file, if it
+        ends in ``.parquet``. Not the dataset of the activities. Templated.
     :param location_id: the location; default: the connection's. Templated.
     :param date_from: the start: ISO 8601 text or a datetime; a naive one is on the location's wall clock.
         Default: the start of the data interval. Templated.
     :param date_to: the end, not included. Default: the end of the data interval. Templated.
     :param include_personal_data: whether the personal columns are filled.
-    :param hash_key_conn_id: a connection, of any type, whose password is the key of the hashes: a secret of 16
-        characters or more, such as ``openssl rand -hex 32`` makes. Without, the columns of hashes are null. Templated.
+    :param hash_key_conn_id: a connection of any type whose password is the key of the hashes: a secret of 16
+        characters or more, for example from ``openssl rand -hex 32``. Without it, the hash columns are null. Templated.
     :param timezone: the location's IANA time zone; default: the connection's. Templated.
-    :param lookback: widens the range backwards, for appointments that were changed late.
-    :param transform: a function from DataFrame to DataFrame, or its import path, applied chunk by chunk before
-        writing. The DataFrame has Arrow-backed types; what comes back must keep one schema over the run.
-    :param concurrency: requests under way at once, at most.
-    :param page_size: rows a request, 250 at the most and by default.
-    :param file_mode: the permissions of the files on a disk, such as ``0o640`` or ``"0640"``; default: with personal
-        data ``0o600``, so that no other user of that machine reads them, otherwise those of any new file.
+    :param lookback: moves the start back by this time, to read appointments again that were changed late.
+    :param transform: a function from DataFrame to DataFrame, or its import path, called for each chunk of rows before
+        they are written. The DataFrame has Arrow-backed types. All results of a run must have the same schema.
+    :param concurrency: the maximum number of simultaneous requests.
+    :param page_size: rows for each request; maximum and default: 250.
+    :param file_mode: the permissions of the files on a disk, such as ``0o640`` or ``"0640"``; default: ``0o600`` with
+        personal data, so that no other user of the machine can read them, otherwise those of any new file.
     :param altegio_conn_id: the connection. Templated.
-    :returns: by XCom and on the asset events of the outlets: ``path``, ``files``, ``rows``, ``bytes``,
-        ``requests``, ``retries``, ``from``, ``to``, ``location_id`` and ``texts_replaced`` (how many values had
-        characters that a warehouse cannot hold); nothing of any appointment.
-    :raises AltegioValidationError: an argument or the key cannot be right; nothing was touched.
+    :returns: in XCom and on the asset events of the outlets: ``path``, ``files``, ``rows``, ``bytes``, ``requests``,
+        ``retries``, ``from``, ``to``, ``location_id`` and ``texts_replaced`` (how many texts had characters that a
+        warehouse cannot store). It has no data of appointments.
+    :raises AltegioValidationError: an argument or the key is invalid. Nothing was written.
     :raises AltegioAuthError: the user has no right to see appointments.
-    :raises AltegioError: what a request ended in; the old dataset stays as it was.
-    :raises StorageError: the disk or the store does not take the file; the old dataset stays as it was.
+    :raises AltegioError: a request failed. The dataset was not changed.
+    :raises StorageError: the disk or the store does not accept the file. The dataset was not changed.
     """
 
     template_fields: Sequence[str] = (*ParquetExtractOperator.template_fields, "hash_key_conn_id")
@@ -247,7 +246,7 @@ class AltegioAppointmentsToParquetOperator(ParquetExtractOperator):
         include_personal_data = checked_flag("include_personal_data", self.include_personal_data)
         pseudonyms = self._pseudonyms()
         if pseudonyms is None and not include_personal_data:
-            self.log.info("No hash_key_conn_id: client_phone_hash and client_email_hash stay null")
+            self.log.info("hash_key_conn_id is not set, so client_phone_hash and client_email_hash are null")
         people = [
             *(["client"] if include_personal_data or pseudonyms else []),
             *(["comer"] if include_personal_data else []),
@@ -256,7 +255,7 @@ class AltegioAppointmentsToParquetOperator(ParquetExtractOperator):
             dataset.location_id,
             window.start,
             window.end,
-            include=(*_THINGS, *people),
+            include=(*_IMPERSONAL_OBJECTS, *people),
             page_size=self.page_size,
             concurrency=self.concurrency,
             timezone=timezone,

@@ -1,6 +1,6 @@
-"""Which months of a location's past are still to be extracted.
+"""Finds the months of a location's past that are not extracted yet.
 
-Imported when a task runs, never when a DAG is parsed.
+Use it in a backfill DAG. Import it when a task runs, not when a DAG is parsed.
 """
 
 from __future__ import annotations
@@ -27,16 +27,17 @@ def missing_months(
     date_to: str = "",
     now: datetime | None = None,
 ) -> list[dict[str, str]]:
-    """Return what is not there of each month, the latest first: ``date_from`` and ``date_to`` for the extract.
+    """Return the missing parts of each month, the latest first, as ``date_from`` and ``date_to`` for the extract.
 
-    What the manifest names counts as there, where it was written after its window had ended: a forward snapshot of
-    classes to come does not tell what became of them. Months are those of the location's clock.
+    A range is not missing if the manifest has a file for it that was written after its end. (A snapshot of future
+    events does not show their final state.) Months are those of the location's wall clock.
 
     :param output_path: the dataset.
+    :param location_id: the location.
     :param timezone: the location's IANA time zone.
-    :param date_from: ISO 8601 text; naive on the location's clock.
-    :param date_to: likewise, not included; default, and latest: the start of today there.
-    :param now: default: the clock's.
+    :param date_from: the start, ISO 8601 text; a naive one is on the location's wall clock.
+    :param date_to: the end, not included. Default and maximum: the start of today on the location's wall clock.
+    :param now: the current time; default: the clock's.
     :raises AltegioValidationError: a date cannot be read, or the range is empty.
     """
     now = now or datetime.now(UTC)
@@ -49,8 +50,8 @@ def missing_months(
         raise AltegioValidationError(str(error), hint="Trigger the DAG with date_from, such as 2021-01-01.") from None
     if start >= end:
         raise AltegioValidationError(
-            f"date_from {start.isoformat()} is not before {end.isoformat()}, where the past ends.",
-            errors={"date_from": ["must lie in the past"]},
+            f"date_from {start.isoformat()} is not before {end.isoformat()}, the end of the range.",
+            errors={"date_from": ["must be before date_to and before today"]},
             hint="",
         )
     files = ParquetDataset(storage_path(output_path), checked_id("location_id", location_id)).files()
@@ -63,13 +64,13 @@ def _months(start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[UtcWindo
     while start < end:
         local = start.astimezone(zone)
         year, month = (local.year + 1, 1) if local.month == 12 else (local.year, local.month + 1)
-        following = as_instant(datetime(year, month, 1), zone)  # noqa: DTZ001 - on that clock
+        following = as_instant(datetime(year, month, 1), zone)  # noqa: DTZ001 - on the location's clock
         yield UtcWindow(start, min(following, end))
         start = following
 
 
 def _without(window: UtcWindow, there: list[UtcWindow]) -> list[UtcWindow]:
-    left = [window]
+    missing = [window]
     for one in there:
-        left = [part for whole in left for part in whole.without(one)]
-    return left
+        missing = [part for whole in missing for part in whole.without(one)]
+    return missing

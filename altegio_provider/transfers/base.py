@@ -1,4 +1,4 @@
-"""What the operators that write a range of time into a Parquet dataset share."""
+"""The base of the operators that write a range of rows to a Parquet dataset."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ __all__ = ["ParquetExtractOperator"]
 
 
 class ParquetExtractOperator(BaseOperator):
-    """The range, the dataset and the connection; the operators' own pages describe them."""
+    """Base class with the arguments that all extracts share: the range, the dataset and the connection.
+
+    Each subclass documents them, and says what to read.
+    """
 
     template_fields: Sequence[str] = (
         "altegio_conn_id",
@@ -65,7 +68,11 @@ class ParquetExtractOperator(BaseOperator):
 
     @clear_variables_on_error
     def execute(self, context: Context) -> dict[str, Any]:
-        """Read, convert and write; see the class."""
+        """Read, convert and write the rows.
+
+        :param context: the task's context.
+        :returns: the summary that the class describes.
+        """
         from altegio_provider.operators.arguments import storage_path, window_of
         from altegio_provider.tables.dataset.dataset import ParquetDataset
         from altegio_provider.transfers.extract import extract
@@ -84,5 +91,5 @@ class ParquetExtractOperator(BaseOperator):
     def _extract_input(
         self, hook: AltegioHook, dataset: ParquetDataset, window: TimeRange, timezone: str
     ) -> ExtractInput:
-        """Return what to write; nothing is asked of the API before the rows are read."""
+        """Return what to write. No request is made before the rows are read."""
         raise NotImplementedError

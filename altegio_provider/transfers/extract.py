@@ -1,6 +1,6 @@
-"""Writes the rows of a range into a dataset, logs the progress, and gives the summary to the outlets.
+"""Writes the rows of a range to a dataset, logs the progress, and adds a summary to the outlets' asset events.
 
-Imported when a task runs, never when a DAG is parsed.
+Import it when a task runs, not when a DAG is parsed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,12 @@ _PROGRESS_SECONDS = 5.0
 
 
 class ProgressLogger:
-    """Tells the log, every few seconds at the most, how far the reading is."""
+    """Logs the progress of an extract, at most every few seconds.
+
+    :param hook: the hook whose client reads.
+    :param log: the logger.
+    :param clock: the monotonic time in seconds.
+    """
 
     def __init__(self, hook: AltegioHook, log: Any, clock: Callable[[], float] = time.monotonic) -> None:
         self._hook = hook
@@ -51,7 +56,10 @@ class ProgressLogger:
         self._rows = 0
 
     def report(self, rows: int) -> None:
-        """Count rows, and tell when it is time."""
+        """Count rows, and log a line if it is time.
+
+        :param rows: how many rows were written since the last call.
+        """
         self._rows += rows
         now = self._clock()
         if now - self._told < _PROGRESS_SECONDS:
@@ -65,7 +73,7 @@ class ProgressLogger:
 
 
 class ExtractTask(Protocol):
-    """What an extracting operator tells of itself."""
+    """The attributes of an operator that :func:`extract` uses."""
 
     output_path: str
     transform: Callable[[Any], Any] | str | None
@@ -77,9 +85,10 @@ class ExtractTask(Protocol):
 
 
 def pseudonyms_from_connection(conn_id: str) -> Pseudonymizer:
-    """Return what hashes with the key of a connection, which is its password.
+    """Return a pseudonymizer whose key is the password of a connection.
 
-    :raises AltegioValidationError: it has none, or one that is too short.
+    :param conn_id: a connection of any type.
+    :raises AltegioValidationError: the password is missing or too short.
     """
     key = Secret(BaseHook.get_connection(conn_id).password or "")
     mask_secret(key.reveal())
@@ -87,11 +96,11 @@ def pseudonyms_from_connection(conn_id: str) -> Pseudonymizer:
         return Pseudonymizer(key.reveal().encode())
     except ValueError as error:
         fault = str(error)
-    # Not in the block above: the frames of what was caught hold the key.
+    # Not raised in the block above: the frames of the caught error hold the key.
     raise AltegioValidationError(
-        f"the connection {conn_id!r} holds no key to hash with: its password is missing or too short.",
+        f"the connection {conn_id!r} has no key for the hashes: its password is missing or too short.",
         errors={"hash_key_conn_id": [fault]},
-        hint="Make one with `openssl rand -hex 32`, and keep it: with another key the hashes join no more.",
+        hint="Create a key with `openssl rand -hex 32` and keep it: hashes of different keys cannot be joined.",
     )
 
 
@@ -103,7 +112,17 @@ def extract(
     window: TimeRange,
     extract_input: ExtractInput,
 ) -> dict[str, Any]:
-    """Write a range's rows into the dataset, tell the outlets, and return the summary."""
+    """Write the rows of a range to the dataset, and add the summary to the outlets' asset events.
+
+    :param task: the operator.
+    :param context: the task's context.
+    :param hook: the operator's hook.
+    :param dataset: the dataset.
+    :param window: the range.
+    :param extract_input: what to write.
+    :returns: the summary.
+    :raises AltegioValidationError: an argument of the operator is invalid, or the dataset is of another table.
+    """
     transform = frame_transform(task.transform)
     mode = mode_of(task.file_mode, PRIVATE if extract_input.is_personal else None)
     table = extract_input.converter.table
@@ -142,19 +161,28 @@ def extract(
 
 
 def _check_table(dataset: ParquetDataset, table: str) -> None:
-    """Refuse a dataset of another table: a run would replace its files.
+    """Check that the dataset has no files of another table, which a run would replace.
 
-    :raises AltegioValidationError: it is one.
+    :raises AltegioValidationError: it has.
     """
     others: set[str] = set()
-    with suppress(DatasetError):  # one file, which somebody else wrote: it is replaced, as it always was
+    with suppress(DatasetError):  # a single file of another program: it is replaced
         others = {file.notes.get("table", table) for file in dataset.files()} - {table}
     if others:
-        raise argument_error("output_path", f"holds {others.pop()}, which {table} would replace", "Give each its own.")
+        raise argument_error(
+            "output_path",
+            f"has {others.pop()}, which {table} would replace",
+            "Use a separate output_path for each table.",
+        )
 
 
 def add_summary_to_outlets(context: Context, outlets: Sequence[Any], summary: Mapping[str, Any]) -> None:
-    """Put a summary on the asset event of each outlet."""
+    """Put a summary into the ``extra`` of each outlet's asset event.
+
+    :param context: the task's context.
+    :param outlets: the task's outlets.
+    :param summary: JSON values.
+    """
     events = context.get("outlet_events") if context else None
     if events is None:
         return
@@ -164,14 +192,14 @@ def add_summary_to_outlets(context: Context, outlets: Sequence[Any], summary: Ma
 
 
 class ExtractInput(NamedTuple):
-    """What a run writes.
+    """What a run writes, and how.
 
-    :param rows: read when the writing has begun, never before the task's arguments are known to be right.
-    :param converter: what makes them batches; it tells the log what did not add up.
-    :param notes: small JSON values to keep beside the file in the manifest, as they are when all rows are read.
-    :param previous: what is to be kept of earlier runs; ``None``: this one replaces all of its range.
-    :param done: called when the file is in its place.
-    :param is_personal: whether the rows tell of people, so that others than the owner are not to read the file.
+    :param rows: the API's rows. They are read only after the task's arguments were checked.
+    :param converter: converts the rows to record batches.
+    :param notes: small JSON values to store in the manifest, with the content that they have when all rows are read.
+    :param previous: the rows of earlier runs to keep; ``None``: the run replaces its whole range.
+    :param done: called when the file is committed.
+    :param is_personal: whether the rows have personal data, so that only the file's owner may read it.
     """
 
     rows: Iterable[Mapping[str, Any]]

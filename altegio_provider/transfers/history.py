@@ -1,13 +1,13 @@
-"""Rebuilds the events of a past time from their appointments, where the list of events knows the future only.
+"""Rebuilds past events from their appointments, for the route family whose list has future events only.
 
-Appointments may be asked for of any time, and each names its event (``activity_id``); an event answers when it is asked
-for by its id, however long ago it was. So the appointments of the range are listed, and each event that they name is
-asked for, once. What this cannot find is an event that nobody booked.
+Appointments can be listed for any range, and each names its event (``activity_id``). A single event can be read by
+its id, even if it is long over. So this module lists the appointments of the range and reads each of their events
+once. It cannot find events that nobody booked.
 
-**Costs**: a request for each event, and one for each 250 appointments. At 200 requests a minute 3,000 events take a
-quarter of an hour, so answers are saved: a run that died goes on after the last answer that it had.
+**Costs**: one request for each event, and one for each 250 appointments. At 200 requests a minute, 3,000 events take a
+quarter of an hour. So answers are saved, and a retry continues after the last answer.
 
-**Memory**: the ids of the events in a compressed bitmap, and the answers under way.
+**Memory**: the ids of the events in a compressed bitmap, and the pending answers.
 """
 
 from __future__ import annotations
@@ -34,19 +34,22 @@ log = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 
-#: So many events wait for their turn, for each request that may be under way.
+#: How many events are queued for each simultaneous request.
 _AHEAD = 2
 
 
 class BookedEvents:
     """The events that start in ``[start, end)`` and have an appointment, each once.
 
-    :param client: of the family ``locations``.
-    :param start: an aware datetime; so is ``end``.
+    :param client: a client of the route family ``locations``.
+    :param location_id: the location.
+    :param start: the start, an aware datetime.
+    :param end: the end, an aware datetime.
     :param timezone: the location's IANA time zone.
-    :param saved: keeps the answers until the run is done.
-    :param concurrency: events asked for at once, at most.
-    :raises AltegioValidationError: the client is of a family that has no list of appointments.
+    :param saved: saves the answers until the run is done.
+    :param concurrency: the maximum number of simultaneous requests for events.
+    :param page_size: rows for each request of the list of appointments.
+    :raises AltegioValidationError: the client's route family has no list of appointments.
     """
 
     def __init__(
@@ -69,9 +72,9 @@ class BookedEvents:
         self._concurrency = concurrency
         self._seen = BitMap64()
         self._joins = True
-        #: Events that were answered to an earlier attempt, and events that are not there though an appointment is.
+        #: How many events were read by an earlier attempt, and how many do not exist though they have an appointment.
         self.resumed = self.not_found = 0
-        # Its arguments are checked here, before anything is asked for.
+        # This checks the arguments. No request is made before the first appointment is read.
         self._appointments = client.list_appointments(
             location_id,
             date_from=start,
@@ -83,16 +86,16 @@ class BookedEvents:
         )
 
     def rows(self) -> Iterator[Row]:
-        """Yield the events, flat; one that does not say when it starts is among them: its appointment is in the range.
+        """Yield the events as flat rows, including events without a readable start.
 
-        :raises AltegioError: what a request ended in; what was answered until then is in the saved.
+        :raises AltegioError: a request failed. The answers until then are saved.
         """
         for event_id, row in self._saved.answers():
             if self._is_new(event_id):
                 self.resumed += 1
                 yield from self._wanted(row)
         if self.resumed:
-            log.info("%d events were answered to an earlier attempt and are not asked for again", self.resumed)
+            log.info("%d events were read by an earlier attempt and are not requested again", self.resumed)
         with _Workers(self._ask, self._concurrency) as workers:
             for appointment in self._appointments:
                 event_id = _event_of(appointment)
@@ -104,9 +107,12 @@ class BookedEvents:
                 yield from self._wanted(workers.take())
 
     def warn(self, log: Any) -> None:
-        """Tell a logger, once, what could not be found."""
+        """Log how many events were not found.
+
+        :param log: a logger.
+        """
         if self.not_found:
-            log.warning("%d events have appointments and are not found themselves; they are left out", self.not_found)
+            log.warning("%d events were not found though they have appointments. They are omitted", self.not_found)
 
     def _is_new(self, event_id: int) -> bool:
         if event_id in self._seen:
@@ -115,7 +121,7 @@ class BookedEvents:
         return True
 
     def _ask(self, event_id: int) -> Row | None:
-        """Ask for one event; ``None`` where there is none. Called in threads."""
+        """Read one event, ``None`` if it does not exist. Called in threads."""
         row: Row | None
         try:
             row = self._event(event_id)
@@ -130,11 +136,11 @@ class BookedEvents:
         except AltegioValidationError:
             if not self._joins:
                 raise
-            self._joins = False  # the portal promises `include` for lists alone
+            self._joins = False  # the documentation has `include` for lists only
             return self._client.get_event(self._location_id, event_id)
 
     def _wanted(self, row: Row | None) -> Iterator[Row]:
-        """The row, where it belongs into the range: an appointment may go on in it though its event began before."""
+        """Yield the row if the event starts in the range. An event before it can have an appointment in it."""
         if row is None:
             self.not_found += 1
             return
@@ -145,7 +151,7 @@ class BookedEvents:
 
 
 class _Workers:
-    """Threads that ask for events; their answers come in the order in which they were asked for."""
+    """Threads that read events. The answers have the order of the requests."""
 
     def __init__(self, ask: Callable[[int], Row | None], concurrency: int) -> None:
         self._ask = ask
@@ -156,7 +162,7 @@ class _Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # What is under way ends by itself, and its answer is saved then.
+        # Pending requests end by themselves, and their answers are saved.
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     @property
@@ -171,7 +177,7 @@ class _Workers:
 
 
 def _event_of(appointment: Mapping[str, Any]) -> int:
-    """The event that an appointment is in; 0 for none."""
+    """Return the id of an appointment's event, 0 if it has none."""
     value = appointment.get("activity_id")
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value)

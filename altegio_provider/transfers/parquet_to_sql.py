@@ -1,4 +1,4 @@
-"""From the Parquet dataset into a table of a warehouse, Arrow all the way."""
+"""The operator that loads a Parquet dataset into a table of a warehouse."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ if TYPE_CHECKING:
 __all__ = ["ParquetToSqlOperator"]
 
 
-#: A load that meets extracts of the same dataset begins again so often.
+#: How often a load is repeated if extracts of the same dataset run at the same time.
 _TRIES = 5
 
 
 class ParquetToSqlOperator(BaseOperator):
-    """Load what an extract wrote into a table, in one transaction.
+    """Load the files of an extract into a table, in one transaction.
 
-    A reader of the table sees all of a load or nothing, and a load done twice changes nothing (except with
-    ``append``). The table is made where it is missing, and gets the columns that it lacks; types are widened by the
-    rules in ``docs/schema.md``, and any other change is refused with the column's name. Loads of one table follow each
-    other: a load waits up to ten minutes for another one (``docs/reliability.md``).
+    A reader of the table sees the whole load or nothing, and a repeated load changes nothing (except with ``append``).
+    The table is created if it does not exist, and gets the columns that it lacks. Types are widened by the rules in
+    ``docs/schema.md``; any other change of a type is an error that names the column. Loads of one table run one after
+    the other: a load waits up to ten minutes for another one (``docs/reliability.md``).
 
-    A row with null in a key column is replaced with its file's location and range, and by an equal row.
+    A row with null in a key column is replaced if a load has an equal row, or has its location and range.
 
-    :param source_path: the dataset's root (its manifest says which files count), or one ``.parquet`` file, or the
-        summary that the extract returned or put on its asset event (its ``files``). Templated.
+    :param source_path: the dataset's root (its current files are loaded), or one ``.parquet`` file, or the summary
+        that the extract returned or put on its asset event (its ``files`` are loaded). Templated.
     :param table: the table, with its schema if it has one: ``analytics.activities``. A dot separates the two; any other
         character is part of the name. Templated.
-    :param key: the columns that make a row the same one.
-    :param mode: ``upsert``: rows of the same key are replaced; ``replace_range``: these, and all rows of each file's
-        location and range; ``append``: none is.
+    :param key: the columns that identify a row.
+    :param mode: ``upsert`` replaces rows of the same key; ``replace_range`` replaces them and all rows of each file's
+        location and range; ``append`` replaces none.
     :param conn_id: a connection of type ``duckdb`` to a file, or of type ``adbc`` to PostgreSQL. Templated.
     :returns: ``table``, ``rows`` and ``files`` (how many).
-    :raises AltegioValidationError: the source, the table's name or the connection cannot be right, or ``replace_range``
-        is given a file that does not tell its range.
-    :raises ValueError: a column's type or the key does not fit; nothing was loaded.
-    :raises WarehouseBusyError: the warehouse was in use for too long; nothing was loaded.
-    :raises WarehouseError: the database refused the rows; nothing was loaded.
+    :raises AltegioValidationError: the source, the table's name or the connection is invalid, or a file does not name
+        its range, which ``replace_range`` needs.
+    :raises ValueError: a column's type or the key does not fit. Nothing was loaded.
+    :raises WarehouseBusyError: the warehouse was in use for too long. Nothing was loaded.
+    :raises WarehouseError: the database refused the rows. Nothing was loaded.
     """
 
     template_fields: Sequence[str] = ("source_path", "table", "conn_id")
@@ -67,7 +67,11 @@ class ParquetToSqlOperator(BaseOperator):
 
     @clear_variables_on_error
     def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
-        """Load the files; see the class."""
+        """Load the files.
+
+        :param context: the task's context.
+        :returns: the summary that the class describes.
+        """
         from altegio_provider.api.errors import AltegioValidationError
         from altegio_provider.warehouse import load
         from altegio_provider.warehouse.connections import open_warehouse, source_files
@@ -86,9 +90,9 @@ class ParquetToSqlOperator(BaseOperator):
                     rows = load(warehouse, batches, self.table, mode=self.mode, key=self.key, ranges=source.ranges)
                 break
             except Exception:
-                # Nothing was loaded; what the manifest names now can be.
+                # Nothing was loaded. The files that the manifest names now can be.
                 if not source.has_changed or attempt == _TRIES - 1:
                     raise
-                self.log.info("An extract has replaced a file of %s meanwhile; loading again", self.source_path)
+                self.log.info("An extract has replaced a file of %s meanwhile. Loading again", self.source_path)
         self.log.info("Loaded %d rows of %d files into %s", rows, len(source.files), self.table)
         return {"table": self.table, "rows": rows, "files": len(source.files)}

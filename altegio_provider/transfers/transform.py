@@ -1,6 +1,6 @@
-"""The user's function on DataFrames, applied to record batches chunk by chunk.
+"""Applies the user's function on DataFrames to record batches, chunk by chunk.
 
-Imported when a task runs, never when a DAG is parsed; pandas only where there is such a function.
+Import it when a task runs, not when a DAG is parsed. It imports pandas only if there is such a function.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ Batches = Iterable[pa.RecordBatch]
 def frame_transform(transform: Callable[[Any], Any] | str | None) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     """Return a function on record batches that applies the user's function on DataFrames, chunk by chunk.
 
-    :raises AltegioValidationError: the import path leads to no function.
+    :param transform: the user's function, its import path, or ``None`` to leave the batches unchanged.
+    :raises AltegioValidationError: the import path does not name a function.
     """
     if transform is None:
         return iter
@@ -35,7 +36,7 @@ def frame_transform(transform: Callable[[Any], Any] | str | None) -> Callable[[B
         except (ImportError, AttributeError, ValueError) as error:
             raise argument_error("transform", f"{module}.{name} cannot be imported ({type(error).__name__})") from error
     if not callable(transform):
-        raise argument_error("transform", "is no function")
+        raise argument_error("transform", "is not a function")
     function = transform
 
     def transformed(batches: Batches) -> Iterator[pa.RecordBatch]:
@@ -73,16 +74,19 @@ def _transformed(function: Callable[[Any], Any], table: pa.Table, schema: pa.Sch
         raise argument_error("transform", f"must return a DataFrame, not {type(frame).__name__}")
     if schema is not None and list(frame.columns) != schema.names:
         raise argument_error(
-            "transform", f"must keep one schema: the columns were {schema.names} and became {list(frame.columns)}"
+            "transform",
+            f"must return one schema for all chunks: the columns were {schema.names} and became {list(frame.columns)}",
         )
     try:
         result = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
     except UnicodeEncodeError:
         raise argument_error(
-            "transform", "must return texts that Parquet has: one holds half of a surrogate pair"
+            "transform", "returned a text with an unpaired surrogate, which Parquet cannot store"
         ) from None
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        # The first of its texts shows the value, which may be somebody's name; the others tell the column.
+        # The error's first text shows the value, which may be a person's name. The others name the column.
         where = "; ".join(map(str, error.args[1:])) or type(error).__name__
-        raise argument_error("transform", f"must keep one schema, of types that Parquet has ({where})") from None
+        raise argument_error(
+            "transform", f"must return one schema for all chunks, with types that Parquet has ({where})"
+        ) from None
     return result.replace_schema_metadata(None)

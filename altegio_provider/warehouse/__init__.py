@@ -1,4 +1,4 @@
-"""The warehouse: DuckDB or PostgreSQL, and how Arrow batches get into a table of it."""
+"""Loads Arrow batches into tables of DuckDB or PostgreSQL."""
 
 from altegio_provider.warehouse.base import Warehouse, WarehouseBusyError, WarehouseError
 from altegio_provider.warehouse.duckdb_file import DuckDbWarehouse

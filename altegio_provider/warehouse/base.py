@@ -1,4 +1,4 @@
-"""What a load needs of a database, and how its errors are told."""
+"""The interface that a load needs of a database, and the errors of databases."""
 
 from __future__ import annotations
 
@@ -12,81 +12,112 @@ from altegio_provider.warehouse.identifiers import Identifier, TableName
 
 __all__ = ["WAIT_SECONDS", "Warehouse", "WarehouseBusyError", "WarehouseError", "clean_up_after"]
 
-#: How long a load waits for another one, before it fails and Airflow tries it again.
+#: How long a load waits for another one before it fails.
 WAIT_SECONDS = 600.0
 
 
 class WarehouseError(RuntimeError):
-    """The database refused a statement. The text has the database's own reason, without values of rows."""
+    """The database refused a statement. The text has the database's own message, without values of rows."""
 
 
 class WarehouseBusyError(WarehouseError):
-    """Another load, or another program, held the warehouse for longer than a load waits; nothing was loaded."""
+    """Another load or program held a lock for longer than a load waits. Nothing was loaded."""
 
 
 class Warehouse(Protocol):
-    """A connection to a database that takes Arrow. Values reach SQL as parameters, written ``$1``, ``$2``, ..."""
+    """A connection to a database that accepts Arrow. SQL parameters are written ``$1``, ``$2``, ..."""
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Begin a transaction: committed at its end, rolled back on an error, which is raised as it is."""
+        """Begin a transaction, which is committed when the block ends and rolled back on an error."""
 
     def lock(self, name: str) -> None:
-        """Wait until no other transaction holds the lock of that name, and hold it until this transaction ends.
+        """Take a lock, which is held until the transaction ends. Wait while another transaction holds it.
 
+        :param name: the lock's name.
         :raises WarehouseBusyError: the wait took too long.
         """
 
     def lock_table(self, name: TableName) -> TableName:
-        """Lock a table, also one that is still to be created, against other loads until the transaction ends.
+        """Lock a table against other loads until the transaction ends. The table need not exist yet.
 
+        :param name: the table.
         :returns: the table's full name.
         :raises WarehouseBusyError: the wait took too long.
-        :raises ValueError: the database has no place for a table of that name.
+        :raises ValueError: the database cannot have a table of that name.
         """
 
     def find(self, name: TableName) -> TableName | None:
-        """Return a table's full name, or ``None`` where there is no such table."""
+        """Return a table's full name, ``None`` if the table does not exist.
+
+        :param name: the table.
+        """
 
     def columns(self, table: TableName) -> pa.Schema:
-        """Return the columns of a table that is there, with the types that the database gives them in Arrow."""
+        """Return the columns of an existing table, with the types that the database gives them in Arrow.
+
+        :param table: the table.
+        """
 
     def type_of(self, table: TableName, column: Identifier) -> str:
-        """Return the type of a column, as SQL writes it."""
+        """Return the SQL type of a column.
 
-    def without_nested(self, batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
-        """Return the batches with what the database cannot hold in another form."""
+        :param table: the table.
+        :param column: the column.
+        """
+
+    def to_storable(self, batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
+        """Return the batches with values that the database cannot store converted to another form.
+
+        :param batches: the rows to load.
+        """
 
     def stage(self, table: TableName, schema: pa.Schema) -> pa.Schema:
         """Create an empty temporary table.
 
+        :param table: its name.
+        :param schema: its columns.
         :returns: its columns, with the types that the database gives them in Arrow.
         """
 
     def fill(self, table: TableName, batches: pa.RecordBatchReader) -> None:
-        """Put the batches into a temporary table."""
+        """Insert the batches into a temporary table.
+
+        :param table: the table.
+        :param batches: the rows.
+        """
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement.
 
+        :param sql: the statement.
+        :param parameters: its parameters.
         :raises WarehouseError: the database refused it.
         """
 
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Run a query and return its rows.
 
+        :param sql: the query.
+        :param parameters: its parameters.
         :raises WarehouseError: the database refused it.
         """
 
     def equal_rows(self, one: str, other: str, columns: Sequence[str]) -> str:
-        """Return the SQL condition that rows of two aliases are equal in these columns; null equals null."""
+        """Return the SQL condition that rows of two aliases are equal in some columns. Null equals null.
+
+        :param one: the alias of a table.
+        :param other: the alias of another table.
+        :param columns: the columns to compare.
+        """
 
 
 def clean_up_after(error: BaseException, clean_up: Callable[[], object]) -> None:
-    """Clean up after an error. If that fails too, the error that came first keeps its place, with a note of the second.
+    """Clean up after an error. If that fails too, add a note to the first error, which stays the one that is raised.
 
-    :param error: what is being raised.
+    :param error: the error that is being raised.
+    :param clean_up: what to do.
     """
     try:
         clean_up()
-    except Exception as second:  # whatever it is, the first error is the one to tell
+    except Exception as second:  # of any kind: the first error is the one to report
         error.add_note(f"Cleaning up failed as well: {type(second).__name__}")

@@ -1,6 +1,6 @@
-"""Builds an analyst's tables from what was loaded, in SQL files, and checks them before anybody sees them.
+"""Builds tables for analysts from the loaded tables with SQL files, and checks them before they become visible.
 
-Imported when a task runs, never when a DAG is parsed.
+Use it in tasks. Import it when a task runs, not when a DAG is parsed.
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ _FILES_SCHEMA = pa.schema(
 
 
 class DataCheckError(ValueError):
-    """A check found rows at fault; everything is as it was before."""
+    """A check found faulty rows. The tables were not changed."""
 
 
 def loaded_files(conn_id: str) -> dict[str, str]:
-    """Return the files that the warehouse has, by path, and when they were written.
+    """Return the files that were loaded into the warehouse: by path, the time when each was written.
 
     :param conn_id: a connection of type ``duckdb`` or ``adbc``.
+    :raises WarehouseBusyError: the warehouse was in use for too long.
     """
     with open_warehouse(conn_id) as warehouse:
         if warehouse.find(_LOADS) is None:
@@ -54,16 +55,16 @@ def loaded_files(conn_id: str) -> dict[str, str]:
 def files_of_events(
     extras: Iterable[Mapping[str, Any]], default_root: str, loaded: Mapping[str, str] | None = None
 ) -> list[DataFile]:
-    """Return the files that hold what the extracts of some asset events wrote.
+    """Return the current files with the rows that the extracts of some asset events wrote.
 
-    Files may have been cut or replaced since: those count that the manifest has now for the ranges that the events
-    name. Where two tasks end within a moment, Airflow starts one run and can forget the second event; what it named is
-    in the manifest by then, so whatever the warehouse lacks of the same dataset counts too.
+    Files may have been cut or replaced since the events. So these are the files that the manifest names now for the
+    events' ranges. If two tasks end at nearly the same time, Airflow starts one run and can drop the second event. The
+    manifest has that task's files by then, so files of the same dataset that are not loaded yet are returned too.
 
-    :param extras: what :func:`~altegio_provider.transfers.extract.add_summary_to_outlets` put on the events: ``path``,
-        and where not all of the dataset is meant, ``location_id`` or ``from`` and ``to``.
-    :param default_root: the dataset whose files all count where there is no event, or one that does not say where.
-    :param loaded: what :func:`loaded_files` returned; ``None``: only what the events name counts.
+    :param extras: the events' extras, as :func:`~altegio_provider.transfers.extract.add_summary_to_outlets` made them:
+        ``path``, and if not the whole dataset is meant, ``location_id`` or ``from`` and ``to``.
+    :param default_root: the dataset to return completely if there is no event, or one without ``path``.
+    :param loaded: what :func:`loaded_files` returned; ``None``: return only what the events name.
     """
     extras = list(extras)
     if not extras or any("path" not in extra for extra in extras):
@@ -80,7 +81,10 @@ def files_of_events(
 
 
 def files_to_xcom(files: Sequence[DataFile]) -> dict[str, Any]:
-    """Return what other tasks need of the files, as JSON values; ``files`` is what ``ParquetToSqlOperator`` takes."""
+    """Return the files as JSON values for XCom, in the form that ``ParquetToSqlOperator`` and this module accept.
+
+    :param files: the files to load.
+    """
     ranges = [
         [file.location_id, file.start.isoformat(), file.end.isoformat(), file.rows, file.written_at.isoformat()]
         for file in files
@@ -89,7 +93,10 @@ def files_to_xcom(files: Sequence[DataFile]) -> dict[str, Any]:
 
 
 def files_from_xcom(xcom: Mapping[str, Any]) -> pa.Table:
-    """Return what :func:`files_to_xcom` tells as the table ``altegio_files``."""
+    """Return the files as the table ``altegio_files``, which checks can query.
+
+    :param xcom: what :func:`files_to_xcom` returned.
+    """
     rows = [
         {
             "location_id": number,
@@ -105,15 +112,17 @@ def files_from_xcom(xcom: Mapping[str, Any]) -> pa.Table:
 
 
 def build_tables(conn_id: str, folder: Path, files: Mapping[str, Any]) -> None:
-    """Run the SQL files of a folder by name, then the checks, in one transaction.
+    """Run the SQL files of a folder in the order of their names, then its checks, in one transaction.
 
-    A file whose first line is ``-- needs: TABLE`` is left out where there is no such table. Each file of ``checks/``
-    is one query, which must find no row; it can ask ``altegio_files`` what the manifest says of the files loaded.
-    Builds in one warehouse follow each other.
+    A file with the line ``-- needs: TABLE`` is skipped if the table does not exist. Each file of ``checks/`` is one
+    query that must return no row. It can query the temporary table ``altegio_files``, which describes the loaded
+    files. Builds in one warehouse run one after the other.
 
     :param conn_id: a connection of type ``duckdb`` or ``adbc``.
+    :param folder: the folder of SQL files.
     :param files: what :func:`files_to_xcom` returned.
-    :raises DataCheckError: a check found rows. The tables are as they were.
+    :raises DataCheckError: a check found rows. The tables were not changed.
+    :raises WarehouseError: the database refused a statement.
     """
     with open_warehouse(conn_id) as warehouse, warehouse.transaction():
         warehouse.lock("build")
@@ -127,8 +136,8 @@ def build_tables(conn_id: str, folder: Path, files: Mapping[str, Any]) -> None:
         if any(found.values()):
             failed = ", ".join(f"{name} ({rows})" for name, rows in found.items() if rows)
             raise DataCheckError(
-                f"checks found rows at fault: {failed}. The tables stay as they were; {folder / 'checks'} has the "
-                "queries that show the rows"
+                f"checks found faulty rows: {failed}. The tables were not changed. Run the queries in "
+                f"{folder / 'checks'} to see the rows."
             )
 
 

@@ -1,6 +1,6 @@
-"""What loading into a warehouse needs of Airflow: connections, and paths of datasets.
+"""Opens what a load needs: the files of a dataset, and the warehouse of an Airflow connection.
 
-Imported when a task runs, never when a DAG is parsed.
+Import it when a task runs, not when a DAG is parsed.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ __all__ = ["LoadSource", "open_warehouse", "source_files"]
 
 
 class LoadSource:
-    """The files to load.
+    """The files to load. Each file's footer is read once, when it is first needed.
 
-    :param files: their paths. Each file's footer is read once, when it is first needed.
+    :param files: their paths.
     """
 
     def __init__(self, files: Sequence[str]) -> None:
         self.files = list(files)
-        #: Whether a file was gone when it was to be read: a run has cut or replaced it meanwhile.
+        #: Whether a file was missing when it was opened, because another run has cut or replaced it.
         self.has_changed = False
 
     @cached_property
@@ -49,26 +49,28 @@ class LoadSource:
 
     @property
     def ranges(self) -> list[LoadRange]:
-        """Each file's location and range, from its footer; nothing of a file that does not tell them."""
+        """The location and range of each file whose footer has them."""
         return [footer.range for footer in self._footers if footer.range is not None]
 
     def check_ranges(self) -> None:
-        """Check that every file tells its location and range.
+        """Check that every file's footer has its location and range.
 
-        :raises AltegioValidationError: one does not.
+        :raises AltegioValidationError: a file's footer does not.
         """
-        silent = [file for file, footer in zip(self.files, self._footers, strict=True) if footer.range is None]
-        if silent:
+        without_range = [file for file, footer in zip(self.files, self._footers, strict=True) if footer.range is None]
+        if without_range:
             raise AltegioValidationError(
-                f"mode replace_range cannot replace what {silent[0]} holds.",
-                errors={"mode": [f"{len(silent)} of {len(self.files)} files do not tell their location and range"]},
-                hint="Only files that an extract of this provider wrote tell them; use upsert or append for others.",
+                f"mode replace_range cannot be used with {without_range[0]}.",
+                errors={
+                    "mode": [f"{len(without_range)} of {len(self.files)} files do not name their location and range"]
+                },
+                hint="Only files that an extract of this provider wrote name them. Use upsert or append for others.",
             )
 
     def batches(self) -> pa.RecordBatchReader:
-        """The rows of all files, one row group after the other, with the columns of all of them.
+        """Return the rows of all files, row group by row group, with the union of the files' columns.
 
-        :raises ColumnConflictError: files have a column of one name with types that cannot be joined.
+        :raises ColumnConflictError: the types of a column have no common type.
         """
         schema = unify_schemas(zip(self.files, (footer.schema for footer in self._footers), strict=True))
 
@@ -92,11 +94,11 @@ class LoadSource:
         except FileNotFoundError:
             self.has_changed = True
             raise
-        said: dict[str, Any] = json.loads((metadata.metadata or {}).get(FOOTER_KEY.encode(), b"{}"))
+        footer: dict[str, Any] = json.loads((metadata.metadata or {}).get(FOOTER_KEY.encode(), b"{}"))
         window = None
-        if {"location_id", "from", "to"} <= said.keys():
-            start, end = (datetime.fromisoformat(said[name]) for name in ("from", "to"))
-            window = LoadRange(said["location_id"], start, end)
+        if {"location_id", "from", "to"} <= footer.keys():
+            start, end = (datetime.fromisoformat(footer[name]) for name in ("from", "to"))
+            window = LoadRange(footer["location_id"], start, end)
         return _Footer(metadata.schema.to_arrow_schema().remove_metadata(), window)
 
 
@@ -106,11 +108,12 @@ class _Footer(NamedTuple):
 
 
 def source_files(source_path: str | Mapping[str, Any], sleep: Callable[[float], None] = time.sleep) -> LoadSource:
-    """Return the files that count.
+    """Return the files to load.
 
-    :param sleep: waits so many seconds before the manifest is read again, where a file that it names is gone.
-    :raises AltegioValidationError: there are none, or one of them is gone.
-    :raises DatasetError: a manifest is missing or damaged, and which files count cannot be told without it.
+    :param source_path: a dataset's root, a ``.parquet`` file, or the summary of an extract.
+    :param sleep: waits the given number of seconds before the manifest is read again, if a file that it names is gone.
+    :raises AltegioValidationError: there are no files, or one does not exist.
+    :raises DatasetError: a manifest is missing or damaged, and the files do not show which rows are current.
     """
     is_there = True
     if isinstance(source_path, Mapping):
@@ -122,13 +125,13 @@ def source_files(source_path: str | Mapping[str, Any], sleep: Callable[[float], 
     else:
         root = storage_path(source_path)
         try:
-            # A run that cuts a file writes the manifest anew at the same time.
+            # A run that cuts a file also replaces the manifest.
             files = retry_on_conflict(partial(_files_of, root), sleep)
         except FileNotFoundError:
             files = []
     if not files or not is_there:
         raise AltegioValidationError(
-            "source_path names no dataset, or a file of it is gone.",
+            "source_path does not name a dataset, or one of its files does not exist.",
             errors={"source_path": ["give the root of a dataset, a .parquet file, or the summary of an extract"]},
             hint="",
         )
@@ -139,9 +142,10 @@ def source_files(source_path: str | Mapping[str, Any], sleep: Callable[[float], 
 def open_warehouse(conn_id: str, wait_seconds: float = WAIT_SECONDS) -> Iterator[Warehouse]:
     """Open the warehouse of a connection.
 
-    :param wait_seconds: how long to wait while another process has a DuckDB file open, and for other loads.
-    :raises AltegioValidationError: the connection is of a type that takes no Arrow, leads to a database that is gone
-        when the task ends, or to another database than PostgreSQL.
+    :param conn_id: a connection of type ``duckdb`` to a file, or of type ``adbc`` to PostgreSQL.
+    :param wait_seconds: how long to wait while another process has the DuckDB file open, and for other loads.
+    :raises AltegioValidationError: the connection has another type, or leads to a DuckDB database in memory or to
+        another database than PostgreSQL.
     :raises WarehouseBusyError: another process had the DuckDB file open for too long.
     """
     kind = "duckdb" if conn_id == "duckdb_default" else BaseHook.get_connection(conn_id).conn_type
@@ -154,10 +158,10 @@ def open_warehouse(conn_id: str, wait_seconds: float = WAIT_SECONDS) -> Iterator
         with _closing(AdbcHook(adbc_conn_id=conn_id).get_conn()) as connection:
             vendor = connection.adbc_get_info().get("vendor_name")
             if vendor != "PostgreSQL":
-                raise _wrong_connection(f"the connection {conn_id!r} leads to {vendor}.")
+                raise _wrong_connection(f"the connection {conn_id!r} leads to {vendor}, which is not supported.")
             yield AdbcWarehouse(connection, wait_seconds)
     else:
-        raise _wrong_connection(f"the connection {conn_id!r} is of type {kind!r}.")
+        raise _wrong_connection(f"the connection {conn_id!r} has the type {kind!r}, which is not supported.")
 
 
 def _duckdb(conn_id: str, wait_seconds: float) -> Any:
@@ -166,12 +170,12 @@ def _duckdb(conn_id: str, wait_seconds: float) -> Any:
     hook = DuckDBHook(duckdb_conn_id=conn_id)
     if hook.get_database() in ("", IN_MEMORY_DATABASE):
         raise AltegioValidationError(
-            f"the connection {conn_id!r} leads to a DuckDB database in memory, which is gone when the task ends.",
+            f"the connection {conn_id!r} leads to a DuckDB database in memory, which is lost when the task ends.",
             errors={"conn_id": ["give the connection a file as its host, such as /data/warehouse.duckdb"]},
             hint="",
         )
     connection = connect_when_free(hook.get_conn, wait_seconds)
-    # A table that is not there must not be taken for a variable of that name.
+    # DuckDB must not use a Python variable in place of a missing table of the same name.
     connection.execute("SET python_enable_replacements = false")
     return connection
 
@@ -184,7 +188,7 @@ def _wrong_connection(text: str) -> AltegioValidationError:
 
 @contextmanager
 def _closing(connection: Any) -> Iterator[Any]:
-    """Close a connection; where that fails after an error, the error is raised that came first."""
+    """Close a connection at the end of the block. If that fails after an error, the first error is raised."""
     try:
         yield connection
     except BaseException as error:
@@ -194,9 +198,9 @@ def _closing(connection: Any) -> Iterator[Any]:
 
 
 def _open(file: str) -> BinaryIO:
-    """Open a file for reading, all of it as it is at one moment.
+    """Open a file for reading, with consistent content.
 
-    :raises FileNotFoundError: it is gone.
+    :raises FileNotFoundError: it does not exist.
     """
     path = storage_path(file)
     folder = Folder(path.parent)
@@ -206,9 +210,9 @@ def _open(file: str) -> BinaryIO:
 
 
 def _metadata(file: str) -> pq.FileMetaData:
-    """Read a file's footer.
+    """Read a file's Parquet footer.
 
-    :raises FileNotFoundError: it is gone.
+    :raises FileNotFoundError: the file does not exist.
     """
     path = storage_path(file)
     folder = Folder(path.parent)
@@ -216,9 +220,9 @@ def _metadata(file: str) -> pq.FileMetaData:
 
 
 def _files_of(root: Any) -> list[str]:
-    """The files that count in a dataset, all of which are there.
+    """Return the current files of a dataset, after checking that all of them exist.
 
-    :raises FileNotFoundError: one is not.
+    :raises FileNotFoundError: one does not exist.
     """
     files = read_manifest(root)
     there: dict[int, set[str]] = {}

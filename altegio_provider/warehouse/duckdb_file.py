@@ -1,4 +1,4 @@
-"""DuckDB: one process at a time opens the file for writing, and the loads of one process wait for each other."""
+"""DuckDB as a warehouse. One process at a time opens the file, and the loads of one process run one after the other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 _BETWEEN_TRIES_SECONDS = 0.5
 _HELD = "Could not set lock on file"
-#: Where the text of an error shows values of a row.
+#: The parts of an error's text that show values of a row.
 _VALUES = re.compile(r"""(key|value|string) (".*"|'.*')""", re.DOTALL)
 #: One lock for each database that this process has open.
 _LOCKS: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -34,10 +34,13 @@ def connect_when_free(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Any:
-    """Open a DuckDB file, and wait while another process has it open.
+    """Open a DuckDB file. Wait while another process has it open.
 
-    :param connect: opens it.
-    :raises WarehouseBusyError: it was still open elsewhere after ``wait_seconds``.
+    :param connect: opens the file.
+    :param wait_seconds: how long to wait.
+    :param clock: the monotonic time in seconds.
+    :param sleep: waits the given number of seconds.
+    :raises WarehouseBusyError: another process still had the file open after ``wait_seconds``.
     """
     import duckdb
 
@@ -51,12 +54,12 @@ def connect_when_free(
                 raise
             if clock() - began >= wait_seconds:
                 raise WarehouseBusyError(
-                    f"another process has the DuckDB file open, and still did after {wait_seconds:.0f} s of waiting; "
-                    "nothing was loaded. DuckDB lets one process write at a time: close the other program, or give the "
-                    f"tasks that use the file a pool with one slot. ({_error_text(error)})"
+                    f"another process still has the DuckDB file open after {wait_seconds:.0f} s of waiting. Nothing "
+                    "was loaded. DuckDB lets one process write at a time: close the other program, or give the tasks "
+                    f"that use the file a pool with one slot. ({_error_text(error)})"
                 ) from None
         if not is_logged:
-            log.info("Another process has the DuckDB file open; waiting up to %.0f s", wait_seconds)
+            log.info("Another process has the DuckDB file open. Waiting up to %.0f s", wait_seconds)
             is_logged = True
         sleep(_BETWEEN_TRIES_SECONDS)
 
@@ -64,7 +67,7 @@ def connect_when_free(
 class DuckDbWarehouse:
     """A DuckDB database that this process has open.
 
-    Transactions of one process on one database follow each other; the lock of the file keeps other processes out.
+    The transactions of one process on one database run one after the other. The file's lock excludes other processes.
 
     :param connection: a ``duckdb`` connection.
     :param wait_seconds: how long a transaction waits for another one.
@@ -79,7 +82,7 @@ class DuckDbWarehouse:
         lock = _LOCKS[self._database()]
         if not lock.acquire(timeout=self._wait_seconds):
             raise WarehouseBusyError(
-                f"another load of this process did not end within {self._wait_seconds:.0f} s; nothing was loaded"
+                f"another load of this process did not end within {self._wait_seconds:.0f} s. Nothing was loaded."
             )
         try:
             self._connection.begin()
@@ -93,7 +96,7 @@ class DuckDbWarehouse:
             lock.release()
 
     def lock(self, name: str) -> None:
-        """Do nothing: a transaction holds the database's one lock from its beginning."""
+        """Do nothing: a transaction holds the database's only lock from its beginning."""
 
     def lock_table(self, name: TableName) -> TableName:
         return self.find(name) or self._new(name)
@@ -121,7 +124,7 @@ class DuckDbWarehouse:
         )
         return str(rows[0][0])
 
-    def without_nested(self, batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    def to_storable(self, batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
         return batches
 
     def stage(self, table: TableName, schema: pa.Schema) -> pa.Schema:
@@ -164,7 +167,7 @@ class DuckDbWarehouse:
         return str(path)
 
     def _places(self, name: TableName) -> list[list[str]]:
-        """The database, schema and table that a name can mean, as DuckDB reads it."""
+        """Return the database, schema and table that a name can refer to in DuckDB, in order of precedence."""
         parts = [part.name for part in name.parts]
         ((database, schema),) = self._rows("SELECT current_database(), current_schema()")
         if len(parts) == 1:
@@ -182,12 +185,12 @@ class DuckDbWarehouse:
             )
             if found:
                 return TableName.of(*found[0], place[2])
-        raise ValueError(f"the table {name.plain!r} cannot be created: DuckDB has no such schema; create it first")
+        raise ValueError(f"the table {name.plain!r} cannot be created: its schema does not exist. Create it first.")
 
 
 @contextmanager
 def _translated_errors() -> Iterator[None]:
-    """Raise what DuckDB says in an error of ours."""
+    """Translate DuckDB's errors to :class:`WarehouseError`."""
     import duckdb
 
     try:
@@ -197,5 +200,5 @@ def _translated_errors() -> Iterator[None]:
 
 
 def _error_text(error: Exception) -> str:
-    """What an error says, but for the values of rows."""
+    """Return an error's text without values of rows."""
     return _VALUES.sub(r"\1 ***", str(error)).strip()

@@ -1,4 +1,4 @@
-"""The names of tables and columns, as SQL text may hold them: always quoted."""
+"""The names of tables and columns, which are always quoted in SQL text."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _MOST_PARTS = 3
 
 @dataclass(frozen=True)
 class Identifier:
-    """The name of one thing in a database. In SQL text (``str`` of it, so also in an f-string) it is quoted.
+    """The name of a database, schema, table or column. ``str()`` of it, and so an f-string, has it quoted.
 
-    :param name: the name as a person writes it, without quotes; any characters but U+0000.
+    :param name: the name without quotes; any characters but U+0000.
     :raises ValueError: no database can have that name.
     """
 
@@ -32,27 +32,31 @@ class Identifier:
 
 @dataclass(frozen=True)
 class TableName:
-    """A table's name with its schema, where it has one. In SQL text it is quoted.
+    """A table's name, with its schema and database if they are given. ``str()`` of it has it quoted.
 
-    :param parts: the database and the schema, where they are given, and the table.
+    :param parts: the names of the database, the schema and the table; the first two are optional.
     """
 
     parts: tuple[Identifier, ...]
 
     @classmethod
     def parse(cls, text: str) -> TableName:
-        """Read ``table``, ``schema.table`` or ``database.schema.table``. A dot always separates two parts.
+        """Parse ``table``, ``schema.table`` or ``database.schema.table``. A dot always separates two parts.
 
-        :raises ValueError: a part is empty or cannot be a name, or there are more than three.
+        :param text: the name without quotes.
+        :raises ValueError: a part is empty or cannot be a name, or there are more than three parts.
         """
         names = text.split(".")
         if len(names) > _MOST_PARTS or not all(name.isprintable() for name in names):
-            raise ValueError(f"{text!r} cannot be a table's name: give table, schema.table or database.schema.table")
+            raise ValueError(f"{text!r} is not a table's name: give table, schema.table or database.schema.table")
         return cls.of(*names)
 
     @classmethod
     def of(cls, *names: str) -> TableName:
-        """Make one of the names of its parts."""
+        """Make a name from its parts.
+
+        :param names: the parts without quotes.
+        """
         return cls(tuple(map(Identifier, names)))
 
     @classmethod
@@ -62,7 +66,7 @@ class TableName:
 
     @property
     def plain(self) -> str:
-        """The name for a person to read."""
+        """The name without quotes, for error texts."""
         return ".".join(part.name for part in self.parts)
 
     def __str__(self) -> str:
@@ -70,5 +74,9 @@ class TableName:
 
 
 def column_list(names: list[str], prefix: str = "") -> str:
-    """Return columns, quoted and separated by commas, each of them with the prefix ``alias.`` where one is given."""
+    """Return columns, quoted and separated by commas.
+
+    :param names: the columns.
+    :param prefix: stands before each column, such as ``alias.``.
+    """
     return ", ".join(f"{prefix}{Identifier(name)}" for name in names)

@@ -1,8 +1,8 @@
-"""Loads Arrow batches into a table of a warehouse, in one transaction; no row becomes a Python object.
+"""Loads Arrow batches into a table of a warehouse, in one transaction and without a Python object for each row.
 
-The rows go into a temporary table first; what they replace is deleted and they are inserted in SQL, and only then
-is committed: a reader sees all of a load or nothing of it, and a load done twice changes nothing. Loads of one table
-follow each other, in all modes and also where the table does not exist yet.
+The rows go into a temporary table first. Then SQL deletes the rows that they replace, inserts them, and the
+transaction is committed: a reader sees the whole load or nothing, and a repeated load changes nothing. Loads of one
+table run one after the other, in all modes, even if the table does not exist yet.
 """
 
 from __future__ import annotations
@@ -36,12 +36,17 @@ _RANGES = pa.schema(
     ]
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: Beyond this, whole numbers are not exact as `double`.
+#: Larger integers are not exact as `double`.
 _EXACT_IN_DOUBLE = 2**53
 
 
 class LoadRange(NamedTuple):
-    """The location and the range ``[start, end)`` of starts whose rows a file holds."""
+    """The location and the range ``[start, end)`` of a file's rows.
+
+    :param location_id: the location.
+    :param start: the start, an aware datetime.
+    :param end: the end, not included, an aware datetime.
+    """
 
     location_id: int
     start: datetime
@@ -57,27 +62,29 @@ def load(
     key: Sequence[str],
     ranges: Sequence[LoadRange] = (),
 ) -> int:
-    """Load the batches into a table and return how many rows there were.
+    """Load the batches into a table.
 
-    The table is made where it is missing, and gets the columns that it lacks. A column of the table whose type is too
-    narrow is widened by the rules of :mod:`~altegio_provider.tables.convert.unify`.
+    The table is created if it does not exist, and gets the columns that it lacks. If the type of a column is too
+    narrow, it is widened by the rules of :mod:`~altegio_provider.tables.convert.unify`.
 
-    A class that was moved can be there twice: alive at its new time, and marked as deleted at the old one. Where both
-    would have one key, the row counts that was seen last, and a row that is only kept as deleted replaces none that was
-    seen after it.
+    An event that was moved can occur twice: at its new time, and marked as deleted at the old time. If both rows have
+    the same key, the row that was read last is kept. A row that is only kept as deleted does not replace a row that
+    was read later.
 
-    A row with null in a key column has no key. Such rows are known by the range that they come from: a load replaces
-    those that the table has of the ranges, whatever they are, and those that equal one of its own in all columns but
-    ``extracted_at``.
+    A row with null in a key column has no key. A load replaces such rows of the table if they are in one of the
+    ranges, or if they equal a loaded row in all columns but ``extracted_at``.
 
+    :param warehouse: the warehouse.
+    :param batches: the rows.
     :param table: ``table``, ``schema.table`` or ``database.schema.table``; any characters but a dot in each name.
-    :param mode: ``upsert`` replaces rows of the same key, ``replace_range`` these and all rows of the ranges,
-        ``append`` none.
-    :param key: the columns that make a row the same one.
-    :param ranges: what the batches are the rows of, as far as that is known.
-    :raises ColumnConflictError: a column has a type that cannot be joined with the table's.
-    :raises ValueError: a name is impossible, a key column is missing, keys are not unique, or ``replace_range`` has no
-        columns ``location_id`` and ``starts_at`` to go by. Nothing was loaded.
+    :param mode: ``upsert`` replaces rows of the same key, ``replace_range`` also all rows of the ranges, ``append``
+        none.
+    :param key: the columns that identify a row.
+    :param ranges: the locations and ranges of the rows, as far as they are known.
+    :returns: how many rows were loaded.
+    :raises ColumnConflictError: the types of a column in the rows and in the table have no common type.
+    :raises ValueError: a name is invalid, a key column is missing, keys are not unique, or the table has no columns
+        ``location_id`` and ``starts_at`` for ``replace_range``. Nothing was loaded.
     :raises WarehouseBusyError: another load held the table for too long.
     :raises WarehouseError: the database refused the rows.
     """
@@ -116,13 +123,13 @@ class _Load:
         return rows
 
     def _stage(self, batches: pa.RecordBatchReader, present: pa.Schema) -> None:
-        """Put the rows into the temporary table, in types that the table has or will have."""
-        batches = self._warehouse.without_nested(batches)
+        """Insert the rows into the temporary table, with the types that the table has or will get."""
+        batches = self._warehouse.to_storable(batches)
         incoming = unify_schemas([("the rows to load", batches.schema)])
-        # A column that is null in all rows does not tell its type: it takes the table's, or is left out.
+        # A column that is null in all rows has no type of its own: it takes the table's type, or is omitted.
         incoming = pa.schema([(one.name, _known(one, present)) for one in incoming if _known(one, present) is not None])
         for name in incoming.names:
-            Identifier(name)  # an impossible name is told before anything is sent
+            Identifier(name)  # raises for an invalid name, before anything is sent
         self._check_key(incoming.names)
         staged = self._warehouse.stage(self._staging, incoming)
         wanted = pa.schema([(one.name, self._wanted(one, staged, present)) for one in incoming])
@@ -136,20 +143,20 @@ class _Load:
             if stream.failure is None:
                 raise
         if stream.failure is not None:
-            raise stream.failure  # the database only repeats its text
+            raise stream.failure  # the database's error has only its text
         self._names = wanted.names
 
     def _check_key(self, names: Sequence[str]) -> None:
         missing = [name for name in self._key if name not in names]
         if self._mode == "upsert" and not self._key:
-            raise ValueError("key: mode upsert needs the columns that make a row the same one")
+            raise ValueError("key is empty: mode upsert needs the columns that identify a row")
         if self._mode == "upsert" and missing:
             raise ValueError(f"key: the rows have no column {', '.join(missing)}")
         if missing:
             self._key = ()
 
     def _wanted(self, field: pa.Field, staged: pa.Schema, present: pa.Schema) -> pa.DataType:
-        """The type that a column must have to hold its own values and the table's."""
+        """Return the type that a column needs for the values of the rows and of the table."""
         here = staged.field(field.name).type
         if field.name not in present.names:
             return field.type
@@ -158,14 +165,14 @@ class _Load:
         if joined is None:
             kind = self._warehouse.type_of(self._target, Identifier(field.name))
             raise ColumnConflictError(
-                f"the column {field.name!r} is {kind} in the table {self._target.plain} and {field.type} in the rows "
-                "to load, which cannot become one column; nothing was loaded. Load into another table, or change the "
-                "column there"
+                f"the column {field.name!r} has the type {kind} in the table {self._target.plain} and {field.type} in "
+                "the rows to load, and these have no common type. Nothing was loaded. Load into another table, or "
+                "change the column's type."
             )
         return field.type if joined.equals(canonical_type(here)) else joined
 
     def _widen(self, present: pa.Schema) -> None:
-        """Give the table the columns and the types that it lacks."""
+        """Add the columns that the table lacks, and widen its columns."""
         staged = self._warehouse.columns(self._staging)
         for field in staged:
             column = Identifier(field.name)
@@ -183,20 +190,20 @@ class _Load:
                 self._warehouse.run(f"ALTER TABLE {self._target} ALTER COLUMN {column} TYPE {kind}")
             except WarehouseError as error:
                 raise ColumnConflictError(
-                    f"the column {field.name!r} of the table {self._target.plain} must become {kind} to hold the rows "
-                    f"to load, and could not: {error}. Nothing was loaded; change the column there"
+                    f"the column {field.name!r} of the table {self._target.plain} needs the type {kind} for the rows "
+                    f"to load, and changing it failed: {error}. Nothing was loaded. Change the column's type yourself."
                 ) from None
 
     def _check_exact(self, column: Identifier) -> None:
         bound = _EXACT_IN_DOUBLE
         if self._count(f"{self._target} WHERE {column} > {bound} OR {column} < -{bound}"):
             raise ColumnConflictError(
-                f"the column {column.name!r} of the table {self._target.plain} holds whole numbers that are not exact "
-                "as double, which the rows to load need; nothing was loaded"
+                f"the column {column.name!r} of the table {self._target.plain} needs the type double for the rows to "
+                "load, but has integers that are not exact as double. Nothing was loaded."
             )
 
     def _replace(self, ranges: Sequence[LoadRange]) -> None:
-        """Delete what the staged rows replace, and staged rows that an older one of theirs cannot replace."""
+        """Delete the table's rows that the staged rows replace, and the staged rows that are older than the table's."""
         run, target, staging = self._warehouse.run, self._target, self._staging
         has_deletion_columns = {"is_deleted", "extracted_at"} <= set(self._names)
         if self._mode == "upsert":
@@ -219,12 +226,12 @@ class _Load:
             )
 
     def _replace_ranges(self, ranges: Sequence[LoadRange]) -> None:
-        """Delete the table's rows of the ranges; in an upsert, those without a key."""
+        """Delete the table's rows in the ranges; in an upsert, only those without a key."""
         has_columns = _can_hold_ranges(self._warehouse.columns(self._target))
         if self._mode == "replace_range" and ranges and not has_columns:
             raise ValueError(
-                "mode replace_range needs the columns location_id (a whole number) and starts_at (a timestamp with a "
-                "time zone); nothing was loaded. Use upsert or append"
+                "mode replace_range needs the columns location_id (an integer) and starts_at (a timestamp with a time "
+                "zone). Nothing was loaded. Use upsert or append."
             )
         if not ranges or not has_columns:
             return
@@ -239,7 +246,7 @@ class _Load:
         self._warehouse.run(f"DROP TABLE {name}")
 
     def _keep_latest(self) -> None:
-        """Of staged rows of one key, keep the one that was seen last; of two, the one that is alive."""
+        """Of staged rows with one key, keep the one that was read last; of equally old ones, the one not deleted."""
         self._warehouse.run(
             f"DELETE FROM {self._staging} AS s USING {self._staging} AS o WHERE {_same('s', 'o', self._key)} "
             "AND (s.extracted_at < o.extracted_at OR (s.extracted_at = o.extracted_at "
@@ -250,14 +257,14 @@ class _Load:
         with_key = f"{self._staging} AS s WHERE NOT {_keyless('s', self._key)}"
         distinct = f"(SELECT DISTINCT {column_list(list(self._key))} FROM {with_key}) AS keys"
         if self._count(distinct) != self._count(with_key):
-            raise ValueError(f"key: {', '.join(self._key)} is not unique in the rows to load; nothing was loaded")
+            raise ValueError(f"key: {', '.join(self._key)} is not unique in the rows to load. Nothing was loaded.")
 
     def _count(self, rows: str) -> int:
         return int(self._warehouse.fetch(f"SELECT count(*) AS rows FROM {rows}").column(0)[0].as_py())
 
 
 class _Stream:
-    """Batches for a database, and the error of reading them, of which a driver would only tell the text."""
+    """Batches for a database driver. It keeps the error of reading them, because drivers report only its text."""
 
     def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
         self._batches = batches
@@ -272,7 +279,7 @@ class _Stream:
 
 
 def _known(field: pa.Field, present: pa.Schema) -> pa.DataType | None:
-    """The type of a column to load; ``None`` where neither the rows nor the table tell one."""
+    """Return the type of a column to load, ``None`` if neither the rows nor the table have one."""
     if not pa.types.is_null(field.type):
         return field.type
     there = present.field(field.name).type if field.name in present.names else None

@@ -1,4 +1,4 @@
-"""PostgreSQL, by Arrow Database Connectivity: loads of one table wait for each other by an advisory lock."""
+"""PostgreSQL as a warehouse, through Arrow Database Connectivity (ADBC)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["AdbcWarehouse"]
 
 log = logging.getLogger(__name__)
 
-#: PostgreSQL cuts longer names, and then two names can be one.
+#: PostgreSQL truncates longer names, so two names could become equal.
 _LONGEST_NAME = 63
 _MOST_PARTS = 2
 _LOCK_TIMEOUT = "55P03"
@@ -30,10 +30,11 @@ _NUL, _MARK = "\0", "\ufffd"
 
 
 class AdbcWarehouse:
-    """PostgreSQL, by Arrow Database Connectivity. Lists and structs become JSON text.
+    """A PostgreSQL database, through ADBC. Lists and structs become JSON text.
 
-    A load holds the transaction-level advisory lock ``hashtextextended('altegio:schema.table', 0)``. PostgreSQL lets go
-    of it when the transaction or the connection ends, also where the client is killed.
+    A load holds the transaction-level advisory lock ``hashtextextended('altegio:schema.table', 0)``, so loads of one
+    table run one after the other. PostgreSQL releases the lock when the transaction or the connection ends, even if
+    the client is killed.
 
     :param connection: an ADBC connection of the PostgreSQL driver.
     :param wait_seconds: how long a load waits for another one, and a change of a table for its readers.
@@ -47,7 +48,7 @@ class AdbcWarehouse:
     def transaction(self) -> Iterator[None]:
         self._connection.adbc_connection.set_autocommit(False)
         try:
-            # What waits for a lock must see afterwards what the one before has committed.
+            # A load that has waited for the lock must see what the load before it has committed.
             self.run("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
             self.fetch("SELECT set_config('lock_timeout', $1, true)", [str(round(self._wait_seconds * 1000))])
             yield
@@ -59,7 +60,7 @@ class AdbcWarehouse:
     def lock(self, name: str) -> None:
         key = f"altegio:{name}"
         if not self._value("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))", [key]):
-            log.info("Another load holds the lock of %s; waiting up to %.0f s", name, self._wait_seconds)
+            log.info("Another load holds the lock of %s. Waiting up to %.0f s", name, self._wait_seconds)
             self.fetch("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))::text", [key])
 
     def lock_table(self, name: TableName) -> TableName:
@@ -90,8 +91,11 @@ class AdbcWarehouse:
             )
         )
 
-    def without_nested(self, batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
-        """Return the batches with nested columns as JSON text, which every SQL database has, and without U+0000."""
+    def to_storable(self, batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
+        """Return the batches with nested columns as JSON text, and without U+0000, which PostgreSQL refuses.
+
+        :param batches: the rows to load.
+        """
         schema = pa.schema(
             [(field.name, pa.string() if pa.types.is_nested(field.type) else field.type) for field in batches.schema]
         )
@@ -115,7 +119,7 @@ class AdbcWarehouse:
             return cursor.fetch_arrow_table()
 
     def equal_rows(self, one: str, other: str, columns: Sequence[str]) -> str:
-        # Rows as text can be hashed, which IS NOT DISTINCT FROM cannot be.
+        # PostgreSQL can join on texts by hash, but not on IS NOT DISTINCT FROM.
         return (
             f"ROW({column_list(list(columns), f'{one}.')})::text = ROW({column_list(list(columns), f'{other}.')})::text"
         )
@@ -125,15 +129,15 @@ class AdbcWarehouse:
             cursor.adbc_ingest(table.parts[-1].name, batches, mode=mode, temporary=True)
 
     def _place(self, name: TableName) -> TableName:
-        """Where a table is, or where it would be created."""
+        """Return the full name that a table has, or would get."""
         found = self.find(name)
         if found is not None:
             return found
         if len(name.parts) > _MOST_PARTS:
-            raise ValueError(f"the table {name.plain!r} cannot be created: PostgreSQL takes table or schema.table")
+            raise ValueError(f"the table {name.plain!r} cannot be created: use table or schema.table in PostgreSQL")
         schema = name.parts[0].name if len(name.parts) > 1 else self._value("SELECT current_schema()::text")
         if schema is None or not self._rows("SELECT 1 FROM pg_namespace WHERE nspname = $1", [schema]):
-            raise ValueError(f"the table {name.plain!r} cannot be created: there is no such schema; create it first")
+            raise ValueError(f"the table {name.plain!r} cannot be created: its schema does not exist. Create it first.")
         return TableName.of(str(schema), name.parts[-1].name)
 
     def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -145,7 +149,7 @@ class AdbcWarehouse:
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
-        """A cursor, whose errors are raised as errors of ours."""
+        """Open a cursor, whose errors are translated to :class:`WarehouseError`."""
         from adbc_driver_manager import Error
 
         cursor = self._connection.cursor()
@@ -160,23 +164,23 @@ class AdbcWarehouse:
 
 
 def _warehouse_error(error: Any, wait_seconds: float) -> WarehouseError:
-    """An error of ours with what PostgreSQL says. Its details are left out: they show values of rows."""
+    """Translate PostgreSQL's error. Its details are omitted because they show values of rows."""
     if error.sqlstate == _LOCK_TIMEOUT:
         return WarehouseBusyError(
-            f"another load or reader held what this load needs for more than {wait_seconds:.0f} s; nothing was loaded. "
-            "pg_stat_activity shows who; a task with retries tries again"
+            f"another load or reader held a lock that this load needs for more than {wait_seconds:.0f} s. Nothing was "
+            "loaded. pg_stat_activity shows the session. Give the task retries to try again later."
         )
-    said = dict(error.details or ()).get("PG_DIAG_MESSAGE_PRIMARY")
-    if isinstance(said, bytes):
-        said = said.decode(errors="replace")
+    message = dict(error.details or ()).get("PG_DIAG_MESSAGE_PRIMARY")
+    if isinstance(message, bytes):
+        message = message.decode(errors="replace")
     code = f" (SQLSTATE {error.sqlstate})" if error.sqlstate else ""
-    return WarehouseError(f"PostgreSQL: {said or str(error).partition('DETAIL:')[0].strip()}{code}")
+    return WarehouseError(f"PostgreSQL: {message or str(error).partition('DETAIL:')[0].strip()}{code}")
 
 
 def _check_names(names: Sequence[Identifier]) -> None:
     for name in names:
         if len(name.name.encode()) > _LONGEST_NAME:
-            raise ValueError(f"PostgreSQL takes names of {_LONGEST_NAME} bytes at most, and {name.name!r} is longer")
+            raise ValueError(f"the name {name.name!r} is too long: PostgreSQL allows {_LONGEST_NAME} bytes")
 
 
 def _flat(batches: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -194,7 +198,7 @@ def _flat(batches: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.Recor
     for name, count in mended.items():
         if count:
             log.warning(
-                "%d texts of the column %r had U+0000, which PostgreSQL refuses: each became U+FFFD", count, name
+                "%d texts of the column %r had U+0000, which PostgreSQL refuses. It was replaced by U+FFFD", count, name
             )
 
 
@@ -203,12 +207,13 @@ def _json_texts(name: str, column: pa.Array) -> pa.Array:
         return json_text_array(column.cast(canonical_type(column.type)))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise ColumnConflictError(
-            f"the column {name!r} is {column.type}, which cannot become JSON text for PostgreSQL; nothing was loaded"
+            f"the column {name!r} has the type {column.type}, which cannot be converted to JSON text for PostgreSQL. "
+            "Nothing was loaded."
         ) from None
 
 
 def _without_nul(texts: pa.Array, *, is_json: bool) -> tuple[pa.Array, int]:
-    """Texts with U+FFFD in place of U+0000, and how many had to be changed."""
+    """Return the texts with U+0000 replaced by U+FFFD, and how many texts were changed."""
     has_nul = pc.fill_null(pc.match_substring(texts, "\\u0000" if is_json else _NUL), False)
     if not pc.any(has_nul).as_py():
         return texts, 0

@@ -220,7 +220,7 @@ def test_a_dataset_of_activities_is_not_replaced(connect, tmp_path, name) -> Non
     AltegioActivitiesToParquetOperator(**arguments, date_from=DAY[0], date_to=DAY[1]).execute({})
     (file,) = tmp_path.rglob("*.parquet")
     before = file.read_bytes()
-    with pytest.raises(AltegioValidationError, match="output_path holds activities"):
+    with pytest.raises(AltegioValidationError, match="output_path has activities"):
         extract(tmp_path / name)
     assert file.read_bytes() == before
 

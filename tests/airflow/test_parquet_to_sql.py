@@ -215,7 +215,7 @@ def test_files_that_cannot_be_one_table_are_named_with_the_column(warehouse, tmp
     first, second = (tmp_path / name for name in ("a.parquet", "b.parquet"))
     pq.write_table(pa.table({"id": [1], "price": [1.5]}), first)
     pq.write_table(pa.table({"id": [2], "price": ["free"]}), second)
-    with pytest.raises(ValueError, match=r"'price'.*double.*a\.parquet.*string.*b\.parquet.*nothing was loaded"):
+    with pytest.raises(ValueError, match=r"'price'.*double.*a\.parquet.*string.*b\.parquet.*Nothing was loaded"):
         load({"files": [str(first), str(second)]}, table, key=("id",))
     assert ask(f"SELECT count(*) FROM {table}") == [(5,)]
 

@@ -105,7 +105,7 @@ def test_waiting_has_an_end_and_says_what_to_do(warehouse, loaders) -> None:
     rows = pa.table({"id": [1]})
     with (
         busy(*loaders(1), warehouse),
-        pytest.raises(WarehouseBusyError, match=r"0 s.*nothing was loaded"),
+        pytest.raises(WarehouseBusyError, match=r"0 s.*Nothing was loaded"),
         warehouse.opened(wait_seconds=0.05) as mine,
     ):
         load(mine, rows.to_reader(), "activities", mode="append", key=())

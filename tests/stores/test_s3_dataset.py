@@ -217,7 +217,7 @@ def test_a_manifest_that_was_cut_on_its_way_is_read_again(bucket, s3):
 def test_one_file_is_never_shared_by_two_locations(bucket, s3):
     one = bucket / "one.parquet"
     write(one, range(2), location_id=1)
-    with pytest.raises(DatasetError, match=r"holds location 1, which a run of location 2 would replace"):
+    with pytest.raises(DatasetError, match=r"has rows of location 1, and a run for location 2 would replace them"):
         write(one, range(2), location_id=2)
     write(one, range(3), run=2, location_id=1)
     assert [(file.location_id, file.rows) for file in read_manifest(one)] == [(1, 3)]

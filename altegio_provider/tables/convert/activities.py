@@ -1,4 +1,4 @@
-"""Activities to Arrow record batches."""
+"""Converts activities to Arrow record batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["ActivityConverter"]
 
 
 class ActivityConverter(RowConverter):
-    """Turns the activities of one location, of either family of routes, into record batches."""
+    """Converts the activities of one location, under either route family, to record batches."""
 
     table = "activities"
     columns = ACTIVITY_COLUMNS

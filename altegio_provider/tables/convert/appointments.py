@@ -1,8 +1,8 @@
-"""Appointments to Arrow record batches, with personal data or without.
+"""Converts appointments to Arrow record batches, with or without personal data.
 
-Without, what may pass is a list, and not what may not: the columns that hold numbers, flags and moments; words that
-the API itself has; the catalogue's own texts (team members, services, labels); keyed hashes. Of what no column holds,
-``extra`` gets what by its form can neither name nor reach anybody, and nothing at all of the client and the visitor.
+Without personal data, an allow list decides what is written: columns of numbers, flags and timestamps; the API's own
+vocabulary; texts of the catalogue (team members, services, labels); keyed hashes. Of the fields without a column,
+``extra`` gets only values that by their form cannot identify a person, and nothing of the client and the visitor.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from altegio_provider.tables.schema import APPOINTMENT_COLUMNS, APPOINTMENT_SCHE
 __all__ = ["AppointmentConverter"]
 
 _COLOR = re.compile(r"|#?[0-9A-Fa-f]{3}|#?[0-9A-Fa-f]{6}", re.ASCII)
-#: What a text of these columns looks like that is what the column says, and no name or number of a person.
+#: The texts that these columns may have. A text of another form could be a person's name or number.
 _PATTERNS: Final = {
     "attendance_slug": re.compile("absent|waiting|attended|confirmed"),
     "prepaid_status": re.compile("|forbidden|allowed|required"),
@@ -34,19 +34,19 @@ _PATTERNS: Final = {
 _PHONES = ("client_phone", "client_fictive_phone")
 _OF_PEOPLE = re.compile(r"(client|comer)(_.*)?", re.DOTALL)
 _FIELD = re.compile(r"[a-z_][a-z0-9_]{0,60}", re.ASCII)
-#: Phones, birthdays and numbers of documents are longer, and where somebody lives has more decimals.
+#: Phones, birthdays and document numbers have more digits than this; coordinates of a home have more decimals.
 _SMALL, _DECIMALS = 1_000_000, 2
 
 
 class AppointmentConverter(RowConverter):
-    """Turns the appointments of one location into record batches.
+    """Converts the appointments of one location to record batches.
 
-    :param location_id: the location that was asked.
+    :param location_id: the location whose appointments these are.
     :param timezone: its IANA time zone.
-    :param extracted_at: when the reading began, aware; default: now.
-    :param include_personal_data: whether names, phones, e-mails and free texts may be in the columns and in ``extra``.
-    :param pseudonyms: hashes phones and e-mails; without, the columns of hashes are null.
-    :raises ValueError: there is no such time zone.
+    :param extracted_at: when the run began to read, an aware datetime; default: now.
+    :param include_personal_data: whether the columns and ``extra`` may hold names, phones, e-mails and free texts.
+    :param pseudonyms: hashes phones and e-mails. Without it, the hash columns are null.
+    :raises ValueError: the time zone does not exist.
     """
 
     table = "appointments"
@@ -66,7 +66,7 @@ class AppointmentConverter(RowConverter):
         self._include_personal_data = include_personal_data
         self._pseudonyms = pseudonyms
         if not include_personal_data:
-            self._extra_note = " where that names nobody"
+            self._extra_note = " if it cannot identify a person"
 
     def _extra_fields(self, count: int) -> ExtraFields:
         return ExtraFields(count, None if self._include_personal_data else _is_impersonal)
@@ -87,7 +87,7 @@ class AppointmentConverter(RowConverter):
         }
 
     def _hashes(self, builder: BatchBuilder, name: str, hashed: Callable[[Any], str | None] | None) -> pa.Array:
-        """The hash of the first of a column's fields that has something to hash."""
+        """Return for each row the hash of the first of the column's fields that can be hashed."""
         hashes: list[str | None] = [None] * len(builder.rows)
         if hashed is not None:
             for path in self._column[name].paths:
@@ -97,20 +97,21 @@ class AppointmentConverter(RowConverter):
 
 
 def _in_e164(array: pa.Array) -> pa.Array:
-    """Phones with ``+`` as they are on our side, however the API writes them; what is no whole phone stays as it is."""
+    """Return the phones in E.164 form with ``+``. A text that is not a complete phone stays as it is."""
     phones = [f"+{digits}" if (digits := canonical_phone(text)) else text for text in array.to_pylist()]
     return array_of(pa.string(), phones)
 
 
 def _matching_texts(array: pa.Array, form: re.Pattern[str]) -> pa.Array:
-    """The texts of that form; a page has few different ones."""
+    """Return the texts that match the pattern, and null for the others."""
     texts = array.to_pylist()
+    # A page has few different texts, so each is matched once.
     fitting = {text for text in set(texts) if text is not None and form.fullmatch(text)}
     return array_of(pa.string(), [text if text in fitting else None for text in texts])
 
 
 def _is_impersonal(path: tuple[str, ...], value: Any) -> bool:
-    """Whether a leftover can stand where personal data are not wanted."""
+    """Whether a field without a column may be written where personal data are not wanted."""
     if _OF_PEOPLE.fullmatch(path[0]) or not all(map(_FIELD.fullmatch, path)):
         return False
     if value is None or type(value) is bool:

@@ -1,7 +1,7 @@
-"""Lists of Python values to Arrow arrays, without pandas.
+"""Converts lists of Python values to Arrow arrays without importing pandas.
 
-``pyarrow.array`` imports pandas where it is installed: about a second of CPU and 48 MB for every task, more than the
-conversion of 50,000 rows costs. So the buffers are filled here, with the standard library.
+``pyarrow.array`` imports pandas if it is installed. That costs every task about a second of CPU and 48 MB, more than
+the conversion of 50,000 rows. So this module fills the buffers with the standard library.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _EXACT_IN_FLOAT = 2**53
 
 
 def array_of(kind: pa.DataType, values: Sequence[Any]) -> pa.Array | None:
-    """Return the values as an Arrow array, or ``None`` where one of them does not fit as it is.
+    """Return the values as an Arrow array, or ``None`` if a value does not have the type exactly.
 
     :param kind: int64, float64, string, bool, a timestamp in microseconds (values are whole microseconds since the
         epoch), a struct of these, or a list of these.
-    :param values: Python values; ``None`` is null. A text with U+0000 or with half of a surrogate pair does not fit:
+    :param values: Python values; ``None`` is null. A text with U+0000 or an unpaired surrogate does not fit:
         see :mod:`~altegio_provider.tables.convert.characters`.
     """
     types = set(map(type, values))
     has_null = _NONE in types
     types.discard(_NONE)
     if has_null and pa.types.is_struct(kind):
-        return None  # a list's item that is no object
+        return None  # an item of a list is null instead of an object
     if not types:
         return pa.nulls(len(values), kind)
     try:
@@ -52,16 +52,21 @@ def array_of(kind: pa.DataType, values: Sequence[Any]) -> pa.Array | None:
         if types == {dict} and pa.types.is_struct(kind):
             return _structs(kind, values)
     except (OverflowError, UnicodeEncodeError):
-        pass  # beyond 64 bits, or half of a surrogate pair
+        pass  # a number exceeds 64 bits, or a text has an unpaired surrogate
     return None
 
 
-@lru_cache(maxsize=16)  # the batches of a run have mostly one and the same length
+@lru_cache(maxsize=16)  # most batches of a run have the same length
 def constant(kind: pa.DataType, value: Any, count: int) -> pa.Array:
-    """Return an array of one value, ``count`` times."""
-    made = array_of(kind, [value] * count)
-    assert made is not None  # noqa: S101 - our own values fit
-    return made
+    """Return an array that repeats one value.
+
+    :param kind: as for :func:`array_of`.
+    :param value: a value of that type.
+    :param count: the length of the array.
+    """
+    repeated = array_of(kind, [value] * count)
+    assert repeated is not None  # noqa: S101 - callers pass values of the type
+    return repeated
 
 
 def _validity(values: Sequence[Any]) -> pa.Buffer:
@@ -69,7 +74,7 @@ def _validity(values: Sequence[Any]) -> pa.Buffer:
 
 
 def _bits(flags: bytes) -> pa.Buffer:
-    """Pack one byte for each flag into one bit for each."""
+    """Pack flags of one byte each into one bit each."""
     return pa.Array.from_buffers(pa.uint8(), len(flags), [None, pa.py_buffer(flags)]).cast(pa.bool_()).buffers()[1]
 
 
@@ -81,7 +86,7 @@ def _numbers(kind: pa.DataType, code: str, values: Sequence[Any], has_null: bool
 def _floats(values: Sequence[Any], has_null: bool, has_int: bool) -> pa.Array | None:
     numbers = [value for value in values if value is not None] if has_null else values
     if not math.isfinite(sum(numbers)) and not all(map(math.isfinite, numbers)):
-        return None  # JSON has no such numbers; whoever sent one meant something else
+        return None  # JSON has no infinities and no NaN, so the value is kept in `extra` as it came
     if has_int and not all(type(number) is float or abs(number) <= _EXACT_IN_FLOAT for number in numbers):
         return None
     return _numbers(pa.float64(), "d", values, has_null)
@@ -119,7 +124,7 @@ def _lists(kind: pa.DataType, values: Sequence[Any], has_null: bool) -> pa.Array
 
 
 def _structs(kind: pa.DataType, values: Sequence[Any]) -> pa.Array | None:
-    """Turn dicts; a key that the struct has no field for does not fit."""
+    """Convert dicts. A key without a field in the struct does not fit."""
     fields = [kind.field(number) for number in range(kind.num_fields)]
     members = ObjectColumns(values)
     if not members.keys <= {field.name for field in fields}:

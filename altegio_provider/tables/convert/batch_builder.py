@@ -1,4 +1,4 @@
-"""The rows of one batch while they are turned into columns: their nested objects, and what is left of them."""
+"""Converts the rows of one batch, with their nested objects, column by column."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ _UNKNOWN_REMEMBERED = 100
 
 
 def known_keys(columns: Iterable[Column]) -> dict[Path, set[str]]:
-    """For each object of a row, the keys that have a column or hold an object that has some.
+    """Return, for each object of a row, the keys that a column is read from.
 
-    :returns: the objects by their paths, each after the one that it is in.
+    :param columns: the table's columns.
+    :returns: the keys by the path of their object, outer objects first.
     """
     known: dict[Path, set[str]] = {}
     for column in columns:
@@ -40,15 +41,15 @@ def known_keys(columns: Iterable[Column]) -> dict[Path, set[str]]:
 
 
 class BatchBuilder:
-    """Rows, turned column by column.
+    """Converts the rows of one batch to Arrow arrays.
 
     :param rows: flat rows with their nested objects.
-    :param known: what :func:`known_keys` returned for the columns to be made of them.
-    :param extra_fields: takes what no column holds.
+    :param known: what :func:`known_keys` returned for the table's columns.
+    :param extra_fields: receives the values that no column holds.
     :param mismatches: counts, for each column or object, the values that did not fit.
-    :param unknown_fields: counts the fields that no column knows; the first hundred names are kept.
-    :param replacements: counts, for each column, the values in which characters were replaced that a warehouse cannot
-        hold.
+    :param unknown_fields: counts the fields without a column. At most a hundred names are kept.
+    :param replacements: counts, for each column, the texts in which characters were replaced that a warehouse cannot
+        store.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class BatchBuilder:
         self._mismatches = mismatches
         self._unknown_fields = unknown_fields
         self._replacements = replacements
-        #: The rows themselves, and the objects that they have at each path.
+        #: The rows by column. `_columns` has them and the nested objects of each path.
         self.columns = ObjectColumns(rows)
         self._columns: dict[Path, ObjectColumns] = {(): self.columns}
         for path, keys in known.items():
@@ -76,11 +77,18 @@ class BatchBuilder:
                 self._keep_unknown_keys(path, members.objects, keys)
 
     def values(self, path: Path) -> list[Any]:
-        """The value that each row has at a path; ``None`` where it has none."""
+        """Return the value of each row at a path, ``None`` if a row has none.
+
+        :param path: the keys that lead to the value.
+        """
         return self._columns[path[:-1]].values(path[-1])
 
     def column(self, column: Column, values: list[Any] | None = None) -> pa.Array:
-        """Read a column from its fields; ``values`` are ours, which the fields only echo."""
+        """Convert a column from its fields.
+
+        :param column: the column.
+        :param values: known values of the column, such as the location's id; the fields are only compared with them.
+        """
         further: Sequence[Path] = column.paths
         if values is None:
             first, *further = column.paths
@@ -98,25 +106,29 @@ class BatchBuilder:
         return array
 
     def timestamps(self, column: Column, read: Callable[[list[Any]], ReadTimestamps]) -> pa.Array:
-        """Read a column of moments from its one field."""
+        """Convert a column of timestamps from its only field.
+
+        :param column: the column.
+        :param read: converts the field's values.
+        """
         (path,) = column.paths
         values = self.values(path)
-        moments, lossy, mismatches = read(values)
+        microseconds, lossy, mismatches = read(values)
         for number in lossy:
             self.extra_fields.put(number, path, values[number])
         if mismatches:
             self._mismatches[column.name] += len(mismatches)
-        return array_of(column.type, moments)
+        return array_of(column.type, microseconds)
 
     def _field_values(self, column: Column, path: Path) -> list[Any]:
-        """The values of a column's field; where 0 says that there is none, it is none."""
+        """Return the values of one of a column's fields, with ``None`` in place of a 0 that means "none"."""
         values = self.values(path)
         if not column.zero_is_none or not (0 in values or "0" in values):
             return values
         return [None if value == "0" or (type(value) is int and value == 0) else value for value in values]
 
     def _objects(self, path: Path) -> Sequence[Row]:
-        """The objects that the rows have at a path; an empty one where there is none."""
+        """Return the object that each row has at a path, an empty one if a row has none."""
         found = self.values(path)
         types = set(map(type, found))
         if types == {dict}:
@@ -141,7 +153,7 @@ class BatchBuilder:
                     self._unknown_fields[field] += 1
 
     def _convert_values(self, column: Column, path: Path, values: Sequence[Any]) -> list[Any]:
-        """The values as the column's type has them; what cannot be so is null and left over."""
+        """Convert the values one by one. A value that does not fit becomes null and goes to ``extra``."""
         fitted: list[Any] = []
         for number, value in enumerate(values):
             made, is_replaced = _convert(column, value)
@@ -159,9 +171,9 @@ class BatchBuilder:
         return fitted
 
     def _keep_item_extras(self, kind: pa.StructType, number: int, path: Path, items: Sequence[Row]) -> None:
-        """Keep what the column does not tell of a list's items: a list of as many objects of the rest.
+        """Put into ``extra`` what the column does not hold of a list's items, as a list of as many objects.
 
-        The rest of an item is what it has beyond its fields, and the originals of texts with replaced characters.
+        Each object has the item's unknown keys, and the originals of texts in which characters were replaced.
         """
         known = {kind.field(place).name for place in range(kind.num_fields)}
         rest = [
@@ -176,16 +188,16 @@ class BatchBuilder:
             self.extra_fields.put(number, path, rest)
 
     def _fill_empty(self, column: Column, path: Path, values: list[Any]) -> list[Any] | None:
-        """The values, with a further field where they are empty; where it says something else, it is left over.
+        """Fill empty values from a further field. Where that field has another value, put it into ``extra``.
 
-        :returns: ``None`` where nothing was filled.
+        :returns: ``None`` if nothing was filled.
         """
-        said = self._field_values(column, path)
-        types = set(map(type, said))
-        if types == {_NONE} or (types == set(map(type, values)) and said == values):
+        further = self._field_values(column, path)
+        types = set(map(type, further))
+        if types == {_NONE} or (types == set(map(type, values)) and further == values):
             return None
         filled, has_filled = list(values), False
-        for number, value in enumerate(said):
+        for number, value in enumerate(further):
             made, is_replaced = _convert(column, value)
             if made is None or (made is not MISMATCH and not is_replaced and made == filled[number]):
                 continue
@@ -201,7 +213,7 @@ class BatchBuilder:
 
 
 def _convert(column: Column, value: Any) -> tuple[Any, bool]:
-    """A value as the column's type has it, or :data:`MISMATCH`; and whether characters had to be replaced for that."""
+    """Return the value in the column's type, or :data:`MISMATCH`, and whether characters were replaced for that."""
     made = convert_exactly(column.type, value)
     if made is not MISMATCH:
         return made, False

@@ -1,4 +1,4 @@
-"""The objects of a page turned on their side: for each key, the values of all objects."""
+"""Reads the objects of a batch by column: for each key, the values of all objects."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["ObjectColumns"]
 
 
 class ObjectColumns:
-    """Objects of one kind, by key.
+    """JSON objects of one kind, read by column.
 
-    A server writes the objects of a page with the same keys in the same order, and then they are turned in one go;
-    where they differ, each key is asked of each object.
+    Usually all objects of a page have the same keys in the same order, and their values are split into columns at
+    once. Otherwise each key is looked up in each object.
 
-    :param objects: dicts; an empty one stands for one that is missing.
+    :param objects: dicts; an empty dict stands for a missing object.
     """
 
     def __init__(self, objects: Sequence[Mapping[str, Any]]) -> None:
@@ -31,7 +31,10 @@ class ObjectColumns:
             self._by_key = {key: values[place :: len(keys)] for place, key in enumerate(keys)}
 
     def values(self, key: str) -> list[Any]:
-        """The value of each object; ``None`` where it has no such key."""
+        """Return the value of a key in each object, ``None`` if an object does not have it.
+
+        :param key: the key.
+        """
         if key in self._by_key:
             return self._by_key[key]
         if key not in self.keys:

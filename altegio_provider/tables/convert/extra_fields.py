@@ -1,4 +1,4 @@
-"""What of each row is in no column, and its JSON text."""
+"""Collects the values of each row that have no column, and writes them as JSON text for the column ``extra``."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["ExtraFields", "json_text"]
 
 
 class ExtraFields:
-    """Keeps what the rows of one page have left, each value at the place where it came.
+    """The values of a batch's rows that have no column, each under its path in the row.
 
-    :param count: how many rows the page has.
-    :param is_allowed: tells by its path and itself whether a value may be kept; default: all may.
+    :param count: how many rows the batch has.
+    :param is_allowed: decides by path and value whether a value may be kept; default: every value.
     """
 
     def __init__(self, count: int, is_allowed: Callable[[tuple[str, ...], Any], bool] | None = None) -> None:
@@ -27,7 +27,12 @@ class ExtraFields:
         self._is_allowed = is_allowed
 
     def put(self, number: int, path: tuple[str, ...], value: Any) -> None:
-        """Keep a value of a row; the path leads to it through the row's objects."""
+        """Keep a value of a row, if it is allowed.
+
+        :param number: the row's index in the batch.
+        :param path: the keys that lead to the value through the row's objects.
+        :param value: any JSON value.
+        """
         if self._is_allowed is not None and not self._is_allowed(path, value):
             return
         place = self._rows.setdefault(number, {})
@@ -36,24 +41,26 @@ class ExtraFields:
         place[path[-1]] = value
 
     def texts(self) -> list[str | None]:
-        """The JSON text of the fields that each row has left; ``None`` where there is nothing left."""
+        """Return each row's values as JSON text, ``None`` for a row without any."""
         texts: list[str | None] = [None] * self._count
         for number, row in self._rows.items():
             texts[number] = json_text(row)
         return texts
 
 
-#: What orjson's text has where the value may need another form: not-a-number is written as null, U+0000 as an escape,
-#: and U+FFFD (in UTF-8) may have to be escaped itself.
+#: If orjson's text contains one of these, the value may need another form: orjson writes NaN as null and U+0000 as an
+#: escape, and U+FFFD (in UTF-8) may itself have to be escaped.
 _NEEDS_OWN_WRITER = (b"null", b"\\u0000", "\ufffd".encode())
 
 
 def json_text(value: Any) -> str:
-    """Write any JSON value, and what Python's parsers take for one, as text that every JSON parser reads.
+    """Return any value that Python's JSON parsers produce as text that every JSON parser reads.
 
-    Not-a-number and the infinities, which JSON does not have, become the texts ``"NaN"``, ``"Infinity"`` and
-    ``"-Infinity"``; whole numbers keep all their digits. Characters that databases refuse, in texts and in keys, have
-    the form of :func:`~altegio_provider.tables.convert.characters.escape`.
+    NaN and the infinities, which JSON does not have, become the texts ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.
+    Whole numbers keep all their digits. Characters that databases refuse, in texts and in keys, are escaped as by
+    :func:`~altegio_provider.tables.convert.characters.escape`.
+
+    :param value: the value.
     """
     try:
         text = orjson.dumps(value)
@@ -63,9 +70,9 @@ def json_text(value: Any) -> str:
 
 
 def _iterative_json_text(value: Any) -> str:
-    """The same for any depth and any number: it keeps a stack of its own, where the quick ones would run out."""
+    """Return the same text for any depth and any number, with an explicit stack instead of recursion."""
     parts: list[str] = []
-    # What is still to be written, the last one first: either a text as it stands, or a value.
+    # What is still to be written, in reverse order: either finished text, or a value.
     stack: list[tuple[bool, Any]] = [(False, value)]
     while stack:
         is_text, item = stack.pop()

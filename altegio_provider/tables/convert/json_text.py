@@ -1,4 +1,4 @@
-"""Writes nested Arrow columns as JSON text, column by column: no value becomes a Python object."""
+"""Converts nested Arrow columns to JSON text with Arrow's compute functions, without a Python object for each value."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _CONTROLS = {chr(code): f"\\u{code:04x}" for code in range(0x20)}
 
 
 def json_text_array(column: pa.Array) -> pa.StringArray:
-    """Return each value of a column as JSON text, and null where it is null.
+    """Return each value of a column as JSON text; null stays null.
 
-    :param column: lists and structs, nested at will, of texts, numbers, booleans and moments. Moments become text;
-        ``NaN`` and the infinities, which JSON does not have, become ``null``.
+    :param column: lists and structs, nested to any depth, of texts, numbers, booleans and timestamps. Timestamps
+        become text. ``NaN`` and the infinities, which JSON does not have, become ``null``.
     """
     kind = column.type
     if pa.types.is_struct(kind):

@@ -1,8 +1,8 @@
-"""Keyed hashes of phones and e-mail addresses: they join where the same person booked, and name nobody.
+"""Keyed hashes of phones and e-mail addresses: they join the rows of one person without identifying the person.
 
-There are few enough phones that anybody could hash them all; so the hash is an HMAC, and as secret as its key. The
-same key gives the same hash in every run and location. To find a client's rows without personal data, whoever has
-the key hashes the phone's digits::
+There are so few phone numbers that anybody could compute a plain hash of each. So the hash is an HMAC, which is as
+secret as its key. The same key gives the same hash in every run and location. To find a client's rows, hash the
+phone's digits with the key::
 
     hmac.new(key.encode(), b"13155550175", "sha256").hexdigest()
 """
@@ -23,10 +23,10 @@ _ADDRESS = re.compile(r"[^@\s*]+@[^@\s*]+")
 
 
 class Pseudonymizer:
-    """Hashes with one key: HMAC-SHA256, as 64 hexadecimal digits.
+    """Hashes phones and e-mail addresses with one key: HMAC-SHA256, as 64 hexadecimal digits.
 
     :param key: the secret, of 16 bytes or more.
-    :raises ValueError: it is shorter.
+    :raises ValueError: the key is shorter.
     """
 
     __slots__ = ("_key",)
@@ -37,11 +37,17 @@ class Pseudonymizer:
         self._key = key
 
     def hash_phone(self, value: Any) -> str | None:
-        """Hash a phone's digits; ``None`` for one that is masked, cut short, or none."""
+        """Return the hash of a phone's digits, ``None`` if it is masked, incomplete or not a phone.
+
+        :param value: as for :func:`canonical_phone`.
+        """
         return self._hash(canonical_phone(value))
 
     def hash_email(self, value: Any) -> str | None:
-        """Hash an e-mail address in small letters; ``None`` for one that is masked or none."""
+        """Return the hash of a lower-case e-mail address, ``None`` if it is masked or not an address.
+
+        :param value: as for :func:`canonical_email`.
+        """
         return self._hash(canonical_email(value))
 
     def _hash(self, text: str) -> str | None:
@@ -49,9 +55,9 @@ class Pseudonymizer:
 
 
 def canonical_phone(value: Any) -> str:
-    """Return the 9 to 15 digits of E.164 without ``+``; empty where the value is no whole phone.
+    """Return the 9 to 15 digits of E.164 without ``+``; empty if the value is not a complete phone.
 
-    :param value: text with or without ``+`` or ``00`` and with any of the usual punctuation, or a whole number.
+    :param value: text with or without ``+`` or ``00`` and with the usual punctuation, or a whole number.
     """
     if type(value) is int:
         value = str(value)
@@ -64,7 +70,10 @@ def canonical_phone(value: Any) -> str:
 
 
 def canonical_email(value: Any) -> str:
-    """Return an address trimmed and in small letters; empty where the value is masked or no address."""
+    """Return an e-mail address, trimmed and in lower case; empty if the value is masked or not an address.
+
+    :param value: any JSON value.
+    """
     if type(value) is not str:
         return ""
     text = unicodedata.normalize("NFKC", value).strip().lower()

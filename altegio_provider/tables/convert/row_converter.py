@@ -1,8 +1,8 @@
-"""Flat rows to Arrow record batches: whatever comes, nothing is lost and nothing stops.
+"""Converts flat rows to Arrow record batches. No value is lost, and no value stops the conversion.
 
-A page is turned column by column. A column whose values all have the type that it expects is made in one go; only
-one that has not is looked at value by value. What has no column, or does not fit its own, goes into ``extra``, at
-the place in the row where the API had it.
+The rows of a batch are converted column by column. A column whose values all have the expected type is converted at
+once; any other column is converted value by value. A value without a column, or of another type than its column, goes
+into ``extra``, under the same path as in the API's row.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from altegio_provider.tables.schema import Column
 
 __all__ = ["RowConverter"]
 
-#: Rows turned at once: dicts are large, Arrow is not.
+#: Rows converted at once. Dicts need much more memory than Arrow, so few of them are held.
 _ROWS = 1_000
-#: What a field's name looks like; anything else may be a value that came as a key, and is in no log.
+#: The form of a field's name. A key of another form may hold personal data, and is not logged.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,60}(\.[A-Za-z_][A-Za-z0-9_]{0,60})*", re.ASCII)
 
 
 class RowConverter:
-    """Turns the rows of one location into record batches, and counts what did not fit.
+    """Converts the rows of one location to record batches, and counts the values that did not fit.
 
-    The counters are of all rows so far.
+    A subclass for each table names its columns. The counters are totals of all rows so far.
 
-    :param location_id: the location that was asked.
+    :param location_id: the location whose rows these are.
     :param timezone: its IANA time zone.
-    :param extracted_at: when the reading began, aware; default: now.
-    :raises ValueError: there is no such time zone.
+    :param extracted_at: when the run began to read, an aware datetime; default: now.
+    :raises ValueError: the time zone does not exist.
     """
 
-    #: What the rows are, in a word.
+    #: The table's name, such as ``activities``.
     table: ClassVar[str]
-    #: The columns to make; among them ``id`` and those that every table has.
+    #: The table's columns. They include ``id`` and the columns that every table has.
     columns: ClassVar[tuple[Column, ...]]
     schema: ClassVar[pa.Schema]
-    #: Which of what is left over does stand in ``extra``, where it is not all; for the log.
+    #: For log lines: on which condition a value is kept in ``extra``; empty if always.
     _extra_note = ""
 
     def __init__(self, location_id: int, timezone: str, extracted_at: datetime | None = None) -> None:
@@ -58,27 +58,31 @@ class RowConverter:
         self._known = known_keys(self.columns)
         self._column = {column.name: column for column in self.columns}
         self.rows = 0
-        #: Rows whose ``id`` is missing or no whole number: they cannot be told apart by it.
+        #: Rows whose ``id`` is missing or not a whole number.
         self.rows_without_id = 0
         #: For each column or object, how many values did not fit and went to ``extra``.
         self.mismatches: Counter[str] = Counter()
-        #: For each column, how many values had characters that a warehouse cannot hold; the originals are in `extra`.
+        #: For each column, how many texts had characters that a warehouse cannot store. ``extra`` has the originals.
         self.replacements: Counter[str] = Counter()
-        #: Fields that the schema does not know, with how many rows had them; the first hundred names are kept.
+        #: For each field without a column, how many rows had it. At most a hundred names are kept.
         self.unknown_fields: Counter[str] = Counter()
 
     @property
     def start_disagreements(self) -> int:
-        """Rows whose ``timestamp`` was not the moment that ``date`` names in the time zone."""
+        """Rows whose ``timestamp`` disagreed with ``date`` in the location's time zone."""
         return self._timestamps.clock.disagreements
 
     @property
     def rows_without_start(self) -> int:
-        """Rows that do not say when they start."""
+        """Rows without a readable start."""
         return self._timestamps.clock.unknown
 
     def batches(self, rows: Iterable[Row], rows_per_batch: int = _ROWS) -> Iterator[pa.RecordBatch]:
-        """Yield record batches of so many rows, the last one shorter; at least one, if empty."""
+        """Yield record batches. Without rows, yield one empty batch, which has the schema.
+
+        :param rows: flat rows, read as they are needed.
+        :param rows_per_batch: the size of all batches but the last, which may be smaller.
+        """
         iterator = iter(rows)
         chunk = list(islice(iterator, min(rows_per_batch, _ROWS)))
         gathered = [self.batch(chunk)]
@@ -94,7 +98,10 @@ class RowConverter:
             yield _joined(gathered)
 
     def batch(self, rows: Sequence[Row]) -> pa.RecordBatch:
-        """Return one record batch of these rows, of the table's schema."""
+        """Return the rows as one record batch of the table's schema.
+
+        :param rows: flat rows.
+        """
         extra_fields = self._extra_fields(len(rows))
         builder = BatchBuilder(rows, self._known, extra_fields, self.mismatches, self.unknown_fields, self.replacements)
         arrays = {**self._common_columns(builder), **self._table_columns(builder)}
@@ -113,11 +120,11 @@ class RowConverter:
         return ExtraFields(count)
 
     def _table_columns(self, builder: BatchBuilder) -> dict[str, pa.Array]:  # noqa: ARG002 - for tables that have some
-        """The columns that this table alone makes in a way of its own."""
+        """Return the columns that only this table has, or converts in its own way."""
         return {}
 
     def _common_columns(self, builder: BatchBuilder) -> dict[str, pa.Array]:
-        """The columns that every table has, and that are no field's own."""
+        """Return the columns that every table has and that do not come from a single field."""
         count = len(builder.rows)
         starts = self._timestamps.starts(builder.columns)
         for number, field in starts.lossy:
@@ -132,10 +139,13 @@ class RowConverter:
         }
 
     def warn(self, log: Any) -> None:
-        """Tell a logger, once, what did not add up. It names fields and columns, never a value."""
+        """Log what did not fit. Log lines name fields and columns, never values.
+
+        :param log: a logger.
+        """
         for column, times in self.mismatches.items():
             log.warning(
-                "%d of %d rows: the value of %s did not fit its column and stands in `extra`%s",
+                "%d of %d rows: the value of %s did not fit its column and was written to `extra`%s",
                 times,
                 self.rows,
                 column,
@@ -143,29 +153,29 @@ class RowConverter:
             )
         for column, times in self.replacements.items():
             log.warning(
-                "%d of %d rows: %s had characters that a warehouse cannot hold (U+0000 or half of a surrogate pair); "
-                "each became U+FFFD, and the original stands in `extra`%s",
+                "%d of %d rows: %s had characters that a warehouse cannot store (U+0000 or an unpaired surrogate). "
+                "Each was replaced by U+FFFD, and the original was written to `extra`%s",
                 times,
                 self.rows,
                 column,
                 self._extra_note,
             )
         if named := sorted(filter(_NAME.fullmatch, self.unknown_fields)):
-            log.info("Fields without a column, which stand in `extra`%s: %s", self._extra_note, ", ".join(named))
+            log.info("Fields without a column were written to `extra`%s: %s", self._extra_note, ", ".join(named))
         if self.rows_without_id:
-            log.warning("%d of %d rows have no `id` that is a number", self.rows_without_id, self.rows)
+            log.warning("%d of %d rows have no numeric `id`", self.rows_without_id, self.rows)
         if self.start_disagreements:
             log.warning(
-                "%d of %d rows: `timestamp` is not the moment that `date` names in %s; `date` was taken. "
-                "Where it is all rows, check the time zone.",
+                "%d of %d rows: `timestamp` disagrees with `date` in the time zone %s, and `date` was used. "
+                "If all rows disagree, check the connection's time zone.",
                 self.start_disagreements,
                 self.rows,
                 self._timezone,
             )
         if self.rows_without_start:
-            log.warning("%d of %d rows do not say when they start", self.rows_without_start, self.rows)
+            log.warning("%d of %d rows have no readable start", self.rows_without_start, self.rows)
 
 
 def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    # `pa.concat_batches` would do, from pyarrow 19 on.
+    # `pa.concat_batches` exists only since pyarrow 19.
     return batches[0] if len(batches) == 1 else pa.Table.from_batches(batches).combine_chunks().to_batches()[0]

@@ -1,9 +1,9 @@
-"""The moments in activity rows: starts, creation, the end of a repetition.
+"""Reads the timestamps of rows: the start, the creation, the end of a repetition.
 
-Each is turned into whole microseconds since the epoch. Where the columns then do not tell all that the field told (an
-offset that is not the zone's, a notation that nobody can read), the field is *lossy*: it must stand in ``extra`` too.
+Each becomes whole microseconds since the epoch. A field is *lossy* if its text cannot be restored from the columns,
+for example because its offset is not the time zone's, or because it cannot be read. It is then kept in ``extra`` too.
 
-The usual notations are parsed by Arrow, a page at a time; rows with anything else are looked at one by one.
+Arrow parses the usual notations of a whole batch at once; rows with other notations are read one by one.
 """
 
 from __future__ import annotations
@@ -28,17 +28,22 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_WALL = _EPOCH.replace(tzinfo=None)
 _SECOND_US = 1_000_000
 _DAY_US = 86_400 * _SECOND_US
-#: `2026-08-01T14:00:00.000000+03:00`: anything longer has digits that a datetime would drop.
+#: The length of `2026-08-01T14:00:00.000000+03:00`. A longer text has digits that a datetime cannot hold.
 _LONGEST_TEXT = 32
 _WALL_TEXT = 19
-#: A page that spans more days than this is compared row by row.
+#: The offsets of a batch that spans more days than this are compared row by row.
 _SPAN_DAYS = 1_000
 _WALL, _INSTANT = pa.timestamp("us"), pa.timestamp("us", tz="UTC")
 _START_FIELDS = ("date", "datetime", "timestamp")
 
 
 class Starts(NamedTuple):
-    """When the rows of a page start (microseconds), and which fields of which rows are lossy."""
+    """The starts of a batch's rows.
+
+    :param instants: microseconds since the epoch.
+    :param walls: the same on the location's wall clock.
+    :param lossy: the row's index and the field's name of each field that is lossy.
+    """
 
     instants: list[int | None]
     walls: list[int | None]
@@ -46,15 +51,20 @@ class Starts(NamedTuple):
 
 
 class ReadTimestamps(NamedTuple):
-    """A column of moments (microseconds), the numbers of the lossy values, and of those that none could be made of."""
+    """A column of timestamps.
 
-    moments: list[int | None]
+    :param microseconds: microseconds since the epoch; ``None`` where there is none.
+    :param lossy: the indexes of lossy values.
+    :param mismatches: the indexes of values that cannot be read.
+    """
+
+    microseconds: list[int | None]
     lossy: list[int]
     mismatches: list[int]
 
 
 class TimestampReader:
-    """Reads the moments of one location's rows.
+    """Reads the timestamps of one location's rows.
 
     :param zone: the location's time zone.
     """
@@ -64,7 +74,10 @@ class TimestampReader:
         self._zone = zone
 
     def starts(self, rows: ObjectColumns) -> Starts:
-        """Return when the events of the rows start; see :class:`LocationClock` for what is believed."""
+        """Return the starts of the rows. :class:`LocationClock` says which of contradicting fields is used.
+
+        :param rows: the rows by column.
+        """
         count = len(rows.objects)
         quick = self._usual_starts(*map(rows.values, _START_FIELDS))
         instants, walls, odd = quick or ([None] * count, [None] * count, range(count))
@@ -77,29 +90,35 @@ class TimestampReader:
         return starts
 
     def created(self, values: Sequence[Any]) -> ReadTimestamps:
-        """Read instants; one without offset is on the location's clock."""
-        moments: list[int | None] = [None] * len(values)
+        """Read instants. A text without an offset is on the location's wall clock.
+
+        :param values: the field's values.
+        """
+        microseconds: list[int | None] = [None] * len(values)
         present = [number for number, value in enumerate(values) if value is not None]
         texts = [values[number] for number in present]
         array = _text_array(texts)
         walls, instants = _walls(array), _instants(array)
         if walls is not None and instants is not None:
             for number, instant in zip(present, instants, strict=True):
-                moments[number] = instant
+                microseconds[number] = instant
             odd = [present[place] for place in self._offset_mismatches(walls, instants)]
-            return ReadTimestamps(moments, [number for number in odd if not self._created(values[number])[1]], [])
+            return ReadTimestamps(microseconds, [number for number in odd if not self._created(values[number])[1]], [])
         lossy, mismatches = [], []
         for number in present:
-            moments[number], is_exact = self._created(values[number])
+            microseconds[number], is_exact = self._created(values[number])
             if not is_exact:
                 lossy.append(number)
-            if moments[number] is None:
+            if microseconds[number] is None:
                 mismatches.append(number)
-        return ReadTimestamps(moments, lossy, mismatches)
+        return ReadTimestamps(microseconds, lossy, mismatches)
 
     def schedule_till(self, values: Sequence[Any]) -> ReadTimestamps:
-        """Read wall clocks: texts, or the objects that PHP writes of a date."""
-        moments: list[int | None] = [None] * len(values)
+        """Read wall-clock times: texts, or the objects that PHP writes for a date.
+
+        :param values: the field's values.
+        """
+        microseconds: list[int | None] = [None] * len(values)
         lossy, mismatches = [], []
         for number, value in enumerate(values):
             if value is None:
@@ -109,7 +128,7 @@ class TimestampReader:
                 mismatches.append(number)
                 lossy.append(number)
                 continue
-            moments[number] = _wall_microseconds(moment)
+            microseconds[number] = _wall_microseconds(moment)
             usual = (
                 {"date": value["date"], "timezone_type": 3, "timezone": self._zone.key}
                 if type(value) is dict
@@ -117,12 +136,15 @@ class TimestampReader:
             )
             if moment.tzinfo is not None or value != usual:
                 lossy.append(number)
-        return ReadTimestamps(moments, lossy, mismatches)
+        return ReadTimestamps(microseconds, lossy, mismatches)
 
     def _usual_starts(
         self, dates: Sequence[Any], datetimes: Sequence[Any], timestamps: Sequence[Any]
     ) -> tuple[list[int | None], list[int | None], Iterable[int]] | None:
-        """Starts of rows whose fields are of the usual forms, and the numbers of those that do not agree."""
+        """Return instants and wall clocks of rows in the usual notation, and the indexes of rows that contradict.
+
+        :returns: ``None`` if a row has another notation.
+        """
         if set(map(type, timestamps)) != {int}:
             return None
         written = _text_array(dates)
@@ -135,15 +157,15 @@ class TimestampReader:
         if set(map(type, datetimes)) != {type(None)}:
             with_offset.append(_text_array(datetimes))
         for texts in with_offset:
-            said = _instants(texts)
-            if said is None:
+            others = _instants(texts)
+            if others is None:
                 return None
-            if said != instants:
-                odd.update(n for n, pair in enumerate(zip(said, instants, strict=True)) if pair[0] != pair[1])
+            if others != instants:
+                odd.update(n for n, pair in enumerate(zip(others, instants, strict=True)) if pair[0] != pair[1])
         return [*instants], [*walls], sorted(odd)
 
     def _offset_mismatches(self, walls: list[int], instants: list[int]) -> list[int]:
-        """The numbers of those whose wall clock is not what the zone shows at the instant, beyond doubt."""
+        """Return the indexes of rows whose wall clock may differ from the instant's in the time zone."""
         if not walls:
             return []
         offsets = list(map(sub, walls, instants))
@@ -162,7 +184,7 @@ class TimestampReader:
     def _start_of(self, row: Mapping[str, Any]) -> EventStart | None:
         try:
             return self.clock.start_of(row)
-        except (OverflowError, ValueError):  # the zone's offset leads out of the calendar, or a number has no end
+        except (OverflowError, ValueError):  # the offset leads beyond the calendar, or a number is infinite
             self.clock.unknown += 1
             return None
 
@@ -172,12 +194,11 @@ class TimestampReader:
             return None, False
         try:
             if moment.tzinfo is None:
-                # A wall clock that is skipped in spring would come back from the instant as another one.
+                # A wall clock that the change to summer time skips cannot be restored from the instant.
                 instant = moment.replace(tzinfo=self._zone).astimezone(UTC)
-                return (instant - _EPOCH) // _MICROSECOND, _wall_microseconds(
-                    instant.astimezone(self._zone)
-                ) == _wall_microseconds(moment)
-            # The offset can be wrong, and then the wall clock would not follow from the instant.
+                is_exact = _wall_microseconds(instant.astimezone(self._zone)) == _wall_microseconds(moment)
+                return (instant - _EPOCH) // _MICROSECOND, is_exact
+            # If the offset is not the zone's, the text cannot be restored from the instant.
             is_exact = moment.utcoffset() == moment.astimezone(self._zone).utcoffset()
             return (moment - _EPOCH) // _MICROSECOND, is_exact
         except OverflowError:
@@ -185,19 +206,19 @@ class TimestampReader:
 
 
 def _text_array(texts: Sequence[Any]) -> pa.Array | None:
-    """The texts, or ``None`` where one is none."""
+    """Return the texts as an array, ``None`` if a value is not a text."""
     return array_of(pa.string(), texts) if set(map(type, texts)) == {str} else None
 
 
 def _walls(texts: pa.Array | None) -> list[int] | None:
-    """The wall clocks of texts of one usual form, with an offset or without; ``None`` where one is of another."""
+    """Return the wall clocks of texts of one usual form, with or without offset, ``None`` if one has another form."""
     if texts is not None and len(texts[0].as_py()) > _WALL_TEXT:
         texts = pc.utf8_slice_codeunits(texts, 0, _WALL_TEXT)
     return _cast(texts, _WALL)
 
 
 def _instants(texts: pa.Array | None) -> list[int] | None:
-    """The instants of texts with an offset; ``None`` where one has none or is of an unusual form."""
+    """Return the instants of texts with an offset, ``None`` if one has no offset or an unusual form."""
     return _cast(texts, _INSTANT)
 
 

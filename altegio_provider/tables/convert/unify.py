@@ -1,14 +1,14 @@
-"""One schema for record batches of several: the union of their columns, each of the narrowest type that holds all.
+"""Unifies schemas: the union of their columns, each with the narrowest type that holds all its values.
 
-The rules, for columns of one name and for the members and items of nested ones:
+The rules for columns of one name, and likewise for struct members and list items of one name:
 
-* equal types stay; a column that is null in all rows takes the other's type;
-* whole numbers take the wider type, and 64 bits where one is signed and the other is not;
-* whole numbers with floating-point numbers become ``double``, if each number is exact as one (up to 2**53);
-* texts of all kinds (also dictionaries of texts) are ``string``, binary data of all kinds ``binary``;
-* timestamps with a time zone are UTC in microseconds, those without one are in microseconds;
-* lists are joined item by item, structs member by member; a member that one lacks is null there;
-* anything else cannot be joined.
+* equal types stay; a column that is null in all rows takes the other type;
+* integers take the wider type, and 64 bits if one is signed and the other unsigned;
+* integers and floating-point numbers become ``double``, if each integer is exact as ``double`` (up to 2**53);
+* texts of all kinds (also dictionaries of texts) become ``string``, binary data of all kinds ``binary``;
+* timestamps with a time zone become UTC in microseconds, timestamps without one stay so, in microseconds;
+* lists are unified item by item, structs member by member; a member that one of them lacks is null there;
+* any other pair of types has no common type.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ _UNSIGNED = (pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())
 
 
 class ColumnConflictError(ValueError):
-    """Columns of one name cannot become one column; nothing was loaded."""
+    """Columns of one name have types without a common type. Nothing was loaded."""
 
 
 def unify_schemas(schemas: Iterable[tuple[str, pa.Schema]]) -> pa.Schema:
-    """Return the union of the columns, in the order in which they are first met.
+    """Return the union of the columns, in the order of their first occurrence.
 
-    :param schemas: each with a name that an error can tell, such as the file's.
-    :raises ColumnConflictError: a column has types that cannot be joined, or is there twice in one schema.
+    :param schemas: each schema with the name that an error shows for it, such as the file's path.
+    :raises ColumnConflictError: a column's types have no common type, or a schema has a column twice.
     """
     joined: dict[str, pa.DataType] = {}
     first_in: dict[str, str] = {}
     for origin, schema in schemas:
         for name, kind in zip(schema.names, schema.types, strict=True):
             if schema.names.count(name) > 1:
-                raise ColumnConflictError(f"{origin} has the column {name!r} more than once; nothing was loaded")
+                raise ColumnConflictError(f"{origin} has the column {name!r} more than once. Nothing was loaded.")
             before = joined.get(name, pa.null())
             both = common_type(before, kind)
             if both is None:
                 raise ColumnConflictError(
-                    f"the column {name!r} is {before} in {first_in[name]} and {kind} in {origin}, which cannot become "
-                    "one column; nothing was loaded. Write one of them anew, or load them into two tables"
+                    f"the column {name!r} has the type {before} in {first_in[name]} and {kind} in {origin}, and these "
+                    "have no common type. Nothing was loaded. Extract one of them again, or load them into two tables."
                 )
             joined[name] = both
             first_in.setdefault(name, origin)
@@ -52,7 +52,11 @@ def unify_schemas(schemas: Iterable[tuple[str, pa.Schema]]) -> pa.Schema:
 
 
 def common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
-    """Return the type that holds the values of both, or ``None`` where the rules of this module have none."""
+    """Return the type that holds the values of both types, ``None`` if there is none by this module's rules.
+
+    :param one: an Arrow type.
+    :param other: another.
+    """
     one, other = canonical_type(one), canonical_type(other)
     if one.equals(other) or pa.types.is_null(other):
         return one
@@ -77,7 +81,10 @@ def common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
 
 
 def canonical_type(kind: pa.DataType) -> pa.DataType:
-    """Return the one type that stands for all that hold the same kind of values in another layout."""
+    """Return the type that this module uses for all types of the same values in other layouts.
+
+    :param kind: an Arrow type, for example ``large_string``, for which this returns ``string``.
+    """
     if pa.types.is_dictionary(kind):
         return canonical_type(kind.value_type)
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
@@ -96,16 +103,17 @@ def canonical_type(kind: pa.DataType) -> pa.DataType:
 
 
 def cast_batches(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Yield the batches with the columns of a schema; what a batch lacks is null.
+    """Yield the batches cast to a schema. A column that a batch lacks is null.
 
-    :param schema: holds the columns' own types or types that :func:`common_type` made of them.
+    :param batches: record batches.
+    :param schema: its types are the columns' own, or what :func:`common_type` returned for them.
     :raises ColumnConflictError: a value is not exact in its column's type. The error does not show the value.
     """
     for batch in batches:
         arrays = []
         for field in schema:
-            place = batch.schema.get_field_index(field.name)
-            array = pa.nulls(batch.num_rows, field.type) if place < 0 else batch.column(place)
+            index = batch.schema.get_field_index(field.name)
+            array = pa.nulls(batch.num_rows, field.type) if index < 0 else batch.column(index)
             if not array.type.equals(field.type):
                 array = _cast(field.name, array, field.type)
             arrays.append(array)
@@ -117,7 +125,7 @@ def _cast(name: str, array: pa.Array, kind: pa.DataType) -> pa.Array:
         return array.cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise ColumnConflictError(
-            f"the column {name!r} has a value of type {array.type} that is not exact as {kind}; nothing was loaded"
+            f"the column {name!r} has a value of type {array.type} that is not exact as {kind}. Nothing was loaded."
         ) from None
 
 

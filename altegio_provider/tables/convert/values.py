@@ -1,4 +1,4 @@
-"""A value in another notation than its column's: is it the same value all the same?"""
+"""Converts a value in another notation, such as a number sent as text, to its column's type if nothing is lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from altegio_provider.tables.convert.arrays import array_of
 
 __all__ = ["MISMATCH", "convert_exactly"]
 
-#: What :func:`convert_exactly` answers for a value that the type cannot hold without losing something.
+#: What :func:`convert_exactly` returns for a value that cannot be converted without loss.
 MISMATCH: Final = object()
 
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
@@ -22,10 +22,13 @@ _FLAGS: dict[Any, bool] = {0: False, 1: True, "0": False, "1": True, "false": Fa
 
 
 def convert_exactly(kind: pa.DataType, value: Any) -> Any:
-    """Return the value as the type has it, or :data:`MISMATCH` where something would be lost.
+    """Return the value in the column's type, or :data:`MISMATCH` if the conversion would lose something.
 
-    Numbers may come as text (``"15"``, ``"12.50"``) or with an empty fraction (``15.0``), flags as 0 and 1. Text is
-    never made of anything else. A list stands or falls as a whole.
+    A number may be sent as text (``"15"``, ``"12.50"``) or with an empty fraction (``15.0``), a flag as 0 or 1. No
+    other value is converted to text. A list is converted as a whole or not at all.
+
+    :param kind: the column's Arrow type.
+    :param value: any JSON value.
     """
     if value is None or array_of(kind, [value]) is not None:
         return value

@@ -1,19 +1,19 @@
-"""Lets a run's file take its place among the files of its location, in steps of which each leaves a sound dataset.
+"""Adds a run's file to the files of its location, in steps that each leave a consistent dataset.
 
-1. All that is new is made under hidden names: the run's file, what is left of older files that it overlaps, and the
-   manifest. A full disk or a crash until here changes nothing that a reader sees.
-2. The run's file appears under its name, in one step; then what is left of the older ones.
-3. The manifest is replaced: for who reads it, this is the moment of the run.
-4. The older files that were cut, or are covered, go.
+1. All new files are written under hidden names: the run's file, the remaining parts of older files that it overlaps,
+   and the manifest. A full disk or a crash during this step changes nothing that a reader sees.
+2. The run's file appears under its name, in one step; then the remaining parts of the older files.
+3. The manifest is replaced. For readers of the manifest, this is the moment of the commit.
+4. The older files that were cut or are covered are deleted.
 
-A writer that is killed between these steps leaves files that overlap, and the next run does with them what this one
-would have: where windows overlap, the file written later counts, for the cut itself as well as for who cuts.
+A writer that is killed between these steps leaves files that overlap. The next run completes the commit: where windows
+overlap, the file that was written later has the current rows.
 
-On a local disk a lock keeps other writers out meanwhile. S3, Google Cloud Storage and Azure have conditional writes: a
-manifest is replaced, what is cut appears, and what was cut is deleted, only as it was when the writer looked; where
-somebody else was quicker, it looks again and takes another turn from 1, with its own file in its place already. On
-other stores the writer looks again after step 3, and repeats 1 to 4 where files have come that its manifest does not
-name; two runs of one location at the very same time are safe there as long as their windows do not overlap.
+On a local disk a lock excludes other writers meanwhile. S3, Google Cloud Storage and Azure have conditional writes:
+the manifest is replaced, the parts appear, and the cut files are deleted only if nobody has changed them since this
+writer read them. If another writer was faster, this one reads again and repeats from step 1; its own file is in place
+by then. On other stores the writer reads again after step 3, and repeats the steps if there are files that its
+manifest does not name. There, two simultaneous runs of one location are safe if their windows do not overlap.
 """
 
 from __future__ import annotations
@@ -46,39 +46,47 @@ from altegio_provider.tables.dataset.windows import UtcWindow, remainders
 
 __all__ = ["START_COLUMN", "NewFile", "check_can_commit", "commit", "with_size"]
 
-#: The column by which a file is cut.
+#: The column by which a file is cut into parts.
 START_COLUMN = "starts_at"
-_LOOKS = 10
+_ATTEMPTS = 10
 
-#: A file that is not visible yet, and what is known of it.
+#: A file that is not visible yet, with its manifest entry.
 NewFile = tuple[ManifestEntry, StagedFile]
 
 
 def check_can_commit(folder: Folder, location_id: int, window: UtcWindow) -> None:
-    """See early whether a run of this window will be able to take its place.
+    """Check before a run that its file can be committed.
 
-    :raises DatasetError: a file would have to be cut, and cannot be; or the files are another location's.
-    :raises StorageError: nothing can be written there.
+    :param folder: the location's folder.
+    :param location_id: the location.
+    :param window: the run's window.
+    :raises DatasetError: a file that the window overlaps cannot be cut, or the files belong to another location.
+    :raises StorageError: the folder is not writable.
     """
     folder.check()
     retry_on_conflict(partial(_replaceable_entries, folder, location_id, window), folder.sleep)
 
 
 def commit(folder: Folder, location_id: int, window: UtcWindow, finish: Callable[[datetime], NewFile]) -> ManifestEntry:
-    """Let a run's file take its place.
+    """Add a run's file to the dataset.
 
-    :param finish: completes the staged file, given the moment of writing for its footer.
-    :raises DatasetError: a file would have to be cut, and cannot be; nothing was changed.
+    :param folder: the location's folder.
+    :param location_id: the location.
+    :param window: the run's window.
+    :param finish: completes the staged file, given the time of writing for its footer.
+    :returns: the file's manifest entry.
+    :raises DatasetError: a file that the window overlaps cannot be cut. Nothing was changed.
+    :raises StorageError: the disk or the store does not accept a file.
     """
     with folder.lock() as is_locked:
         present = retry_on_conflict(partial(_replaceable_entries, folder, location_id, window), folder.sleep)
         latest = max((entry.written_at for entry in present.values()), default=datetime.min.replace(tzinfo=UTC))
-        # Clocks of several hosts differ; what is committed later must be later all the same.
+        # The clocks of hosts differ, but a later commit must always have a later time.
         unpublished = [finish(max(datetime.now(UTC), latest + timedelta(microseconds=1)))]
         new = unpublished[0][0]
         write_changes = partial(_write_changes, folder, location_id, unpublished)
-        # Where a store has conditional writes, nobody can have come in between. Otherwise one more look tells.
-        for _ in range(_LOOKS):
+        # Conditional writes and the lock exclude interference. Elsewhere, read the folder once more to detect it.
+        for _ in range(_ATTEMPTS):
             if retry_on_conflict(write_changes, folder.sleep) or is_locked or _manifest_is_complete(folder):
                 break
         folder.delete_abandoned()
@@ -86,31 +94,31 @@ def commit(folder: Folder, location_id: int, window: UtcWindow, finish: Callable
 
 
 def _replaceable_entries(folder: Folder, location_id: int, window: UtcWindow) -> dict[str, ManifestEntry]:
-    """The files that are there, which a run of this window can replace or cut."""
+    """Return the existing files, after checking that a run of this window can replace or cut them."""
     entries = list_entries(folder, load_manifest(folder)[0] or {})
     for entry in entries.values():
         if entry.location_id not in (0, location_id):
             raise DatasetError(
-                f"{folder.path_of(entry.name)} holds rows of location {entry.location_id}, and this run is of "
-                f"location {location_id}. Give each location a folder of its own."
+                f"{folder.path_of(entry.name)} has rows of location {entry.location_id}, but this run is for location "
+                f"{location_id}. Use a separate folder for each location."
             )
     _check_can_be_cut(folder, window, entries.values())
     return entries
 
 
 def _manifest_is_complete(folder: Folder) -> bool:
-    """Whether the manifest names all files that are there."""
+    """Return whether the manifest names all existing files."""
     known, _ = load_manifest(folder)
     there = {listed.name for listed in folder.listing() if UtcWindow.named(listed.name) is not None}
     return known is not None and there == known.keys()
 
 
 def _write_changes(folder: Folder, location_id: int, unpublished: list[NewFile]) -> bool:
-    """Make windows disjoint, and the manifest tell what is there. Called again where others came in between.
+    """Publish the run's file, cut the files that it overlaps, and write the manifest. Called again after a conflict.
 
-    :param unpublished: the run's file, until it is there.
-    :returns: whether the manifest was written under the condition that nobody else had written it meanwhile.
-    :raises WriteConflictError: somebody had, or has replaced a file.
+    :param unpublished: the run's file; empty once it is published.
+    :returns: whether the manifest was replaced by a conditional write.
+    :raises WriteConflictError: another writer has replaced the manifest or a file.
     """
     known, version = load_manifest(folder)
     there = list_entries(folder, known or {})
@@ -125,7 +133,7 @@ def _write_changes(folder: Folder, location_id: int, unpublished: list[NewFile])
                 kept.append(entry)
                 continue
             if unpublished and entry is unpublished[0][0]:
-                # A run of an overlapping window was quicker, and counts as the later one. Now it is to be cut itself.
+                # A run of an overlapping window committed first and is the later one. So this run's file is cut.
                 folder.publish(unpublished.pop()[1], entry.name)
                 raise WriteConflictError
             gone.append(entry)
@@ -149,16 +157,16 @@ def _write_changes(folder: Folder, location_id: int, unpublished: list[NewFile])
 
 
 def _later_first(entry: ManifestEntry) -> tuple[timedelta, timedelta]:
-    """What was written later first; a part that was cut from a file before the file itself, which it repeats."""
+    """Sort key: the latest file first, and a part of a file before the file itself, whose rows it repeats."""
     return datetime.max.replace(tzinfo=UTC) - entry.written_at, entry.window.end - entry.window.start
 
 
 def _cut(folder: Folder, entry: ManifestEntry, part: UtcWindow, with_rows_outside: bool, stack: ExitStack) -> NewFile:
-    """Make a file of the rows of another that start in a part of its window.
+    """Write the rows of a file that start in a part of its window to a new file.
 
-    :param with_rows_outside: take also the rows that do not start in the file's window at all, or do not say when.
+    :param with_rows_outside: include the rows that start outside of the file's window or have no start.
     """
-    # Who could not read the whole shall not read a part of it.
+    # A part has the permissions of the whole file.
     staged = folder.stage(part.file_name, folder.mode_of(entry.name))
     stack.callback(staged.close)
     writer = FileWriter(staged.path)
@@ -180,7 +188,12 @@ def _cut(folder: Folder, entry: ManifestEntry, part: UtcWindow, with_rows_outsid
 
 
 def with_size(folder: Folder, entry: ManifestEntry, staged: StagedFile) -> ManifestEntry:
-    """Return the entry with size and stamp; elsewhere than on the local disk the stamp shows only after upload."""
+    """Return the entry with the file's size and, on a local disk, its stamp. A store sets the stamp on upload.
+
+    :param folder: the location's folder.
+    :param entry: the file's entry.
+    :param staged: the file.
+    """
     listed = staged.listed(entry.name)
     return replace(entry, bytes=listed.bytes, stamp=listed.stamp if folder.is_local else "")
 
@@ -194,7 +207,7 @@ def _within(starts: pa.Array, window: UtcWindow, kind: pa.DataType) -> pa.Array:
 def _scalar(moment: datetime, kind: pa.DataType) -> pa.Scalar:
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     us = (moment - epoch) // timedelta(microseconds=1)
-    # Coarser units than the window's are compared in microseconds.
+    # A column of a coarser unit is compared in microseconds.
     return constant(pa.timestamp("us", tz=kind.tz), us, 1)[0]
 
 
@@ -205,10 +218,7 @@ def _check_can_be_cut(folder: Folder, window: UtcWindow, entries: Iterable[Manif
             continue
         where = folder.path_of(entry.name)
         if not entry.is_readable:
-            raise DatasetError(
-                f"{where} is no readable Parquet file, so no run of the provider wrote it whole. Delete it, or "
-                "extract its window again."
-            )
+            raise DatasetError(f"{where} is not a readable Parquet file. Delete it, or extract its range again.")
         if rest != [entry.window]:
             schema = read_parquet_footer(
                 folder, ListedFile(entry.name, entry.bytes, entry.stamp)
@@ -216,6 +226,7 @@ def _check_can_be_cut(folder: Folder, window: UtcWindow, entries: Iterable[Manif
             kind = schema.field(START_COLUMN).type if START_COLUMN in schema.names else None
             if kind is None or not pa.types.is_timestamp(kind) or kind.tz is None:
                 raise DatasetError(
-                    f"the range overlaps {where}, which has no column {START_COLUMN!r} with instants to cut it by. "
-                    f"Keep {START_COLUMN!r} in `transform`, use ranges that do not overlap, or another output_path."
+                    f"the range overlaps {where}, and that file cannot be cut: it has no column {START_COLUMN!r} of "
+                    f"timestamps with a time zone. Keep {START_COLUMN!r} in `transform`, use ranges that do not "
+                    "overlap, or use another output_path."
                 )

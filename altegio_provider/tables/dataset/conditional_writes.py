@@ -1,8 +1,8 @@
-"""Writes that succeed only where nobody else has written meanwhile, on the object stores that have them.
+"""Conditional writes of object stores: a write that succeeds only if nobody else has changed the file meanwhile.
 
 S3 has ``If-Match`` and ``If-None-Match``, Google Cloud Storage has generations, Azure has ETags. The filesystems of
-``fsspec`` do not offer them as such, but let one reach the requests below: ``s3fs.call_s3``, ``gcsfs.call``, and the
-arguments that ``adlfs`` passes on.
+``fsspec`` have no interface for them, so this module uses their lower-level calls: ``s3fs.call_s3``, ``gcsfs.call``,
+and the arguments that ``adlfs`` passes on.
 """
 
 from __future__ import annotations
@@ -20,36 +20,47 @@ __all__ = ["ConditionalWrites", "conditional_writes"]
 
 
 class ConditionalWrites(Protocol):
-    """One file with its version; the errors are those of the store's library.
+    """Conditional operations on one file. Their errors are those of the store's library.
 
-    A version is what the store calls the state of a file. A listing has it as a file's ``stamp``.
+    A version is the store's identifier of a file's state. Listings have it as a file's ``stamp``.
     """
 
     def read(self, path: str) -> tuple[bytes, str]:
-        """Return a file's content and version, of one moment.
+        """Return a file's content and the version of this content.
 
-        :raises FileNotFoundError: there is none.
+        :param path: the file.
+        :raises FileNotFoundError: the file does not exist.
         """
 
     def write(self, path: str, content: bytes, version: str) -> None:
-        """Write a file.
+        """Write a file if it has a given version.
 
-        :param version: the version to replace; empty: there must be no such file.
-        :raises WriteConflictError: that is not the state of things.
+        :param path: the file.
+        :param content: its new content.
+        :param version: the version to replace; empty: the file must not exist.
+        :raises WriteConflictError: the file has another version, or exists although it must not.
         """
 
     def delete(self, path: str, version: str) -> None:
-        """Delete a file of this version; one that is gone is fine.
+        """Delete a file if it has a given version. A file that does not exist causes no error.
 
-        :raises WriteConflictError: it has another version.
+        :param path: the file.
+        :param version: its expected version.
+        :raises WriteConflictError: the file has another version.
         """
 
     def is_missing(self, bucket: str) -> bool:
-        """Whether there is surely no bucket or container of that name."""
+        """Return whether it is certain that a bucket or container does not exist.
+
+        :param bucket: its name.
+        """
 
 
 def conditional_writes(fs: Any) -> ConditionalWrites | None:
-    """Return them for a filesystem of ``fsspec``; ``None`` where it has none that are known here."""
+    """Return the conditional writes of a filesystem, ``None`` if this module knows none for it.
+
+    :param fs: a filesystem of ``fsspec``.
+    """
     protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
     if protocols & {"s3", "s3a"} and hasattr(fs, "call_s3"):
         return _S3(fs) if _S3.knows_conditions(fs) else None
@@ -66,7 +77,7 @@ class _S3:
 
     @staticmethod
     def knows_conditions(fs: Any) -> bool:
-        """Whether the library is new enough: an older one leaves the condition out without a word."""
+        """Return whether the library supports conditions. An older one omits them without an error."""
         request = fs.s3.meta.service_model.operation_model("PutObject").input_shape
         return {"IfMatch", "IfNoneMatch"} <= set(request.members)
 
@@ -84,7 +95,7 @@ class _S3:
         try:
             self._fs.call_s3("put_object", **self._where(path), Body=content, **condition)
         except OSError as error:
-            # What is to be replaced may be gone: S3 calls that a missing key.
+            # If the file to replace was deleted, S3 reports a missing key.
             if is_conflict(error) or (version and isinstance(error, FileNotFoundError)):
                 raise WriteConflictError from None
             raise
@@ -225,5 +236,5 @@ class _Azure:
 
 
 def _if_unchanged(version: str) -> dict[str, Any]:
-    """The condition as Azure's library takes it; ``adlfs`` brings that library."""
+    """Return the condition in the form of Azure's library, which ``adlfs`` depends on."""
     return {"etag": version, "match_condition": import_module("azure.core").MatchConditions.IfNotModified}

@@ -1,4 +1,4 @@
-"""Looking again, where other writers change what is looked at."""
+"""Repeats an operation on a dataset while other writers interfere with it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["retry_on_conflict"]
 
 Result = TypeVar("Result")
 
-#: In each turn of several writers one gets through, so this is enough for dozens of them.
+#: Each round lets one of the competing writers through, so this is enough for dozens of writers.
 _TRIES = 100
-#: What is gone after so many looks will not come back.
+#: A file that is missing in this many attempts was deleted for good.
 _TRIES_WITHOUT_FILE = 10
 _LONGEST_WAIT_SECONDS = 2.0
 
@@ -42,5 +42,5 @@ def retry_on_conflict(
                 raise
         except WriteConflictError:
             pass
-        sleep(random.uniform(0, min(_LONGEST_WAIT_SECONDS, 0.05 * 2**attempt)))  # noqa: S311 - it keeps no secret
+        sleep(random.uniform(0, min(_LONGEST_WAIT_SECONDS, 0.05 * 2**attempt)))  # noqa: S311 - not a secret
     return act()

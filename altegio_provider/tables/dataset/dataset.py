@@ -1,19 +1,19 @@
-"""A Parquet dataset in which every run replaces its own range, and no reader ever sees half of one.
+"""A Parquet dataset in which each run replaces its own range, and no reader sees a partial run.
 
 ::
 
     <root>/location-1001/20261120T000000Z--20261121T000000Z.parquet     the rows that start in that window
-    <root>/location-1001/_manifest.json                                 the files that count, with rows and bytes
+    <root>/location-1001/_manifest.json                                 the current files, with rows and bytes
 
-The files of a location have windows that do not overlap. A run writes one file for its window. Where that is the
-window of an earlier run, the file takes the earlier one's place in one step. Where it overlaps others (a ``lookback``,
-a backfill), the others are cut down to what is left of their windows;
-:mod:`~altegio_provider.tables.dataset.commit` says in which steps, and what a writer that is killed leaves.
+The windows of a location's files do not overlap. A run writes one file for its window. If an earlier run had the same
+window, the new file replaces the earlier one in one step. If the window overlaps others (a ``lookback``, a backfill),
+the other files are cut to the remaining parts of their windows. :mod:`~altegio_provider.tables.dataset.commit`
+describes the steps, and the state that a killed writer leaves.
 
-Who reads the manifest sees the state before a run or the one after it; a file that it names may be gone by the time
-it is opened, and then the manifest is to be read again. Who reads ``**/*.parquet`` sees each file whole. Where a run
-overlaps files of other windows, such a reader sees rows of the overlap twice from the new file's appearance to the old
-one's deletion, and after a run that was killed in between until the next one; it never sees none of them.
+A reader of the manifest sees the state before a run or after it. If a file that the manifest names is gone when it is
+opened, read the manifest again. A reader of ``**/*.parquet`` sees complete files only. While a run that overlaps other
+windows is committed, such a reader sees the rows of the overlap twice, from the new file's appearance to the old one's
+deletion, or until the next run if the writer is killed in between. It never misses these rows.
 """
 
 from __future__ import annotations
@@ -50,13 +50,16 @@ _LOCATION = re.compile(r"location-(\d+)")
 
 
 class DataFile(NamedTuple):
-    """A file that counts, as the manifest has it.
+    """A current file of a dataset, as the manifest describes it.
 
     :param path: the full path or URL.
+    :param location_id: the location.
     :param start: the window's start, an aware UTC ``datetime``.
     :param end: its end, not included.
+    :param rows: how many rows the file has.
+    :param bytes: its size.
     :param written_at: when the rows were written, an aware UTC ``datetime``.
-    :param notes: what the run left beside the file.
+    :param notes: small JSON values that the run stored with the file.
     """
 
     path: str
@@ -70,7 +73,7 @@ class DataFile(NamedTuple):
 
 
 class RunResult(NamedTuple):
-    """What a run wrote: the paths of its files, and how many rows and bytes they have."""
+    """The result of a run: the paths of its files, and how many rows and bytes they have."""
 
     files: list[str]
     rows: int
@@ -78,17 +81,18 @@ class RunResult(NamedTuple):
 
 
 class RunWriter:
-    """Takes the record batches of one run."""
+    """Receives the record batches of one run."""
 
     def __init__(self, file: FileWriter) -> None:
         self._file = file
-        #: What was written; there once the run is committed.
+        #: The result; set once the run is committed.
         self.result = RunResult([], 0, 0)
 
     def write(self, batch: pa.RecordBatch | pa.Table) -> None:
         """Add rows.
 
-        :raises ValueError: their schema is not that of the rows before; the differing columns are named.
+        :param batch: the rows.
+        :raises ValueError: their schema differs from the rows before. The error names the columns.
         :raises StorageError: the disk is full.
         """
         with disk_errors("write into", self._file.path.parent):
@@ -96,12 +100,13 @@ class RunWriter:
 
 
 class ParquetDataset:
-    """The files of one location below a root.
+    """The files of one location in a dataset. Use it to write a run and to list the current files.
 
-    :param root: a directory (``pathlib.Path``, ``ObjectStoragePath`` or another of the ``universal_pathlib`` kind);
-        or one file, where it ends in ``.parquet``: then each run replaces that file whole, and there is no manifest.
+    :param root: the dataset's directory (``pathlib.Path``, ``ObjectStoragePath`` or another path of
+        ``universal_pathlib``), or one file, if it ends in ``.parquet``. Then each run replaces that file, and there
+        is no manifest.
     :param location_id: the location.
-    :param sleep: waits so many seconds before a request to a store is tried again.
+    :param sleep: waits the given number of seconds before a request to a store is repeated.
     """
 
     def __init__(self, root: Any, location_id: int, *, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -111,19 +116,24 @@ class ParquetDataset:
         self._folder = Folder(root.parent if self._is_one_file else root / f"location-{location_id}", sleep)
 
     def previous_rows(self, start: datetime, end: datetime, *, marks_deleted: bool = True) -> PreviousRows:
-        """Return what is there of ``[start, end)``, for a run that is not to lose what it does not bring.
+        """Return the existing rows of ``[start, end)``, for a run that keeps the rows that it does not read again.
 
-        :param start: an aware datetime; so is ``end``.
+        :param start: the start, an aware datetime.
+        :param end: the end, an aware datetime.
         :param marks_deleted: as for :class:`~altegio_provider.tables.dataset.previous_rows.PreviousRows`.
+        :raises ValueError: the range is empty or a datetime is naive.
         """
         window = UtcWindow.of(start, end)
         return PreviousRows(self._folder, lambda: self._previous_files(window), marks_deleted=marks_deleted)
 
     def saved_answers(self, job: str, start: datetime, end: datetime, fresh_for: timedelta) -> SavedAnswers:
-        """Return the answers that earlier attempts at a job got for ``[start, end)``, to go on with.
+        """Return the answers that earlier attempts at a job have saved for ``[start, end)``.
 
-        :param job: its name.
-        :param fresh_for: answers of an attempt that began longer ago are not used.
+        :param job: the job's name.
+        :param start: the start, an aware datetime.
+        :param end: the end, an aware datetime.
+        :param fresh_for: answers of an attempt that began longer ago than this are not used.
+        :raises ValueError: the range is empty or a datetime is naive.
         """
         window = UtcWindow.of(start, end).file_name.removesuffix(".parquet")
         return SavedAnswers(self._folder, f"{job}-{self.location_id}-{window}", fresh_for)
@@ -137,21 +147,22 @@ class ParquetDataset:
         previous: PreviousRows | None = None,
         mode: int | None = None,
     ) -> Iterator[RunWriter]:
-        """Write the rows that start in ``[start, end)``; they become visible when the block ends without error.
+        """Write the rows that start in ``[start, end)``. They become visible when the block ends without an error.
 
-        At least one batch must be written, if an empty one: it tells the schema.
+        Write at least one batch, which may be empty: the first batch sets the schema.
 
-        :param start: an aware datetime; so is ``end``.
-        :param notes: small JSON values to keep beside the file in the manifest, as they are when the block ends.
-        :param previous: adds what the run lacks of earlier ones; without it the run replaces all of its window.
+        :param start: the start, an aware datetime.
+        :param end: the end, an aware datetime.
+        :param notes: small JSON values to store in the manifest, with the content that they have when the block ends.
+        :param previous: adds the rows of earlier runs that this run lacks; without it the run replaces its window.
         :param mode: the permissions of the file on a disk, such as ``0o600``; ``None``: those of any new file.
-        :raises DatasetError: the window overlaps a file that cannot be cut, or what is there is another location's.
+        :raises DatasetError: the window overlaps a file that cannot be cut, or the files belong to another location.
             Raised before anything is written.
-        :raises StorageError: the disk or the store does not let us write, or a disk is full.
-        :raises ValueError: the window is empty or naive, or nothing was written.
+        :raises StorageError: the disk is full, or the disk or store is not writable.
+        :raises ValueError: the range is empty, a datetime is naive, or no batch was written.
         """
         window = UtcWindow.of(start, end)
-        self._folder.delete_abandoned()  # what a killed run has left may be what a disk is full of
+        self._folder.delete_abandoned()  # files of killed runs may be what fills the disk
         if self._is_one_file:
             self._folder.check_bucket()
             retry_on_conflict(self._check_file, self._folder.sleep)
@@ -182,21 +193,24 @@ class ParquetDataset:
         run.result = RunResult([self._folder.path_of(name)], entry.rows, entry.bytes)
 
     def files(self) -> list[DataFile]:
-        """The files that count, by window: those that the manifest names, or the one file where there is but one."""
+        """Return the current files by window: those that the manifest names, or the dataset's one file.
+
+        :raises DatasetError: the manifest is missing or damaged, and the files do not show which rows are current.
+        """
         if not self._is_one_file:
             return [self._data_file(entry) for entry in current_files(self._folder).values()]
         entries = retry_on_conflict(self._file_entries, self._folder.sleep)
         return [self._data_file(entry) for entry in entries]
 
     def _file_entries(self) -> list[ManifestEntry]:
-        """The one file, where it is there."""
+        """Return the entry of the dataset's one file, if it exists."""
         listing = [listed for listed in self._folder.listing() if listed.name == self._file_name]
         return [entry_from_footer(self._folder, listed) for listed in listing]
 
     def _previous_files(self, window: UtcWindow) -> list[PreviousFile]:
         if not self._is_one_file:
             return previous_files(window, all_files(self._folder).values())
-        with suppress(DatasetError):  # a file that somebody else wrote is replaced as it is
+        with suppress(DatasetError):  # the file of another program is replaced without being read
             return previous_files(window, retry_on_conflict(self._file_entries, self._folder.sleep))
         return []
 
@@ -206,27 +220,27 @@ class ParquetDataset:
     def _publish(self, finish: Callable[[datetime], NewFile]) -> ManifestEntry:
         entry, staged = finish(datetime.now(UTC))
 
-        # Where there is none yet, one alone can put it there; the others look again.
+        # If the file does not exist yet, only one writer can create it. The others read again.
         retry_on_conflict(lambda: self._folder.publish(staged, entry.name, self._check_file()), self._folder.sleep)
         self._folder.delete_abandoned()
         return entry
 
     def _check_file(self) -> str | None:
-        """Look at the one file that a run replaces, and return the version to publish it with.
+        """Check the file that the run replaces, and return the version to publish it with.
 
-        :raises DatasetError: it holds another location, whose rows this run would take for deleted.
+        :raises DatasetError: it belongs to another location.
         """
         listing = [listed for listed in self._folder.listing() if listed.name == self._file_name]
         for listed in listing:
             try:
                 location_id = entry_from_footer(self._folder, listed).location_id
             except DatasetError:
-                continue  # somebody else wrote it: it is replaced as it is
+                continue  # the file of another program is replaced without being read
             if location_id != self.location_id:
                 raise DatasetError(
-                    f"{self._folder.path_of(self._file_name)} holds location {location_id}, which a run of "
-                    f"location {self.location_id} would replace. Give each location a file of its own, or give a "
-                    "folder as output_path: it takes many locations."
+                    f"{self._folder.path_of(self._file_name)} has rows of location {location_id}, and a run for "
+                    f"location {self.location_id} would replace them. Use a separate file for each location, or a "
+                    "folder as output_path: a folder can hold many locations."
                 )
         return None if listing else ""
 
@@ -244,10 +258,11 @@ class ParquetDataset:
 
 
 def read_manifest(root: Any) -> list[DataFile]:
-    """Return the files that count below a root, of all its locations, by location and window.
+    """Return the current files of all locations of a dataset, by location and window.
 
-    :param root: as for :class:`ParquetDataset`; also one file.
-    :raises DatasetError: the root is one file that the provider did not write.
+    :param root: as for :class:`ParquetDataset`.
+    :raises DatasetError: the root is a file that the provider did not write, or a manifest is missing or damaged and
+        the files do not show which rows are current.
     """
     if str(root).endswith(".parquet"):
         return ParquetDataset(root, 0).files()

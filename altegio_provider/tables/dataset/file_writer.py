@@ -1,4 +1,4 @@
-"""Writes record batches into one Parquet file, in row groups of bounded size."""
+"""Writes record batches to one Parquet file, in row groups of bounded size."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import pyarrow.parquet as pq
 
 __all__ = ["FOOTER_KEY", "FileWriter"]
 
-#: Where in a file's footer the provider keeps what it knows of the file, as JSON.
+#: The key of the provider's own JSON in a file's footer.
 FOOTER_KEY = "altegio"
-#: A row group is written when it reaches either; so much is held in memory, and no more.
+#: A row group is written when it reaches either limit, so these also limit the memory.
 _GROUP_ROWS = 32_768
 _GROUP_BYTES = 16 * 1024 * 1024
-#: Values that hardly repeat: a dictionary of them would be larger than they are.
+#: Columns whose values hardly repeat. A dictionary of the values would be larger than the values.
 _DISTINCT = {"id", "extra"}
 
 
 class FileWriter:
-    """One Parquet file (zstd, with statistics), from batches of any size.
+    """Writes one Parquet file (zstd, with statistics) from batches of any size.
 
     :param path: the file on the local disk.
     """
@@ -38,13 +38,14 @@ class FileWriter:
 
     @property
     def schema(self) -> pa.Schema | None:
-        """The schema, once a batch has told it."""
+        """The schema of the first batch, ``None`` before it."""
         return self._schema
 
     def write(self, batch: pa.RecordBatch | pa.Table) -> None:
-        """Add rows; the first batch sets the schema, also where it is empty.
+        """Add rows. The first batch, which may be empty, sets the schema.
 
-        :raises ValueError: a later batch has another schema; the differing columns are named.
+        :param batch: the rows.
+        :raises ValueError: a later batch has another schema. The error names the columns.
         """
         schema = batch.schema.remove_metadata()
         if self._schema is None:
@@ -53,7 +54,7 @@ class FileWriter:
             )
             self._schema = schema
         elif not schema.equals(self._schema):
-            raise ValueError(f"the schema changed in the middle of the run: {_difference(self._schema, schema)}")
+            raise ValueError(f"the schema changed during the run: {_difference(self._schema, schema)}")
         self._held += batch.to_batches() if isinstance(batch, pa.Table) else [batch]
         self._held_rows += batch.num_rows
         self._held_bytes += batch.nbytes
@@ -62,19 +63,20 @@ class FileWriter:
             self._flush()
 
     def close(self, footer: Mapping[str, Any]) -> None:
-        """Finish the file, with this JSON in its footer.
+        """Finish the file.
 
-        :raises ValueError: not even an empty batch was written to tell the schema.
+        :param footer: JSON values to store in its footer.
+        :raises ValueError: no batch was written, so the schema is unknown.
         """
         if self._writer is None:
-            raise ValueError("nothing was written, not even an empty batch to tell the schema")
+            raise ValueError("no batch was written, so the schema is unknown: write at least an empty batch")
         self._flush()
         self._writer.add_key_value_metadata({FOOTER_KEY: json.dumps(footer)})
         writer, self._writer = self._writer, None
         writer.close()
 
     def abort(self) -> None:
-        """Let go of the file, which is not to be used. No error is raised: the one that led here is the one to tell."""
+        """Close an unfinished file. Errors are suppressed, because the error that led here is the one to report."""
         self._held.clear()
         if self._writer is not None:
             with contextlib.suppress(OSError, pa.ArrowException):
@@ -89,7 +91,7 @@ class FileWriter:
 
 
 def _repeating(schema: pa.Schema) -> Iterator[str]:
-    """The Parquet paths of the columns whose values tend to repeat."""
+    """Yield the Parquet paths of the columns whose values tend to repeat."""
     for field in schema:
         if field.name not in _DISTINCT and not pa.types.is_timestamp(field.type):
             yield from _leaves(field.name, field.type)
@@ -112,4 +114,4 @@ def _difference(before: pa.Schema, after: pa.Schema) -> str:
         for name in {**was, **became}
         if was.get(name) != became.get(name)
     ]
-    return "; ".join(changes) or "the columns changed places"
+    return "; ".join(changes) or "the order of the columns changed"

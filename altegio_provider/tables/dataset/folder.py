@@ -1,8 +1,9 @@
-"""Makes a file appear whole or not at all, on a local disk and on object stores.
+"""Publishes files atomically, on a local disk and on object stores: a reader sees a complete file or none.
 
-A file is always written on the local disk first. There it becomes visible by a rename; on an object store by one
-upload, which such a store shows when it is complete; elsewhere by an upload under a hidden name and a rename. (What
-``open("wb")`` of a remote filesystem does when its writer fails is to close, and so to publish, the half of it.)
+A file is always written to the local disk first. There it becomes visible by a rename. On an object store it becomes
+visible by an upload, which such a store shows only when it is complete; on other filesystems by an upload under a
+hidden name and a rename. (``open("wb")`` of a remote filesystem is not used: if its writer fails, it closes the file
+and thereby publishes a part of it.)
 """
 
 from __future__ import annotations
@@ -26,18 +27,23 @@ from altegio_provider.tables.dataset.storage_errors import WriteConflictError, d
 __all__ = ["Folder", "ListedFile", "StagedFile"]
 
 _SUFFIX = ".part"
-#: Between making a staged file and locking it passes less than this.
+#: A staged file is locked within this time after it was created.
 _LOCKED_AFTER_SECONDS = 60
-#: Where a filesystem has no locks, only age tells that a writer is dead.
+#: On a filesystem without locks, a staged file of this age belongs to a dead writer.
 _DEAD_AFTER_SECONDS = 24 * 3600
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
-#: Left empty in a folder of an object store by who has seen that it can write there.
+#: An empty file in a folder of an object store, written to check that the folder is writable.
 _WRITE_CHECK = ".write-check"
 
 
 class ListedFile(NamedTuple):
-    """A file as a listing has it; ``stamp`` changes when the file is replaced (empty where nothing tells)."""
+    """A file as listed by the disk or store.
+
+    :param name: the file's name.
+    :param bytes: its size.
+    :param stamp: changes when the file is replaced; empty if the store has no such value.
+    """
 
     name: str
     bytes: int
@@ -45,31 +51,34 @@ class ListedFile(NamedTuple):
 
 
 class StagedFile:
-    """A local file being written, invisible to readers. It is locked, so that others see its writer is alive.
+    """A local file that is being written and is invisible to readers. A lock shows others that its writer is alive.
 
-    :param path: where it is to be made.
+    :param path: the path to create it at.
     :param mode: the file's permissions, such as ``0o600``; ``None``: those that the process gives to new files.
     """
 
     def __init__(self, path: Path, mode: int | None = None) -> None:
         self.path = path
-        # Never more than is wanted, not even for a moment; then exactly that, whatever the process' umask is.
+        # The permissions are never wider than requested, and are then set exactly, whatever the umask is.
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode & 0o600)
         if mode is not None:
             os.fchmod(self._file, mode)
         _try_lock(self._file)
 
     def synced(self) -> Path:
-        """Return the path once all that was written is on the disk."""
+        """Write all data to the disk and return the path."""
         os.fsync(self._file)
         return self.path
 
     def listed(self, name: str) -> ListedFile:
-        """How it will be listed once it is published on the local disk: a rename changes neither size nor time."""
+        """Return how the file will be listed once it is published on a local disk: a rename keeps size and time.
+
+        :param name: the name to publish it under.
+        """
         return _listed(name, os.stat(self.path))
 
     def close(self) -> None:
-        """Let go of it, and delete it where it was not published."""
+        """Close the file, and delete it if it was not published."""
         if self._file >= 0:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.path)
@@ -78,49 +87,52 @@ class StagedFile:
 
 
 class Folder:
-    """One directory of a filesystem.
+    """One directory of a local disk or an object store.
 
-    What goes wrong with a disk or a store is a :class:`~altegio_provider.tables.dataset.storage_errors.StorageError`.
+    Errors of the disk or store are :class:`~altegio_provider.tables.dataset.storage_errors.StorageError`.
 
-    :param path: a ``pathlib.Path``, or a path of the ``universal_pathlib`` kind, as Airflow's ``ObjectStoragePath``.
-    :param sleep: waits so many seconds before a request to a store is tried again.
+    :param path: a ``pathlib.Path``, or a path of ``universal_pathlib`` such as Airflow's ``ObjectStoragePath``.
+    :param sleep: waits the given number of seconds before a request to a store is repeated.
     """
 
     def __init__(self, path: Any, sleep: Callable[[float], None] = time.sleep) -> None:
         self.path = path
         self.sleep = sleep
-        # The class tells nothing: until its version 0.3 every path of universal_pathlib was a pathlib.Path too.
+        # Do not test the class: before universal_pathlib 0.3 every remote path was an instance of pathlib.Path too.
         is_local = getattr(path, "protocol", "") in ("", "file", "local")
         self._local = Path(getattr(path, "path", None) or path) if is_local else None
         self._store = None if is_local else ObjectStore(path, sleep)
 
     @property
     def is_local(self) -> bool:
-        """Whether it is on a disk of this machine, or mounted like one."""
+        """Whether it is on a disk of this machine, or on a mounted filesystem."""
         return self._local is not None
 
     def path_of(self, name: str) -> str:
-        """The full path of a file, as a person or a reader would write it."""
+        """Return the full path or URL of a file.
+
+        :param name: the file's name.
+        """
         return str(self.path / name) if self._local is None else str(self._local / name)
 
     def check(self) -> None:
-        """See early whether an object store lets us write here; a disk says so when a file is staged.
+        """Check that an object store is writable here. (On a disk, :meth:`stage` shows that.)
 
-        :raises StorageError: it does not.
+        :raises StorageError: it is not.
         """
         if self._store is not None:
             self._store.check(_WRITE_CHECK)
 
     def check_bucket(self) -> None:
-        """See early whether the bucket is there, where there are buckets.
+        """Check that the bucket exists, if the folder is in one.
 
-        :raises StorageError: it is not.
+        :raises StorageError: it does not exist.
         """
         if self._store is not None:
             self._store.check_bucket()
 
     def listing(self) -> list[ListedFile]:
-        """The files in it, by name; none where it does not exist."""
+        """Return the files by name; none if the folder does not exist."""
         if self._store is not None:
             return sorted(_listed_remotely(entry) for entry in self._store.entries("file"))
         with disk_errors("list", self._local):
@@ -131,16 +143,17 @@ class Folder:
                 return []
 
     def folders(self) -> list[str]:
-        """The names of the directories in it, sorted."""
+        """Return the sorted names of the subfolders."""
         if self._store is not None:
             return sorted(_base(entry["name"]) for entry in self._store.entries("directory"))
         with disk_errors("list", self._local):
             return sorted(entry.name for entry in os.scandir(self._local) if entry.is_dir()) if self._exists() else []
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file for reading bytes: all of it is of one moment, whoever replaces it meanwhile.
+        """Open a file for reading bytes. The content is consistent even if the file is replaced meanwhile.
 
-        :raises FileNotFoundError: there is none of that name.
+        :param name: the file's name.
+        :raises FileNotFoundError: the file does not exist.
         :raises WriteConflictError: it was replaced while it was copied from a store.
         """
         if self._store is None:
@@ -152,25 +165,32 @@ class Folder:
                 _try_lock(copy.fileno())
                 self._store.download(name, Path(copy.name))
             stack.pop_all()
-        return copy  # type: ignore[return-value]  # it reads as a file does, and deletes itself
+        return copy  # type: ignore[return-value]  # it is read like a file, and deletes itself when closed
 
     def tail(self, listed: ListedFile, size: int) -> BinaryIO:
-        """Open the last bytes of a file, at the least so many or all that there are.
+        """Open the last bytes of a file for reading.
 
-        :raises FileNotFoundError: there is none of that name any more.
+        :param listed: the file.
+        :param size: read at least this many bytes, or the whole file.
+        :raises FileNotFoundError: the file does not exist any more.
         """
         if self._store is None:
             return self.open(listed.name)
         return io.BytesIO(self._store.tail(listed.name, max(0, listed.bytes - size)) if listed.bytes else b"")
 
     def read(self, name: str) -> bytes | None:
-        """Return a small file's bytes, or ``None`` where there is no such file."""
+        """Return a small file's bytes, ``None`` if the file does not exist.
+
+        :param name: the file's name.
+        """
         return self.read_versioned(name)[0]
 
     def read_versioned(self, name: str) -> tuple[bytes | None, str | None]:
-        """Return a small file's bytes, and what to give to :meth:`publish` to replace this very file.
+        """Return a small file's bytes, and the version with which :meth:`publish` replaces exactly this file.
 
-        :returns: no bytes where there is no such file; no version where the store has no conditional writes.
+        :param name: the file's name.
+        :returns: ``None`` for the bytes if the file does not exist, ``None`` for the version if the disk or store has
+            no conditional writes.
         """
         try:
             if self._store is not None:
@@ -181,9 +201,10 @@ class Folder:
             return None, "" if self._store is not None and self._store.has_conditional_writes else None
 
     def listed(self, name: str) -> ListedFile:
-        """Return a file as a listing would have it now.
+        """Return a file as it would be listed now.
 
-        :raises FileNotFoundError: there is none of that name.
+        :param name: the file's name.
+        :raises FileNotFoundError: the file does not exist.
         """
         if self._store is not None:
             return _listed_remotely(self._store.info(name))
@@ -191,10 +212,12 @@ class Folder:
             return _listed(name, os.stat(self._at(name)))
 
     def delete(self, name: str, stamp: str = "") -> None:
-        """Delete a file; one that is gone already is fine.
+        """Delete a file. A file that does not exist causes no error.
 
-        :param stamp: as it was listed: where the store can tell that it has been replaced since, it stays.
-        :raises WriteConflictError: it stayed.
+        :param name: the file's name.
+        :param stamp: its stamp when it was listed. A store with conditional writes keeps a file that was replaced
+            since.
+        :raises WriteConflictError: the file was replaced and was kept.
         """
         if self._store is not None:
             self._store.delete(name, stamp)
@@ -203,14 +226,18 @@ class Folder:
             os.unlink(self._at(name))
 
     def mode_of(self, name: str) -> int | None:
-        """Return a file's permissions; ``None`` where there is no such file, or no such thing as in an object store."""
+        """Return a file's permissions, ``None`` if the file does not exist or is on an object store.
+
+        :param name: the file's name.
+        """
         with contextlib.suppress(OSError):
             return stat.S_IMODE(self._at(name).stat().st_mode) if self._local is not None else None
         return None
 
     def stage(self, name: str, mode: int | None = None) -> StagedFile:
-        """Make a local file to write, which :meth:`publish` lets appear as ``name``. Close it in any case.
+        """Create a local file to write, which :meth:`publish` makes visible. Close it in any case.
 
+        :param name: the name that it will be published under.
         :param mode: its permissions on a disk, such as ``0o600``; ``None``: those of any new file.
         """
         folder = self._staging()
@@ -220,11 +247,13 @@ class Folder:
             return StagedFile(folder / f".{name}.{uuid.uuid4().hex}{_SUFFIX}", mode)
 
     def publish(self, staged: StagedFile, name: str, version: str | None = None) -> None:
-        """Let a staged file appear under its name, in place of what was there, in one step.
+        """Make a staged file visible under its name in one step, replacing an existing file.
 
-        :param version: what is to be there, as far as that can be told: nothing (empty), a version (on stores with
-            conditional writes), or whatever is (``None``).
-        :raises WriteConflictError: it is not.
+        :param staged: the file.
+        :param name: its name.
+        :param version: what must exist under the name: nothing (empty), this version (on stores with conditional
+            writes), or anything (``None``).
+        :raises WriteConflictError: something else exists there.
         """
         if self._store is not None:
             self._store.upload(staged.path, name, version, f".{name}.{uuid.uuid4().hex}{_SUFFIX}")
@@ -235,9 +264,10 @@ class Folder:
             self._sync()
 
     def open_append(self, name: str) -> BinaryIO | None:
-        """Open a file of our own to append to, without a buffer; ``None`` on an object store, which has no such thing.
+        """Open a file for appending without a buffer. A new file is readable only by its owner.
 
-        A file that is made for it can be read by its owner only.
+        :param name: the file's name.
+        :returns: ``None`` on an object store, where files cannot be appended to.
         """
         if self._local is None:
             return None
@@ -247,7 +277,10 @@ class Folder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
-        """Keep other writers out, and say whether that worked: object stores and some network disks have no locks."""
+        """Lock the folder against other writers while the block runs.
+
+        The block receives whether there is a lock: object stores and some network filesystems have none.
+        """
         if self._local is None:
             yield False
             return
@@ -265,7 +298,7 @@ class Folder:
                 yield True
 
     def delete_abandoned(self) -> None:
-        """Delete what writers that were killed have left behind."""
+        """Delete the staged files of killed writers."""
         folder = self._staging()
         with disk_errors("look into", folder):
             for path in folder.glob(f".*{_SUFFIX}") if folder.is_dir() else ():
@@ -278,7 +311,10 @@ class Folder:
                     self.delete(listed.name)
 
     def is_old(self, name: str) -> bool:
-        """Whether a file was last changed more than a day ago, as far as can be told."""
+        """Return whether a file was last changed more than a day ago; false if that is unknown.
+
+        :param name: the file's name.
+        """
         age: float | None = None
         if self._store is not None:
             age = self._store.age_seconds(name)
@@ -297,7 +333,7 @@ class Folder:
         return self._local is not None and self._local.is_dir()
 
     def _sync(self) -> None:
-        """Make renames durable, where directories can be synced."""
+        """Make renames durable, if the filesystem can sync directories."""
         folder = os.open(self._local or ".", os.O_RDONLY)
         try:
             with contextlib.suppress(OSError):
@@ -307,9 +343,9 @@ class Folder:
 
 
 def _link_if_absent(source: Path, target: Path) -> bool:
-    """Let a file appear under a name that nobody has; ``False`` where the file system has no such step.
+    """Link a file to a name that does not exist yet; return ``False`` if the filesystem has no links.
 
-    :raises WriteConflictError: somebody has it.
+    :raises WriteConflictError: the name exists.
     """
     try:
         os.link(source, target)
@@ -335,18 +371,18 @@ def _base(path: str) -> str:
 
 
 def _private_folder() -> Path:
-    """Where files for other filesystems are made: one folder for a user, so that what the dead leave can be found."""
+    """Return the user's folder for staged files of remote filesystems, where files of killed writers are found."""
     folder = Path(tempfile.gettempdir()) / f"altegio-staging-{os.getuid()}"
     with disk_errors("make", folder):
         folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
-        return Path(tempfile.mkdtemp(prefix="altegio-staging-"))  # somebody else's: not to be trusted
+        return Path(tempfile.mkdtemp(prefix="altegio-staging-"))  # another user owns the folder or can read it
     return folder
 
 
 def _try_lock(file: int) -> bool | None:
-    """Whether the file could be locked; ``None`` where there are no locks."""
+    """Lock the file and return whether that succeeded; ``None`` if the filesystem has no locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

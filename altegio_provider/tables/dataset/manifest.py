@@ -1,4 +1,4 @@
-"""What is known of a dataset's files: the manifest, and the footers from which it can be made anew."""
+"""The manifest of a location's files, and the files' footers, from which the manifest can be restored."""
 
 from __future__ import annotations
 
@@ -33,25 +33,32 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-#: Readers of Parquet pass over names that begin with an underscore.
+#: Readers of Parquet datasets ignore names that begin with an underscore.
 MANIFEST = "_manifest.json"
-#: So much of a file's end is read at once: more than a footer has, unless the file has very many row groups.
+#: How much of a file's end is read at once. A footer is shorter, unless the file has very many row groups.
 _FOOTER_BYTES = 256 * 1024
 _READ_AGAIN_SECONDS = 0.2
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class DatasetError(ValueError):
-    """The dataset is in a state that a run cannot go on from; nothing was changed."""
+    """The files of a dataset are in a state that a run cannot continue from. Nothing was changed."""
 
 
 @dataclass(frozen=True)
 class ManifestEntry:
-    """A data file of one location, as manifest and footer have it.
+    """A data file of one location, as described by the manifest or its footer.
 
-    :param written_at: orders the files of a location: where windows overlap, the later one counts.
-    :param stamp: tells, with the size, whether the file is still the one that this was read from; empty: unknown.
-    :param is_readable: whether its footer could be read at all.
+    :param name: the file's name.
+    :param location_id: the location.
+    :param window: the window of the rows' starts.
+    :param rows: how many rows it has.
+    :param bytes: its size.
+    :param written_at: when it was written. Where windows overlap, the later file has the current rows.
+    :param run_id: the run that wrote it.
+    :param notes: small JSON values that the run stored.
+    :param stamp: changes when the file is replaced; empty if unknown.
+    :param is_readable: whether its footer could be read.
     """
 
     name: str
@@ -66,7 +73,7 @@ class ManifestEntry:
     is_readable: bool = True
 
     def footer(self) -> dict[str, Any]:
-        """What the file's own footer says of it."""
+        """Return the JSON values that the file's footer stores."""
         return {
             "location_id": self.location_id,
             "from": self.window.start.isoformat(),
@@ -78,7 +85,11 @@ class ManifestEntry:
 
 
 def manifest_bytes(location_id: int, entries: Iterable[ManifestEntry]) -> bytes:
-    """Return the manifest's text."""
+    """Return the manifest as JSON text.
+
+    :param location_id: the location.
+    :param entries: its current files.
+    """
     files = [
         {
             "name": entry.name,
@@ -97,9 +108,10 @@ def manifest_bytes(location_id: int, entries: Iterable[ManifestEntry]) -> bytes:
 
 
 def load_manifest(folder: Folder) -> tuple[dict[str, ManifestEntry] | None, str | None]:
-    """Return the files that the manifest names, and the manifest's version, as :meth:`Folder.publish` takes it.
+    """Return the entries of the manifest by file name, and the manifest's version for :meth:`Folder.publish`.
 
-    :returns: ``None`` for the files where there is no manifest, or none that can be read.
+    :param folder: the location's folder.
+    :returns: ``None`` in place of the entries if the manifest does not exist or cannot be read.
     """
     for is_last in (False, False, True):
         content, version = folder.read_versioned(MANIFEST)
@@ -107,24 +119,25 @@ def load_manifest(folder: Folder) -> tuple[dict[str, ManifestEntry] | None, str 
             return None, version
         try:
             manifest = json.loads(content)
-            whose = {"location_id": manifest["location_id"]}
+            common = {"location_id": manifest["location_id"]}
             entries = (
-                _make_entry(footer | whose, footer["name"], footer["bytes"], footer["rows"])
-                for footer in manifest["files"]
+                _make_entry(file | common, file["name"], file["bytes"], file["rows"]) for file in manifest["files"]
             )
             return {entry.name: entry for entry in entries}, version
         except (ValueError, KeyError, TypeError, AttributeError):
-            # Some filesystems show a file while it is being written.
+            # Some filesystems show an incomplete file while it is being written.
             if not is_last and not folder.is_local:
                 folder.sleep(_READ_AGAIN_SECONDS)
     return None, version
 
 
 def list_entries(folder: Folder, known: Mapping[str, ManifestEntry]) -> dict[str, ManifestEntry]:
-    """Return all data files that are there, with what is known of these very files, or else what their footers say.
+    """Return the entries of all existing data files by name, from the manifest or else from their footers.
 
-    :param known: by name, as the manifest has them.
-    :raises FileNotFoundError: a file went meanwhile; so does :class:`WriteConflictError`.
+    :param folder: the location's folder.
+    :param known: the manifest's entries by name. An entry is used if the file has not been replaced since.
+    :raises FileNotFoundError: a file was deleted meanwhile.
+    :raises WriteConflictError: a file was replaced meanwhile.
     """
     entries: dict[str, ManifestEntry] = {}
     for listed in folder.listing():
@@ -136,21 +149,26 @@ def list_entries(folder: Folder, known: Mapping[str, ManifestEntry]) -> dict[str
 
 
 def all_files(folder: Folder) -> dict[str, ManifestEntry]:
-    """Return all data files that are there, whether they count or not."""
+    """Return the entries of all existing data files by name, whether they are current or not.
+
+    :param folder: the location's folder.
+    """
     return retry_on_conflict(lambda: list_entries(folder, load_manifest(folder)[0] or {}), folder.sleep)
 
 
 def current_files(folder: Folder) -> dict[str, ManifestEntry]:
-    """Return the files that the manifest names; where it is missing or damaged, what the footers tell instead.
+    """Return the entries that the manifest names, by file name. If it is missing or damaged, use the footers instead.
 
-    :raises DatasetError: the manifest is missing or damaged, and the files do not tell which rows count.
+    :param folder: the location's folder.
+    :raises DatasetError: the manifest is missing or damaged, and the files do not show which rows are current.
     """
 
     def look() -> dict[str, ManifestEntry]:
         known, _ = load_manifest(folder)
         entries = {} if known is not None else list_entries(folder, {})
         if entries:
-            # The first run of a location brings it after its file, and some filesystems take it away for a moment.
+            # The first run of a location writes its file before the manifest, and on some filesystems the manifest
+            # is missing for a moment while it is replaced.
             known, _ = load_manifest(folder)
         return _entries_by_footers(folder, entries) if known is None else known
 
@@ -158,7 +176,7 @@ def current_files(folder: Folder) -> dict[str, ManifestEntry]:
 
 
 def _entries_by_footers(folder: Folder, entries: Mapping[str, ManifestEntry]) -> dict[str, ManifestEntry]:
-    """Which files count, without a manifest: of two that overlap, the one that was written later."""
+    """Return the current files without a manifest: those that no later file overlaps."""
     if not entries:
         return {}
     where = folder.path_of(MANIFEST)
@@ -166,21 +184,23 @@ def _entries_by_footers(folder: Folder, entries: Mapping[str, ManifestEntry]) ->
     left = remainders([entry.window for entry in order])
     for entry, rest in zip(order, left, strict=True):
         if rest and (rest != [entry.window] or not entry.is_readable):
-            what = "overlaps a newer file" if entry.is_readable else "is no readable Parquet file"
+            what = "overlaps a newer file" if entry.is_readable else "is not a readable Parquet file"
             raise DatasetError(
-                f"{where} is missing or damaged, and {entry.name} beside it {what}: which rows count cannot be told. "
-                "Run an extract of this location, of any range: it writes the manifest anew."
+                f"{where} is missing or damaged, and {entry.name} beside it {what}, so it is unknown which rows are "
+                "current. Run an extract of this location, with any range: it restores the manifest."
             )
-    log.warning("%s is missing or damaged: the footers of the files are read instead, until the next run", where)
+    log.warning("%s is missing or damaged. The files' footers are used instead, until the next run restores it.", where)
     counting = sorted((entry for entry, rest in zip(order, left, strict=True) if rest), key=lambda entry: entry.window)
     return {entry.name: entry for entry in counting}
 
 
 def read_parquet_footer(folder: Folder, listed: ListedFile) -> pq.FileMetaData:
-    """Read a file's footer, in one request as a rule.
+    """Read a file's Parquet footer, usually in one request.
 
-    :raises FileNotFoundError: the file is gone.
-    :raises pyarrow.ArrowException: it is no Parquet file.
+    :param folder: the file's folder.
+    :param listed: the file.
+    :raises FileNotFoundError: the file does not exist any more.
+    :raises pyarrow.ArrowException: the file is not a Parquet file.
     """
     with folder.tail(listed, _FOOTER_BYTES) as file:
         try:
@@ -193,11 +213,13 @@ def read_parquet_footer(folder: Folder, listed: ListedFile) -> pq.FileMetaData:
 
 
 def entry_from_footer(folder: Folder, listed: ListedFile) -> ManifestEntry:
-    """Return what a file's footer says; of a file that is no Parquet, an entry that is not ``is_readable``.
+    """Return a file's entry, made from its footer. For a file that is not Parquet, ``is_readable`` is false.
 
-    :raises DatasetError: neither the file's name nor its footer tells a window.
-    :raises FileNotFoundError: the file is gone.
-    :raises WriteConflictError: it was replaced meanwhile.
+    :param folder: the file's folder.
+    :param listed: the file.
+    :raises DatasetError: neither the file's name nor its footer has a window.
+    :raises FileNotFoundError: the file does not exist any more.
+    :raises WriteConflictError: the file was replaced meanwhile.
     """
     try:
         metadata = read_parquet_footer(folder, listed)
@@ -217,7 +239,7 @@ def _make_entry(
     window = UtcWindow.named(name)
     if window is None:
         if "from" not in footer or "to" not in footer:
-            raise DatasetError(f"{name} was not written by the provider: its footer names no window.")
+            raise DatasetError(f"{name} was not written by this provider: its footer does not name a range.")
         window = UtcWindow.of(datetime.fromisoformat(footer["from"]), datetime.fromisoformat(footer["to"]))
     written_at = footer.get("written_at")
     return ManifestEntry(

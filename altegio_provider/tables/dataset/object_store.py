@@ -1,7 +1,7 @@
-"""The files of a remote filesystem: requests that are tried again where that may help, and errors that say what to do.
+"""Reads and writes files of a remote filesystem. Requests are retried; errors say what to do.
 
-Paths are those of the filesystem, without a protocol: ``bucket/folder/file``. What is read comes from one moment: in
-one request, or with a look afterwards at whether the file is still the one that it was before.
+Paths are those of the filesystem, without a protocol: ``bucket/folder/file``. Reads are consistent: a file is read in
+one request, or its stamp is compared before and after.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-#: Stores whose uploads become visible in one step, when they are complete, and where folders need not be made.
+#: Stores that show an upload only when it is complete, and that need no folders.
 _ATOMIC_UPLOAD = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss"}
-#: What a filesystem may call the thing that changes whenever a file does, the surest first. Where there are conditional
-#: writes, the first that is there is the version.
+#: The keys under which filesystems list a value that changes with the file, the most reliable first. On stores with
+#: conditional writes, the first of them is the version.
 STAMPS = ("ETag", "generation", "etag", "LastModified", "last_modified", "mtime", "updated", "modified", "created")
-#: Requests that may pass are tried again for up to two minutes, beside what the libraries do themselves.
+#: Retryable requests are repeated for up to two minutes, in addition to the libraries' own retries.
 _TRIES = 9
 _LONGEST_WAIT_SECONDS = 30
-#: How some stores tell that they have no conditional requests.
-_NOT_KNOWN = {"NotImplemented", "InvalidRequest", "InvalidArgument", "MethodNotAllowed", "UnsupportedHeader"}
+#: The error codes of stores that do not support conditional requests.
+_UNSUPPORTED = {"NotImplemented", "InvalidRequest", "InvalidArgument", "MethodNotAllowed", "UnsupportedHeader"}
 
 
 class ObjectStore:
-    """A remote filesystem.
+    """One folder of a remote filesystem.
 
-    :param path: a path on it, of the ``universal_pathlib`` kind.
-    :param sleep: waits so many seconds between two tries.
+    :param path: the folder, a path of ``universal_pathlib``.
+    :param sleep: waits the given number of seconds between two attempts.
     """
 
     def __init__(self, path: Any, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -80,14 +80,14 @@ class ObjectStore:
 
     @property
     def has_conditional_writes(self) -> bool:
-        """Whether a version that is given is looked at."""
+        """Whether the store supports conditional writes, so that versions are compared."""
         return self._conditional is not None
 
     def check(self, name: str) -> None:
-        """See whether files can be written, before there is something that would be lost otherwise.
+        """Check that the folder is writable, and that the store obeys conditions.
 
-        :param name: a small file that is left there, of which nothing is read.
-        :raises StorageError: they cannot.
+        :param name: the name of an empty file that is written for this and is kept.
+        :raises StorageError: the folder is not writable.
         """
         conditional = self._conditional
         if conditional is None:
@@ -99,19 +99,22 @@ class ObjectStore:
             except WriteConflictError:
                 return True
             except Exception as error:
-                if not _is_not_known(error):
+                if not _is_unsupported(error):
                     raise
             return False
 
-        # The first may find no such file. Where the second writes it again, the store passes over conditions.
+        # The first attempt may create the file. If the second one succeeds too, the store ignores conditions.
         if not self._do("write", name, create, writes=True) and not self._do("write", name, create):
-            log.warning("%s has no conditional writes: runs of one location should not overlap in time", self._path)
+            log.warning(
+                "%s has no conditional writes. Do not let runs of one location overlap in time.",
+                self._path,
+            )
             self._ignores_conditions = True
 
     def check_bucket(self) -> None:
-        """See whether there is such a bucket, as far as can be told.
+        """Check that the bucket exists, if the store allows to find out.
 
-        :raises StorageError: there is none.
+        :raises StorageError: it does not exist.
         """
         bucket = self._root.partition("/")[0]
         conditional = self._known_conditional_writes
@@ -120,10 +123,13 @@ class ObjectStore:
             raise store_error("use", place, NO_BUCKET)
 
     def entries(self, kind: str) -> list[dict[str, Any]]:
-        """What a listing says of the files (``file``) or folders (``directory``) in it; nothing where it is missing."""
+        """Return the listing's entries; none if the folder does not exist.
+
+        :param kind: ``file`` or ``directory``.
+        """
 
         def listing() -> list[dict[str, Any]]:
-            # Others write there too: what was listed before is not what is there now.
+            # Others write there too, so a cached listing is outdated.
             self._fs.invalidate_cache(self._root)
             try:
                 found: list[dict[str, Any]] = self._fs.ls(self._root, detail=True)
@@ -137,14 +143,16 @@ class ObjectStore:
     def read(self, name: str) -> bytes:
         """Return a small file's content.
 
-        :raises FileNotFoundError: there is none.
+        :param name: the file's name.
+        :raises FileNotFoundError: the file does not exist.
         """
         return self.read_versioned(name)[0]
 
     def read_versioned(self, name: str) -> tuple[bytes, str | None]:
-        """Return a small file's content, and its version where the store has conditional writes.
+        """Return a small file's content, and its version if the store has conditional writes.
 
-        :raises FileNotFoundError: there is none.
+        :param name: the file's name.
+        :raises FileNotFoundError: the file does not exist.
         """
         path = self._full(name)
 
@@ -156,19 +164,23 @@ class ObjectStore:
         return self._do("read", name, whole)
 
     def tail(self, name: str, start: int) -> bytes:
-        """Return what a file holds from a place on, in one request.
+        """Return the end of a file, in one request.
 
-        :raises FileNotFoundError: there is none.
+        :param name: the file's name.
+        :param start: the offset of the first byte.
+        :raises FileNotFoundError: the file does not exist.
         """
         path = self._full(name)
         content: bytes = self._do("read", name, lambda: self._fs.cat_file(path, start=start))
         return content
 
     def download(self, name: str, target: Path) -> None:
-        """Copy a file as it is at one moment to the local disk.
+        """Copy a file to the local disk.
 
-        :raises FileNotFoundError: there is none.
-        :raises WriteConflictError: it was replaced meanwhile.
+        :param name: the file's name.
+        :param target: the local file.
+        :raises FileNotFoundError: the file does not exist.
+        :raises WriteConflictError: the file was replaced during the copy.
         """
         path = self._full(name)
 
@@ -181,9 +193,10 @@ class ObjectStore:
         self._do("read", name, copy)
 
     def info(self, name: str) -> dict[str, Any]:
-        """Return what a listing would say of a file now.
+        """Return a file's current listing entry.
 
-        :raises FileNotFoundError: there is none.
+        :param name: the file's name.
+        :raises FileNotFoundError: the file does not exist.
         """
         path = self._full(name)
 
@@ -197,12 +210,14 @@ class ObjectStore:
         return self._do("read", name, look)
 
     def upload(self, source: Path, name: str, version: str | None = None, hidden: str = "") -> None:
-        """Let a local file appear under a name, whole, in place of what was there.
+        """Upload a local file; it becomes visible when it is complete.
 
-        :param version: the version to replace, empty: there must be none; ``None``: whatever is there. Without
-            conditional writes it is as if it were ``None``.
-        :param hidden: the name to upload it under first, where an upload is visible before it is complete.
-        :raises WriteConflictError: it is not what is there.
+        :param source: the local file.
+        :param name: the name to upload it under.
+        :param version: the version to replace; empty: the name must not exist; ``None``: replace any file. Without
+            conditional writes, the version is ignored.
+        :param hidden: a temporary name, for filesystems that show an upload before it is complete.
+        :raises WriteConflictError: the name has another version, or exists although it must not.
         """
         path = self._full(name)
         conditional = self._conditional
@@ -215,7 +230,7 @@ class ObjectStore:
             elif conditional is None or version is None:
                 self._fs.put_file(str(source), path)
             elif version:
-                # Whole in memory: what is replaced so is the manifest, or what a killed run has left.
+                # Read into memory: this case concerns only the manifest and the remains of killed runs.
                 conditional.write(path, source.read_bytes(), version)
             else:
                 try:
@@ -229,9 +244,10 @@ class ObjectStore:
         self._do("write", name, put, writes=True)
 
     def delete(self, name: str, version: str = "") -> None:
-        """Delete a file; one that is gone already is fine.
+        """Delete a file. A file that does not exist causes no error.
 
-        :param version: delete it only where it has this version; empty: in any case.
+        :param name: the file's name.
+        :param version: delete it only if it has this version; empty: in any case.
         :raises WriteConflictError: it has another version.
         """
         path = self._full(name)
@@ -245,7 +261,7 @@ class ObjectStore:
             except WriteConflictError:
                 raise
             except Exception as error:
-                if not _is_not_known(error):
+                if not _is_unsupported(error):
                     raise
             self._fs.rm_file(path)
 
@@ -257,7 +273,10 @@ class ObjectStore:
             self._fs.invalidate_cache(self._root)
 
     def age_seconds(self, name: str) -> float | None:
-        """How long ago a file was last changed; ``None`` where that cannot be told."""
+        """Return the seconds since a file was last changed, ``None`` if that is unknown.
+
+        :param name: the file's name.
+        """
         path = self._full(name)
         try:
             modified: datetime = self._do("read", name, lambda: self._fs.modified(path))
@@ -266,9 +285,9 @@ class ObjectStore:
         return (datetime.now(UTC) - modified.astimezone(UTC)).total_seconds()
 
     def _do(self, doing: str, name: str, call: Callable[[], Result], *, writes: bool = False) -> Result:
-        """Make a request, several times where that may help.
+        """Make a request, and repeat it if its error is retryable.
 
-        :param writes: whether it makes a file, so that what is not found can only be the bucket.
+        :param writes: whether it creates a file. Then "not found" can only concern the bucket.
         """
         tries = Retrying(
             retry=retry_if_exception(is_retryable),
@@ -297,16 +316,19 @@ class ObjectStore:
         return f"{self._root}/{name}"
 
     def _is_in(self, entry: dict[str, Any]) -> bool:
-        """Whether an entry lies in this very folder: some filesystems list by a mere beginning of the name."""
+        """Return whether an entry is in this folder: some filesystems list all names with the same prefix."""
         parts: list[str] = entry["name"].strip("/").split("/")
         return len(parts) < 2 or parts[-2] == self._root.rpartition("/")[2]
 
 
-def _is_not_known(error: BaseException) -> bool:
+def _is_unsupported(error: BaseException) -> bool:
     status, code = status_of(error)
-    return status == 501 or code in _NOT_KNOWN
+    return status == 501 or code in _UNSUPPORTED
 
 
 def stamp_of(entry: dict[str, Any]) -> str:
-    """What changes when a file does, from what a listing says of it; empty where nothing tells."""
+    """Return the value of a listing entry that changes with the file; empty if it has none.
+
+    :param entry: a listing entry of the filesystem.
+    """
     return next((str(entry[key]) for key in STAMPS if entry.get(key)), "")

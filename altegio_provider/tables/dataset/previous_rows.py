@@ -1,10 +1,10 @@
-"""What earlier runs saw in a window, and a run that reads the window again does not.
+"""Keeps the rows of earlier runs that a run does not read again.
 
-A class that is deleted is left out of the API's lists, and so would be lost with the file that a run replaces. Here it
-stays: as the row that was seen last, with ``is_deleted``. What a run cannot see at all (classes that nobody booked,
-where it works from bookings) stays as it was.
+The API's lists omit deleted events, so a deleted event would be lost with the file that a run replaces. It is kept
+instead: the last row that was read, with ``is_deleted``. A row that the run cannot read at all (an event that nobody
+booked, in a run that works from appointments) is kept unchanged.
 
-**Memory**: the ids of the window in a compressed bitmap (about two bytes for each), and one row group of an older file.
+**Memory**: the ids of the window in a compressed bitmap (about two bytes each), and one row group of an older file.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: A file that another run takes away meanwhile is looked for again so often.
+#: How often the files are listed again if another run deletes or replaces one meanwhile.
 _TRIES = 10
 _RETRY_SECONDS = 0.5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,32 +41,41 @@ _INSTANT = pa.timestamp("us", tz="UTC")
 
 
 class PreviousFile(NamedTuple):
-    """An older file, and the parts of the window for which it is the one that counts."""
+    """An older file, and the parts of the window for which it has the current rows.
+
+    :param name: the file's name.
+    :param parts: the parts of the window.
+    """
 
     name: str
     parts: list[UtcWindow]
 
 
 def previous_files(window: UtcWindow, entries: Iterable[ManifestEntry]) -> list[PreviousFile]:
-    """Return the files that hold what was known of a window, the one written last first."""
+    """Return the files with the current rows of a window, the latest first.
+
+    :param window: the window.
+    :param entries: the location's files.
+    """
     order = sorted((one for one in entries if one.is_readable), key=lambda entry: entry.written_at, reverse=True)
-    previous_files = []
+    files = []
     for entry, rest in zip(order, remainders([entry.window for entry in order]), strict=True):
         parts = [
             UtcWindow(max(one.start, window.start), min(one.end, window.end)) for one in rest if one.overlaps(window)
         ]
         if parts:
-            previous_files.append(PreviousFile(entry.name, parts))
-    return previous_files
+            files.append(PreviousFile(entry.name, parts))
+    return files
 
 
 class PreviousRows:
-    """Watches what a run brings, and then gives what it lacks.
+    """Records the ids that a run reads, and then returns the rows of earlier runs that it lacks.
 
-    :param folder: where the older files are.
-    :param previous_files: tells which of them hold what was known of the window; asked when the rows are wanted.
-    :param marks_deleted: whether a row that the run does not bring is gone. A list tells that; what works from
-        bookings does not: then missing rows stay as they were, and a row that had been deleted is not taken for alive.
+    :param folder: the location's folder.
+    :param previous_files: returns the files with the current rows of the window. Called when the rows are needed.
+    :param marks_deleted: whether a row that the run does not read is deleted. That is so if the run reads a complete
+        list. A run that works from appointments is not complete: then missing rows stay unchanged, and a row that
+        was marked as deleted stays marked.
     """
 
     def __init__(
@@ -76,13 +85,16 @@ class PreviousRows:
         self._previous_files = previous_files
         self._marks_deleted = marks_deleted
         self._ids = BitMap64()
-        #: Rows that start before this moment were perhaps not listed any more when the run read, and stay as they were.
+        #: The run's list is complete from this start on. Missing rows that start earlier stay unchanged.
         self.complete_from = _EPOCH.replace(year=1)
-        #: Rows that were added marked as deleted, and as they were.
+        #: How many rows were added marked as deleted, and how many unchanged.
         self.deleted = self.kept = 0
 
     def track(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Pass the run's batches on, as they come from the API, and remember their ids."""
+        """Yield the run's batches and record their ids.
+
+        :param batches: the batches as converted from the API's rows.
+        """
         gone = set() if self._marks_deleted else self._gone()
         for batch in batches:
             ids = batch.column("id").to_pylist()
@@ -92,20 +104,20 @@ class PreviousRows:
                 flags = [
                     flag or (number is not None and (_unsigned(number), start) in gone) for number, start, flag in rows
                 ]
-                place = batch.schema.get_field_index("is_deleted")
-                batch = batch.set_column(place, batch.schema.field(place), array_of(pa.bool_(), flags))
+                index = batch.schema.get_field_index("is_deleted")
+                batch = batch.set_column(index, batch.schema.field(index), array_of(pa.bool_(), flags))
             yield batch
 
     def missing_rows(self, schema: pa.Schema) -> Iterator[pa.Table]:
-        """Yield the rows that the run lacks, each id once: those that were alive before those that were not.
+        """Yield the rows that the run lacks, each id once. Rows not marked as deleted take precedence.
 
-        Columns that the older files do not have in the schema's type are null.
+        :param schema: the schema of the rows. A column that an older file does not have in this type is null.
         """
         if not _has_keys(schema):
-            log.warning("Nothing can be marked as deleted without the columns %s", ", ".join(_KEYS))
+            log.warning("Rows cannot be marked as deleted without the columns %s", ", ".join(_KEYS))
             return
         for were_deleted in (False, True):
-            # An id is taken once, so that the same rows of other files are passed over.
+            # Each id that is yielded is recorded, so the same row of another file is skipped.
             yield from self._retry_when_files_go(partial(self._rows_of, were_deleted, schema))
 
     def _rows_of(self, were_deleted: bool, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -115,7 +127,7 @@ class PreviousRows:
                     yield _with_schema(table, schema)
 
     def _retry_when_files_go(self, read: Callable[[], Iterator[T]]) -> Iterator[T]:
-        """Begin anew where another run has cut or replaced a file after it was looked for."""
+        """Start again if another run has cut or replaced a file since the files were listed."""
         for _ in range(_TRIES):
             try:
                 yield from read()
@@ -127,7 +139,7 @@ class PreviousRows:
     def _missing_in(self, file: pq.ParquetFile, parts: list[UtcWindow], were_deleted: bool) -> Iterator[pa.Table]:
         complete_from = _us(self.complete_from)
         for group, keys in _keys_of(file, parts):
-            flags: list[bool] = []  # of those that are taken: whether they are deleted now
+            flags: list[bool] = []  # for each row that is taken: whether it is marked as deleted now
             is_taken = []
             for key in keys:
                 takes = key is not None and key.was_deleted == were_deleted and key.number not in self._ids
@@ -139,11 +151,11 @@ class PreviousRows:
                 self.deleted += sum(flags)
                 self.kept += len(flags) - sum(flags)
                 table = file.read_row_group(group).filter(array_of(pa.bool_(), is_taken))
-                place = table.schema.get_field_index("is_deleted")
-                yield table.set_column(place, table.schema.field(place), array_of(pa.bool_(), flags))
+                index = table.schema.get_field_index("is_deleted")
+                yield table.set_column(index, table.schema.field(index), array_of(pa.bool_(), flags))
 
     def _gone(self) -> set[tuple[int, int]]:
-        """The id and start of each row that is known to be deleted: few, as a rule."""
+        """Return the id and start of each row that is marked as deleted. Usually these are few."""
         return set(self._retry_when_files_go(self._deleted_rows))
 
     def _deleted_rows(self) -> Iterator[tuple[int, int]]:
@@ -161,10 +173,10 @@ class PreviousRows:
             raise
         except (pa.ArrowException, OSError) as error:
             if getattr(error, "errno", None) is not None:
-                raise  # the disk's or the network's own
+                raise  # an error of the disk or the network
             raise DatasetError(
-                f"{self._folder.path_of(source.name)} is damaged ({type(error).__name__}), and this run would lose "
-                "what it holds of its range. Put it back from a copy, or delete it."
+                f"{self._folder.path_of(source.name)} is damaged ({type(error).__name__}), so this run cannot keep its "
+                "rows. Restore the file from a backup, or delete it to go on without these rows."
             ) from error
 
 
@@ -175,7 +187,7 @@ class _Key(NamedTuple):
 
 
 def _keys_of(file: pq.ParquetFile, parts: Sequence[UtcWindow]) -> Iterator[tuple[int, list[_Key | None]]]:
-    """Each row group's number and rows; ``None`` for a row that has no id, or does not start in any of the parts."""
+    """Yield each row group's number and keys; ``None`` for a row without an id, or that starts outside of the parts."""
     if not _has_keys(file.schema_arrow):
         return
     bounds = [(_us(part.start), _us(part.end)) for part in parts]

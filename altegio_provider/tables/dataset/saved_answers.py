@@ -1,7 +1,8 @@
-"""Answers kept beside a dataset while a run gathers them, so that a run that dies can be gone on with.
+"""Saves the API's answers next to a dataset, so that a retry does not repeat the requests of a run that died.
 
-They lie in hidden files of JSON lines, which readers of data pass over. On a disk each attempt has one file, and an
-answer is in it as soon as it came; an object store, where nothing can be appended to, gets a hundred at a time.
+The answers are in hidden files of JSON lines, which readers of Parquet datasets ignore. On a disk each attempt has one
+file, to which each answer is appended at once. Object stores cannot append, so a file is uploaded for each hundred
+answers.
 """
 
 from __future__ import annotations
@@ -22,22 +23,22 @@ __all__ = ["SavedAnswers"]
 
 _PREFIX = ".answers-"
 _SUFFIX = ".jsonl"
-#: On an object store a run that is killed has to ask for so many again, at the most.
+#: On an object store, the retry of a killed run repeats at most this many requests.
 _LINES_PER_UPLOAD = 100
 
 
 class SavedAnswers:
-    """The answers to one job, by a number. Use it as a context manager; threads may share it.
+    """The saved answers of one job, each with its number. Use it as a context manager; it is thread-safe.
 
-    :param folder: where it lies: the folder of the dataset.
-    :param job: names the job, in characters that a file's name may have.
-    :param fresh_for: answers of an attempt that began longer ago are not used.
+    :param folder: the location's folder in the dataset.
+    :param job: the job's name, in characters that are valid in a file name.
+    :param fresh_for: answers of an attempt that began longer ago than this are not used.
     """
 
     def __init__(self, folder: Folder, job: str, fresh_for: timedelta) -> None:
         self._folder = folder
         self._prefix = f"{_PREFIX}{job}."
-        #: When the first attempt began whose answers are used.
+        #: When the first of the attempts began whose answers are used.
         self.began_at = datetime.now(UTC)
         self._lock = threading.Lock()
         self._held: list[bytes] = []
@@ -64,9 +65,9 @@ class SavedAnswers:
             self._upload()
 
     def answers(self) -> Iterator[tuple[int, Any]]:
-        """Yield what earlier attempts were answered; a number may come twice."""
+        """Yield the answers of earlier attempts, each with its number. A number may occur twice."""
         for _, name in self._earlier:
-            # It is gone where an attempt that was given up for dead has done the job meanwhile.
+            # The file is gone if an attempt that was considered dead has completed the job meanwhile.
             with suppress(FileNotFoundError), self._folder.open(name) as file:
                 for line in file:
                     answer = _read(line)
@@ -74,9 +75,11 @@ class SavedAnswers:
                         yield answer
 
     def add(self, number: int, value: Any) -> None:
-        """Keep an answer, a JSON value.
+        """Save an answer.
 
-        :raises StorageError: the disk is full, or the store does not let us write.
+        :param number: the answer's number, such as an event's id.
+        :param value: the answer, a JSON value.
+        :raises StorageError: the disk is full, or the disk or store is not writable.
         """
         line = json.dumps([number, value], separators=(",", ":")).encode() + b"\n"
         with self._lock:
@@ -84,9 +87,9 @@ class SavedAnswers:
                 line = self._head + line
             name = f"{self._prefix}{self._attempt}{_SUFFIX}"
             if (file := self._folder.open_append(name)) is not None:
-                # Opened for each, for the answers to requests under way come even after the run has failed.
+                # Opened for each answer, because answers still arrive after the run has failed.
                 with disk_errors("write", self._folder.path_of(name)), file:
-                    while line:  # a disk that gets full takes a part of it first
+                    while line:  # a disk that is almost full writes only a part at first
                         line = line[file.write(line) :]
                 self._head = b""
                 return
@@ -95,7 +98,7 @@ class SavedAnswers:
                 self._upload()
 
     def clear(self) -> None:
-        """Delete it: the job is done."""
+        """Delete the saved answers. Call it when the job is done."""
         with self._lock:
             self._held.clear()
         for listed in self._files(self._prefix):
@@ -124,14 +127,14 @@ class SavedAnswers:
         return [one for one in listing if one.name.startswith(prefix) and one.name.endswith(_SUFFIX)]
 
     def _discard_stale(self) -> None:
-        """Delete what jobs that nobody took up again have left."""
+        """Delete the files of jobs that were never resumed."""
         for listed in self._files(_PREFIX):
             if self._folder.is_old(listed.name):
                 self._folder.delete(listed.name)
 
 
 def _read(line: bytes) -> tuple[int, Any] | None:
-    """A line's answer; ``None`` for the first line, and for one that a killed writer left in the middle."""
+    """Return a line's answer, ``None`` for the first line and for a line that a killed writer left incomplete."""
     try:
         number, value = json.loads(line)
     except (ValueError, TypeError):

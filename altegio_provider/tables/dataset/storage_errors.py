@@ -1,8 +1,8 @@
-"""What goes wrong with disks and object stores, told so that a person knows what to do.
+"""Translates errors of disks and object stores to one error whose text says what to do.
 
-The libraries of the stores raise errors of many kinds, with texts such as ``Access Denied`` that name neither the
-bucket nor the connection. Here they become one :class:`StorageError`. What the libraries attach to their own errors may
-hold credentials (the headers of a request), so it is not chained.
+The stores' libraries raise many kinds of errors, with texts such as ``Access Denied`` that name neither the bucket nor
+the connection. They become one :class:`StorageError`. It is not chained to the library's error, because that may hold
+credentials (the headers of a request).
 """
 
 from __future__ import annotations
@@ -27,23 +27,22 @@ __all__ = [
 
 
 class StorageError(OSError):
-    """A disk or an object store did not do what was asked of it.
+    """A disk or an object store refused an operation.
 
-    ``errno`` is set as for any other ``OSError``. The text says what was done where, what the store answered and what
-    to do about it.
+    ``errno`` is set as for any ``OSError``. The text names the operation and the path, the reason, and what to do.
     """
 
 
 class WriteConflictError(Exception):
-    """Another writer was quicker: look again, and take another turn."""
+    """Another writer has changed the files meanwhile. Read them again and repeat the operation."""
 
 
 class StorePath(NamedTuple):
-    """Where something is, in the words of a person.
+    """A path in a form for error texts.
 
     :param url: the whole path or URL.
     :param bucket: the bucket or container; empty on a disk.
-    :param connection: the Airflow connection's id; empty where there is none.
+    :param connection: the Airflow connection's id; empty if the path names none.
     """
 
     url: str
@@ -52,12 +51,15 @@ class StorePath(NamedTuple):
 
     @classmethod
     def of(cls, url: str) -> StorePath:
-        """Read a URL such as ``s3://connection@bucket/key``."""
+        """Parse a URL such as ``s3://connection@bucket/key``.
+
+        :param url: the path or URL.
+        """
         match = re.match(r"[\w+.-]+://(?:([^/@]*)@)?([^/@]+)", url)
         if match is None:
             return cls(url)
         connection = match[1] or ""
-        # Whoever writes credentials in front of the @ does not want to read them in a log.
+        # If the part before the @ holds credentials, it must not appear in an error.
         return (
             cls(url.replace(f"{connection}@", "***@"), match[2])
             if ":" in connection
@@ -72,12 +74,12 @@ class StorePath(NamedTuple):
 
 
 class StorageFault(NamedTuple):
-    """What an error of a store means.
+    """The meaning of a store's error.
 
     :param number: the ``errno``.
     :param text: what happened.
     :param hint: what to do.
-    :param is_retryable: whether the same request may succeed in a while.
+    :param is_retryable: whether the same request may succeed later.
     """
 
     number: int
@@ -86,11 +88,11 @@ class StorageFault(NamedTuple):
     is_retryable: bool = False
 
 
-#: A bucket that is not there is most often a typing error.
+#: The usual reason for a missing bucket is a typing error in the path.
 NO_BUCKET = StorageFault(
     errno.ENOENT,
     "there is no such bucket",
-    "Check the path for a typing error. The provider makes no bucket: if the path is right, make the bucket first.",
+    "Check the path for a typing error. The provider does not create buckets: if the path is right, create it first.",
 )
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
 _DENIED = {
@@ -120,7 +122,7 @@ _BUSY = {
 }
 _NO_BUCKET = {"NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted", "InvalidBucketName"}
 _BUSY_STATUSES = {408, 429, 500, 502, 503, 504}
-#: Errors of the libraries, by name, so that none of them has to be installed.
+#: Error classes of the stores' libraries, by name, because the libraries may not be installed.
 _NO_ANSWER = {
     "ClientConnectionError",
     "ClientConnectorError",
@@ -151,8 +153,8 @@ _LOCAL = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EROFS: "the file system is read-only",
-    errno.EACCES: "this user may not do that there",
-    errno.EPERM: "this user may not do that there",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
     errno.ENAMETOOLONG: "the name is too long",
 }
 _LOCAL_HINTS = {
@@ -163,7 +165,11 @@ _LOCAL_HINTS = {
 
 
 def diagnose(error: BaseException, place: StorePath) -> StorageFault:
-    """Say what an error of a remote store means."""
+    """Return the meaning of a remote store's error.
+
+    :param error: the error that the store's library raised.
+    :param place: the path that was accessed.
+    """
     status, code = status_of(error)
     names = {kind.__name__ for one in _chain(error) for kind in type(one).__mro__}
     answer = f"{code or type(error).__name__}{f', HTTP {status}' if status else ''}"
@@ -174,7 +180,7 @@ def diagnose(error: BaseException, place: StorePath) -> StorageFault:
         return StorageFault(
             errno.EACCES,
             f"the store does not accept the credentials ({answer})",
-            f"Check {_credentials(place)}, and the clock of the worker.",
+            f"Check {_credentials(place)}, and the worker's clock.",
         )
     if code in _NO_BUCKET:
         return NO_BUCKET
@@ -196,17 +202,27 @@ def diagnose(error: BaseException, place: StorePath) -> StorageFault:
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Whether the same request may succeed in a while."""
+    """Return whether the same request may succeed later.
+
+    :param error: the error that the store's library raised.
+    """
     return not isinstance(error, FileNotFoundError | StorageError) and diagnose(error, StorePath("")).is_retryable
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether a conditional request was refused because its condition does not hold (any more)."""
+    """Return whether a conditional request failed because its condition was not met.
+
+    :param error: the error that the store's library raised.
+    """
     return isinstance(error, FileExistsError) or status_of(error)[0] in (409, 412)
 
 
 def status_of(error: BaseException) -> tuple[int | None, str]:
-    """Return the HTTP status and the store's own code of an error, as far as it or what led to it tells them."""
+    """Return the HTTP status and the store's own code of an error, from the error itself or its causes.
+
+    :param error: the error that the store's library raised.
+    :returns: ``None`` and an empty code if they are unknown.
+    """
     for one in _chain(error):
         answer = getattr(one, "response", None)  # botocore's
         if isinstance(answer, dict):
@@ -227,10 +243,11 @@ def status_of(error: BaseException) -> tuple[int | None, str]:
 
 @contextmanager
 def disk_errors(doing: str, path: Any) -> Iterator[None]:
-    """Tell errors of a disk in words.
+    """Translate the errors of a disk that occur in the block.
 
-    :param doing: what is done meanwhile: ``write``.
-    :raises StorageError: the disk is full or read-only, the user may not write there, a name is too long.
+    :param doing: the operation, as a verb for the error's text, such as ``write``.
+    :param path: the path, for the error's text.
+    :raises StorageError: the disk is full or read-only, permission is denied, or a name is too long.
     """
     try:
         yield
@@ -245,7 +262,13 @@ def disk_errors(doing: str, path: Any) -> Iterator[None]:
 
 
 def store_error(doing: str, place: StorePath, fault: StorageFault, tried: int = 1) -> StorageError:
-    """The error to raise for a fault of a remote store."""
+    """Return the error to raise for a fault of a remote store.
+
+    :param doing: the operation, as a verb, such as ``write``.
+    :param place: the path.
+    :param fault: what happened.
+    :param tried: how many times the request was made.
+    """
     times = f" It was tried {tried} times." if tried > 1 else ""
     text = f"cannot {doing} {place.url} in {place.store}: {fault.text}.{times} {fault.hint}"
     return StorageError(fault.number, text.rstrip())
@@ -253,7 +276,7 @@ def store_error(doing: str, place: StorePath, fault: StorageFault, tried: int = 
 
 def _credentials(place: StorePath) -> str:
     if place.connection:
-        return f"the credentials of the connection {place.connection!r} (a connection that is missing has none)"
+        return f"the credentials of the connection {place.connection!r} (also check that this connection exists)"
     return "the credentials of the worker (the path names no connection: s3://CONNECTION@BUCKET/...)"
 
 
@@ -266,9 +289,9 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _is_forbidden(error: BaseException) -> bool:
-    return str(error).startswith("Forbidden")  # gcsfs tells a 403 in no other way
+    return str(error).startswith("Forbidden")  # gcsfs reports a 403 only in this way
 
 
 def _line(error: BaseException) -> str:
-    """An error's text in one line of bounded length."""
+    """Return an error's text in one line of limited length."""
     return " ".join(str(error).split())[:200]

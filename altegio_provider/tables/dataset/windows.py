@@ -1,4 +1,4 @@
-"""Windows of time: how they name files, and what is left of them where they overlap."""
+"""The time windows of a dataset's files: how they name files, and which parts remain where they overlap."""
 
 from __future__ import annotations
 
@@ -13,27 +13,36 @@ _NAME = re.compile(r"(\d{8}T\d{6}(?:\.\d{6})?Z)--(\d{8}T\d{6}(?:\.\d{6})?Z)\.par
 
 
 class UtcWindow(NamedTuple):
-    """A half-open range of UTC instants, which names a file."""
+    """A half-open range of UTC instants, which names a file.
+
+    :param start: the start, an aware UTC datetime.
+    :param end: the end, not included, an aware UTC datetime.
+    """
 
     start: datetime
     end: datetime
 
     @classmethod
     def of(cls, start: datetime, end: datetime) -> UtcWindow:
-        """Make one of aware datetimes.
+        """Make a window from aware datetimes of any time zone.
 
-        :raises ValueError: one is naive, or the range is empty.
+        :param start: the start.
+        :param end: the end, not included.
+        :raises ValueError: a datetime is naive, or the range is empty.
         """
         if start.tzinfo is None or end.tzinfo is None:
-            raise ValueError("the window's start and end need a time zone")
+            raise ValueError("start and end must have a time zone")
         window = cls(start.astimezone(UTC), end.astimezone(UTC))
         if window.start >= window.end:
-            raise ValueError(f"the window is empty: it starts at {start.isoformat()} and ends at {end.isoformat()}")
+            raise ValueError(f"the range is empty: it starts at {start.isoformat()} and ends at {end.isoformat()}")
         return window
 
     @classmethod
     def named(cls, name: str) -> UtcWindow | None:
-        """Return the window of a file of that name, or ``None`` where it is no data file's name."""
+        """Return the window in a file's name, ``None`` if it is not the name of a data file.
+
+        :param name: the file's name.
+        """
         match = _NAME.fullmatch(name)
         try:
             return cls(*map(_read, match.groups())) if match else None
@@ -42,15 +51,21 @@ class UtcWindow(NamedTuple):
 
     @property
     def file_name(self) -> str:
-        """``20261120T000000Z--20261121T000000Z.parquet``: no ``key=value``, which readers would take for a column."""
+        """``20261120T000000Z--20261121T000000Z.parquet``; not ``key=value``, which readers would take for a column."""
         return f"{_written(self.start)}--{_written(self.end)}.parquet"
 
     def overlaps(self, other: UtcWindow) -> bool:
-        """Whether they share an instant."""
+        """Return whether the windows share an instant.
+
+        :param other: another window.
+        """
         return self.start < other.end and other.start < self.end
 
     def without(self, other: UtcWindow) -> list[UtcWindow]:
-        """What is left of this one outside another."""
+        """Return the parts of this window outside of another: none, one or two.
+
+        :param other: another window.
+        """
         if not self.overlaps(other):
             return [self]
         parts = (UtcWindow(self.start, other.start), UtcWindow(other.end, self.end))
@@ -58,9 +73,9 @@ class UtcWindow(NamedTuple):
 
 
 def remainders(windows: Sequence[UtcWindow]) -> list[list[UtcWindow]]:
-    """For each window, what is left of it outside those before it; the first keeps all.
+    """Return for each window its parts outside of the windows before it.
 
-    :param windows: the one that takes precedence first.
+    :param windows: in order of precedence, so the first one remains whole.
     """
     left = [[window] for window in windows]
     for group in _overlapping(windows):
@@ -71,7 +86,7 @@ def remainders(windows: Sequence[UtcWindow]) -> list[list[UtcWindow]]:
 
 
 def _overlapping(windows: Sequence[UtcWindow]) -> Iterator[list[int]]:
-    """The numbers of windows that hang together by overlaps, group by group, each group in the order given."""
+    """Yield groups of windows that are connected by overlaps, as indexes in the given order."""
     group: list[int] = []
     end = datetime.min.replace(tzinfo=UTC)
     for number in sorted(range(len(windows)), key=lambda number: windows[number].start):

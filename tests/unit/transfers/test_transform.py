@@ -50,7 +50,7 @@ def test_a_transform_that_mixes_types_is_told_the_column_and_shown_no_value() ->
 
 def test_a_transform_that_makes_half_of_a_surrogate_pair_is_shown_no_value() -> None:
     broken = frame_transform(lambda frame: frame.assign(who=pd.Series(["Anna \ud800"], dtype=object)))
-    with pytest.raises(AltegioValidationError, match="surrogate pair") as caught:
+    with pytest.raises(AltegioValidationError, match="unpaired surrogate") as caught:
         list(broken(batches([1])))
     assert caught.value.__suppress_context__
 

@@ -336,10 +336,10 @@ def test_it_warns_once_of_each_column_and_never_shows_a_value(caplog):
     with caplog.at_level(logging.INFO):
         batches.warn(logging.getLogger("test"))
     assert [record.getMessage() for record in caplog.records] == [
-        "3 of 3 rows: the value of capacity did not fit its column and stands in `extra`",
-        "3 of 3 rows: comment had characters that a warehouse cannot hold (U+0000 or half of a surrogate pair); each "
-        "became U+FFFD, and the original stands in `extra`",
-        "Fields without a column, which stand in `extra`: odd",
+        "3 of 3 rows: the value of capacity did not fit its column and was written to `extra`",
+        "3 of 3 rows: comment had characters that a warehouse cannot store (U+0000 or an unpaired surrogate). Each "
+        "was replaced by U+FFFD, and the original was written to `extra`",
+        "Fields without a column were written to `extra`: odd",
     ]
 
 

@@ -329,8 +329,8 @@ def test_the_log_names_fields_and_never_a_value(caplog):
         _, batches = converted(odd, include_personal_data=personal)
         with caplog.at_level(logging.INFO):
             batches.warn(logging.getLogger("test"))
-        where = "" if personal else " where that names nobody"
+        where = "" if personal else " if it cannot identify a person"
         assert [record.getMessage() for record in caplog.records] == [
-            f"1 of 1 rows: the value of clients_count did not fit its column and stands in `extra`{where}",
-            f"Fields without a column, which stand in `extra`{where}: note",
+            f"1 of 1 rows: the value of clients_count did not fit its column and was written to `extra`{where}",
+            f"Fields without a column were written to `extra`{where}: note",
         ]

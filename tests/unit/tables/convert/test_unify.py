@@ -139,7 +139,7 @@ def test_a_conflict_tells_the_column_the_types_and_where_they_are() -> None:
     files = [("a.parquet", pa.schema([("id", INT)])), ("b.parquet", pa.schema([("price", FLOAT)]))]
     with pytest.raises(ColumnConflictError) as raised:
         unify_schemas([*files, ("c.parquet", pa.schema([("price", TEXT)]))])
-    assert str(raised.value).startswith("the column 'price' is double in b.parquet and string in c.parquet")
+    assert str(raised.value).startswith("the column 'price' has the type double in b.parquet and string in c.parquet")
 
 
 def test_a_value_that_is_not_exact_is_not_shown() -> None:

@@ -55,7 +55,7 @@ def test_where_files_overlap_it_is_an_error_until_the_next_run(tmp_path, content
     write(tmp_path, range(1, 2), run=2)
     wide.write_bytes(left_by_a_killed_run)
     damage(tmp_path, content)
-    with pytest.raises(DatasetError, match=r"which rows count cannot be told\. Run an extract of this location"):
+    with pytest.raises(DatasetError, match=r"unknown which rows are current\. Run an extract of this location"):
         read_manifest(tmp_path)
     write(tmp_path, range(8, 9), run=3)
     assert runs_by_day(tmp_path) == {0: 1, 1: 2, 2: 1, 3: 1, 8: 3}
@@ -76,7 +76,7 @@ def test_a_file_that_is_no_parquet_is_an_error(tmp_path):
     write(tmp_path, range(1, 2), run=1)
     next((tmp_path / "location-1").glob("*.parquet")).write_bytes(b"PAR1 and then nothing")
     damage(tmp_path, None)
-    with pytest.raises(DatasetError, match="is no readable Parquet file: which rows count"):
+    with pytest.raises(DatasetError, match="is not a readable Parquet file, so it is unknown which rows"):
         read_manifest(tmp_path)
 
 
@@ -102,5 +102,5 @@ def test_a_file_of_very_many_row_groups_is_read_too():
 def test_files_of_another_location_are_not_taken_over(tmp_path):
     write(tmp_path, range(2), location_id=1)
     (tmp_path / "location-1").rename(tmp_path / "location-2")
-    with pytest.raises(DatasetError, match="holds rows of location 1, and this run is of location 2"):
+    with pytest.raises(DatasetError, match="has rows of location 1, but this run is for location 2"):
         write(tmp_path, range(4, 5), location_id=2)

@@ -145,7 +145,7 @@ def test_credentials_in_a_url_are_not_repeated():
         (errno.ENOSPC, "the disk is full. Free some space"),
         (errno.EDQUOT, "the disk quota is used up"),
         (errno.EROFS, "the file system is read-only. Let the worker's user write there"),
-        (errno.EACCES, "this user may not do that there"),
+        (errno.EACCES, "permission denied"),
         (errno.ENAMETOOLONG, "the name is too long. Use a shorter path."),
     ],
 )
