@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from altegio_provider.transfers.base import ParquetExtractOperator
+from altegio_provider.transfers.base import BaseExtractOperator
 
 if TYPE_CHECKING:
     from altegio_provider.common.location_time import TimeRange
@@ -25,7 +25,7 @@ _LACKS = "events that nobody booked, unless an earlier extract read them"
 _IMPERSONAL_OBJECTS = ("staff", "services", "labels")
 
 
-class AltegioActivitiesToParquetOperator(ParquetExtractOperator):
+class AltegioActivitiesToParquetOperator(BaseExtractOperator):
     """Write the activities of a location that start in ``[date_from, date_to)`` to a Parquet dataset.
 
     Schedule it daily with a ``CronDataIntervalTimetable`` (on Airflow 3 a plain cron schedule has a data interval of
@@ -73,7 +73,7 @@ class AltegioActivitiesToParquetOperator(ParquetExtractOperator):
     """
 
     template_fields: Sequence[str] = (
-        *ParquetExtractOperator.template_fields,
+        *BaseExtractOperator.template_fields,
         "staff_ids",
         "service_ids",
         "capacity",
@@ -185,7 +185,7 @@ def _check_history(lists_the_past: bool, filters: dict[str, Any]) -> None:
         )
 
 
-class AltegioAppointmentsToParquetOperator(ParquetExtractOperator):
+class AltegioAppointmentsToParquetOperator(BaseExtractOperator):
     """Write the appointments of a location that start in ``[date_from, date_to)`` to a Parquet dataset.
 
     Past and future ranges are possible under both route families. A run replaces its own range, completely or not at
@@ -227,7 +227,7 @@ class AltegioAppointmentsToParquetOperator(ParquetExtractOperator):
     :raises StorageError: the disk or the store does not accept the file. The dataset was not changed.
     """
 
-    template_fields: Sequence[str] = (*ParquetExtractOperator.template_fields, "hash_key_conn_id")
+    template_fields: Sequence[str] = (*BaseExtractOperator.template_fields, "hash_key_conn_id")
 
     def __init__(
         self, *, include_personal_data: bool = False, hash_key_conn_id: str | None = None, **kwargs: Any

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from altegio_provider.tables.dataset.dataset import ParquetDataset
     from altegio_provider.transfers.extract import ExtractInput
 
-__all__ = ["ParquetExtractOperator"]
+__all__ = ["BaseExtractOperator"]
 
 
-class ParquetExtractOperator(BaseOperator):
+class BaseExtractOperator(BaseOperator):
     """Base class with the arguments that all extracts share: the range, the dataset and the connection.
 
     Each subclass documents them, and says what to read.
