@@ -6,7 +6,7 @@ RUN useradd --uid 50000 --create-home airflow \
     && install -d -o airflow -g airflow /opt/airflow /opt/airflow/logs /opt/airflow/data /opt/airflow/auth
 
 WORKDIR /opt/altegio
-COPY setup.cfg pyproject.toml constraints.txt README.md LICENSE ./
+COPY setup.cfg setup.py pyproject.toml constraints.txt README.md LICENSE ./
 COPY scripts/install.sh scripts/uv_settings.sh scripts/compose_init.sh scripts/
 COPY altegio_provider altegio_provider
 # The user of the running container may not write here, so the bytecode is compiled now.

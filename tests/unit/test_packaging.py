@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import configparser
+import email
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from email.message import Message
 from fnmatch import fnmatch
 from importlib import import_module, metadata
 from pathlib import Path
@@ -182,3 +185,39 @@ def test_make_help_lists_every_target():
     assert phony
     assert {line.split()[1] for line in help_.stdout.splitlines()} == set(phony[1].split())
     assert {"help", "setup", "demo", "test", "test-matrix", "check", "bench", "sandbox"} <= set(phony[1].split())
+
+
+@pytest.fixture(scope="module")
+def built_metadata(tmp_path_factory) -> Message:
+    """The metadata that a package index reads, built from a copy of the sources."""
+    folder = tmp_path_factory.mktemp("build")
+    for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, folder)
+    (folder / "altegio_provider").mkdir()
+    (folder / "metadata").mkdir()
+    shutil.copy(REPOSITORY / "altegio_provider" / "__init__.py", folder / "altegio_provider")
+    build = "from setuptools.build_meta import prepare_metadata_for_build_wheel as p; p('metadata')"
+    done = subprocess.run(
+        [sys.executable, "-c", build], cwd=folder, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    (path,) = folder.glob("metadata/*/METADATA")
+    return email.message_from_string(path.read_text())
+
+
+def test_the_links_of_the_long_description_are_absolute_and_lead_to_files(built_metadata):
+    readme = (REPOSITORY / "README.md").read_text()
+    source = dict(line.split(", ") for line in built_metadata.get_all("Project-URL"))["Source"]
+    base = f"{source}/blob/v{altegio_provider.__version__}/"
+    links = re.findall(r"\]\(([^)\s]+)\)", built_metadata.get_payload())
+    assert len(links) == len(re.findall(r"\]\(([^)\s]+)\)", readme)) > 20
+    assert [link for link in links if not link.startswith("https://")] == []
+    paths = [link.removeprefix(base).partition("#")[0] for link in links if link.startswith(base)]
+    assert len(paths) > 15
+    assert [path for path in paths if not (REPOSITORY / path).is_file()] == []
+
+
+def test_the_package_index_shows_where_the_source_the_changes_and_the_issues_are(built_metadata):
+    urls = dict(line.split(", ") for line in built_metadata.get_all("Project-URL"))
+    assert set(urls) == {"Changelog", "Documentation", "Issues", "Source"}
+    assert all(url.startswith(urls["Source"]) for url in urls.values())
