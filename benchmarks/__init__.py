@@ -1,1 +1,1 @@
-"""Benchmarks: ``make bench``. What they measure and what they gave stands in ``docs/performance.md``."""
+"""Benchmarks: ``make bench``. ``docs/performance.md`` describes the measurements and has the results."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks [limit|throughput|latency|all]``: figures, and each goal with its figure, met or not."""
+"""``python -m benchmarks [limit|throughput|latency|all]``: prints the figures, and whether each goal is met."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.goals import Goal, format_goals, machine
 
 
 def main() -> int:
-    """Measure what was asked for; without a word, throughput and latency."""
+    """Run the chosen benchmarks; by default throughput and latency."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Without arguments: throughput (about ten minutes) and latency (six); limit takes seven more.",
@@ -27,7 +27,7 @@ def main() -> int:
         options.what, (options.what,)
     )
 
-    # The others are imported later: a child's peak memory is never less than that of the process that started it.
+    # The other benchmarks are imported later: a child's peak memory is at least that of the process that started it.
     began = time.monotonic()
     goals: list[Goal] = []
     if "throughput" in wanted:

@@ -1,6 +1,6 @@
-"""Ways from the API to rows, or to a Parquet file: ours at three levels, and what people use today.
+"""Programs that read rows from the API, some to a Parquet file: this provider at three levels, and alternatives.
 
-Each is a function of one :class:`Job`, and imports what it needs itself: it is run in a process of its own.
+Each is a function of one :class:`Job`, which is run in its own process and imports what it needs.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ DLT_FILES = "out/studio/activities/*.parquet"
 
 @dataclass(frozen=True)
 class Contender:
-    """One way.
+    """One program to measure.
 
-    :param run: does the job; returns the ids of the rows it brought, unless they are in Parquet files.
-    :param loaded: imported before the clock starts: what a worker has loaded before it begins a task.
-    :param share: of the rows, one in so many is enough to know its speed.
-    :param files: which files in the folder hold the rows.
+    :param run: does the job, and returns the ids of the rows unless it writes Parquet files.
+    :param loaded: a module to import before the measurement, as a worker does before it starts a task.
+    :param share: read only this part of the rows (one in ``share``), for slow programs.
+    :param files: the pattern of its Parquet files in the folder.
     """
 
     run: Callable[[Job], list[int] | None]
@@ -76,7 +76,7 @@ def _plain_pages(job: Job) -> Iterator[Any]:
 
 
 def _schema() -> Any:
-    """The rows as they come: what a person writes down who wants to spare Arrow the guessing."""
+    """Return the schema of the API's rows, so that Arrow does not have to infer it."""
     import pyarrow as pa
 
     text, number = pa.string(), pa.int64()
@@ -120,7 +120,7 @@ def floor(job: Job) -> None:
 
 
 class _Absent:
-    """Lets an import fail as where the package is not installed."""
+    """Makes an import fail as if the package were not installed."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -184,7 +184,7 @@ def dlt_arrow(job: Job) -> None:
 
 
 def http_operator(job: Job) -> None:
-    """The DAG of ``benchmarks/dags``, run as ``airflow dags test`` runs it, with its XCom in a database."""
+    """Run the DAG of ``benchmarks/dags`` as ``airflow dags test`` does, with its XCom in a database."""
     from benchmarks.dags.activities_by_http import activities_by_http_dag
 
     os.environ["AIRFLOW_CONN_HTTP_DEFAULT"] = json.dumps({"conn_type": "http", "host": job.url})

@@ -1,4 +1,4 @@
-"""The goals of a benchmark: what was wanted, what it is, met or not."""
+"""The goals of a benchmark, with the measured figures."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["Goal", "format_goals", "machine"]
 
 @dataclass(frozen=True)
 class Goal:
-    """One goal.
+    """A goal and its measured figure.
 
     :param name: what is measured, with its unit.
-    :param figure: what it is.
-    :param bound: what it must not exceed, or must reach.
-    :param at_least: whether it must be reached.
+    :param figure: the measured value.
+    :param bound: the maximum, or the minimum.
+    :param at_least: whether ``bound`` is the minimum.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Goal:
 
     @property
     def is_met(self) -> bool:
-        """Whether it holds."""
+        """Whether the goal is met."""
         return self.figure >= self.bound if self.at_least else self.figure <= self.bound
 
     def __str__(self) -> str:
@@ -39,12 +39,12 @@ class Goal:
 
 
 def format_goals(goals: Sequence[Goal]) -> str:
-    """The goals, a line each, and how many of them are met."""
+    """Return a line for each goal, and how many goals are met."""
     return "\n".join([*map(str, goals), f"{sum(goal.is_met for goal in goals)} of {len(goals)} goals met"])
 
 
 def machine() -> str:
-    """The versions and the machine that figures were measured with."""
+    """Return the versions and the machine of the measurement."""
     names = ("apache-airflow", "pyarrow", "pandas", "orjson", "requests", "dlt", "apache-airflow-providers-http")
     versions = ", ".join(f"{name} {version(name)}" for name in names)
     processors = Path("/proc/cpuinfo")

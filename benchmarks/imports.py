@@ -1,6 +1,6 @@
-"""Bulk booking: rows a second without a limit, memory by rows, and the time at the API's limit.
+"""Measures bulk booking: rows per second without a limit, memory by number of rows, and the time at the API's limit.
 
-``python -m benchmarks.imports`` takes about five minutes: the limit is what takes the time.
+``python -m benchmarks.imports`` takes about five minutes because of the limit.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from benchmarks.servers import sandbox
 
 LOCATION = 77
 EVENTS = 40
-#: The first 200 go at five a second within 40 s, the next 200 from the second minute on: until 99 s, counted as 100.
+#: The first 200 requests take 40 s at five a second, the next 200 start with the second minute: 99 s, rounded to 100.
 LEAST_SECONDS = 100.0
 
 
 def main() -> None:
-    """Print the figures, each beside its goal."""
+    """Print each figure with its goal."""
     free = {rows: measure(rows, EVENTS, limited=False) for rows in (1_000, 10_000)}
     print(f"10,000 rows without limit: {10_000 / free[10_000]['seconds']:.0f} rows/s (goal: 300)")
     ratio = free[10_000]["peak_mb"] / free[1_000]["peak_mb"]
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def measure(rows: int, events: int, *, limited: bool, check_seats: bool = True) -> dict[str, Any]:
-    """Import so many rows in a fresh process, into a fresh sandbox."""
+    """Import rows in a new process into a new sandbox."""
     with sandbox(*([] if limited else ["--no-limits"])) as url, tempfile.TemporaryDirectory() as folder:
         control = url.replace("/api/v2", "/_sandbox")
         _fill(control, events, rows)
@@ -59,7 +59,7 @@ def measure(rows: int, events: int, *, limited: bool, check_seats: bool = True) 
 
 
 def work(url: str, source: str, *, limited: bool, check_seats: bool) -> None:
-    """Import the file and tell how it went."""
+    """Import the file and print the result."""
     from altegio_provider.api import AltegioClient
     from altegio_provider.imports.engine.bookings import BookingImport
     from altegio_provider.imports.engine.file_import import ImportOptions
@@ -83,7 +83,7 @@ def work(url: str, source: str, *, limited: bool, check_seats: bool) -> None:
         counts = {str(status): count for status, count in store.counts().items()}
     if halt is not None:
         raise SystemExit(halt.reason)
-    # Not ru_maxrss: it begins with what the parent process had.
+    # Not ru_maxrss: it starts with the parent process' value.
     peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
     peak_mb = int(peak[1]) / 1024 if peak else 0.0
     print(json.dumps({**counts, "seconds": time.perf_counter() - began, "peak_mb": peak_mb}))

@@ -1,4 +1,4 @@
-"""What every contender has to do: read all rows of one location's list."""
+"""The job of every contender: read all rows of one location's list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["FIRST_START", "HEADERS", "LOCATION_ID", "PAGE", "PATH", "STEP", "TIM
 
 LOCATION_ID = 1001
 TIMEZONE = "Europe/Riga"
-#: When the first row starts, and how long after it the next one does.
+#: The start of the first row, and the time between the starts of two rows.
 FIRST_START = datetime(2015, 1, 1, tzinfo=UTC)
 STEP = timedelta(minutes=30)
 
@@ -22,11 +22,11 @@ HEADERS = {"Accept": "application/vnd.api.v2+json", "Authorization": "Bearer san
 
 @dataclass(frozen=True)
 class Job:
-    """What a contender has to do.
+    """The job of a contender.
 
     :param url: the server's base URL.
     :param rows: how many rows it has.
-    :param folder: an empty folder for what is written.
+    :param folder: an empty folder for the output.
     """
 
     url: str
@@ -40,6 +40,6 @@ class Job:
 
     @property
     def query(self) -> dict[str, str]:
-        """The range as the API takes it, on the location's clock, for those who write their own requests."""
+        """The range as query parameters of the API, on the location's wall clock."""
         first, behind = (datetime.fromisoformat(text).astimezone(ZoneInfo(TIMEZONE)) for text in self.range)
         return {"filter[from]": f"{first:%Y-%m-%d %H:%M:%S}", "filter[to]": f"{behind:%Y-%m-%d %H:%M:%S}"}

@@ -1,7 +1,7 @@
-"""Latency hidden: how much faster a list is read, and how much of the API's limit is used, by ``concurrency``.
+"""Measures by ``concurrency`` how fast a list is read, and which share of the rate limit is used.
 
-Against servers whose answers take as long as they are told to. The machine has next to nothing to do meanwhile;
-``python -m benchmarks latency`` takes about six minutes.
+The servers delay their responses by a given time, so the machine is mostly idle. ``python -m benchmarks latency`` takes
+about six minutes.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ PAGES = 50
 CONCURRENCIES = (1, 2, 4, 8)
 NO_LIMITS = {"requests_per_second": 0, "requests_per_minute": 0}
 
-#: As the API counts; the limiter's own windows are a little longer.
+#: The API's windows; the limiter's own windows are slightly longer.
 LIMITS = [Rate(5, 1.0), Rate(200, 60.0)]
 LIMITED_CASES = ((1.0, 1), (1.0, 2), (1.0, 4), (1.0, 8), (1.0, 12), (0.5, 4), (0.25, 4))
-#: The sandbox has some fifteen classes a day: with small pages these days take 300 requests.
+#: The sandbox has about fifteen events a day: with small pages, this range takes 300 requests.
 LIMITED_RANGE = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 6, 28, tzinfo=UTC))
 SMALL_PAGE = 10
 
 
 class Use(NamedTuple):
-    """How the limit was used: the share of what it allows, in so many requests and seconds, and refusals."""
+    """The used share of the rate limit, with the number of requests, seconds and refusals."""
 
     share: float
     requests: int
@@ -46,7 +46,7 @@ class Use(NamedTuple):
 
 
 def read(url: str, start: datetime, end: datetime, **options: Any) -> float:
-    """Read a range in a process of its own, and return the seconds that it took."""
+    """Read a range in a new process, and return the seconds that it took."""
     task = {"date_from": start.isoformat(), "date_to": end.isoformat(), **options}
     command = [sys.executable, "-m", "benchmarks.latency", url, json.dumps(task)]
     return float(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
@@ -58,13 +58,13 @@ def _read(url: str, date_from: str, date_to: str, page_size: int, concurrency: i
         rows = client.list_activities(LOCATION_ID, date_from, date_to, page_size=page_size, concurrency=concurrency)
         ids = [row["id"] for row in rows]
         seconds = time.perf_counter() - began
-    assert ids, "no rows came"
-    assert len(ids) == len(set(ids)), "a row came twice"
+    assert ids, "no rows were read"
+    assert len(ids) == len(set(ids)), "a row was read twice"
     return seconds
 
 
 def without_limit() -> list[Goal]:
-    """50 pages at 200 ms each."""
+    """Read 50 pages at 200 ms each."""
     print(f"200 ms an answer, no limit, {PAGES} pages of {PAGE} rows")
     rows = 1 + PAGES * (PAGE - 1)
     seconds: dict[int, float] = {}
@@ -94,7 +94,7 @@ def _use(case: tuple[float, int]) -> Use:
 
 
 def with_limit() -> list[Goal]:
-    """300 requests at the API's limits; all cases at once, for they wait most of the time."""
+    """Send 300 requests at the API's limits. All cases run at once, because they mostly wait."""
     print("5 requests a second and 200 a minute")
     with ThreadPoolExecutor(len(LIMITED_CASES)) as pool:
         uses = dict(zip(LIMITED_CASES, pool.map(_use, LIMITED_CASES), strict=True))

@@ -1,6 +1,6 @@
-"""At the API's limit: 400 requests against a server that counts both windows, by threads, processes and Redis.
+"""Measures 400 requests at the API's limit against a server that counts both windows: threads, processes, Redis.
 
-``python -m benchmarks limit`` takes about seven minutes: the limit is what takes the time.
+``python -m benchmarks limit`` takes about seven minutes because of the limit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.servers import sandbox, stats_of
 __all__ = ["main"]
 
 REQUESTS = 400
-#: 40 bursts of five a second apart, and the same again a minute later: 60 + 39 s, counted as 100.
+#: 40 bursts of five, one second apart, and the same again a minute later: 60 + 39 s, rounded to 100.
 LEAST_SECONDS = 100.0
 CASES = {
     "1 process, 1 thread": (1, 1, None),
@@ -28,7 +28,7 @@ CASES = {
 
 
 def work(url: str, requests: int, threads: int, rate_limit_url: str | None) -> None:
-    """Send so many requests from so many threads."""
+    """Send requests from several threads."""
     left = threading.Semaphore(requests)
     with AltegioClient(url, "sandbox-partner", "sandbox-user", rate_limit_url=rate_limit_url) as client:
 
@@ -44,7 +44,7 @@ def work(url: str, requests: int, threads: int, rate_limit_url: str | None) -> N
 
 
 def measure(name: str) -> list[Goal]:
-    """Run one case, print its line and return its goals."""
+    """Measure one case, print a line and return the goals."""
     processes, threads, rate_limit_url = CASES[name]
     with sandbox() as url:
         command = [sys.executable, "-m", "benchmarks.limit", "--worker", url, "--threads", str(threads)]

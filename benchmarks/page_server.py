@@ -1,10 +1,10 @@
-"""A server whose pages cost it next to nothing: rows as long and as varied as the sandbox's, written beforehand.
+"""A server of prepared pages, which needs almost no processor time: its rows are as long and varied as the sandbox's.
 
-A sandbox that thinks about each request would take more of the machine than the client that is measured. This one
-answers one route with rows that differ in what must differ (the id and the times) and repeat a month of the sandbox's
-for the rest. Rows begin half an hour apart, so that 100,000 of them are nearly six years of one location.
+The sandbox itself would need more processor time than the client that is measured. This server answers one route. Its
+rows have their own ids and times; their other fields repeat those of one month of the sandbox. Rows start half an hour
+apart, so 100,000 rows are nearly six years of one location.
 
-``python -m benchmarks.page_server --rows 100000`` prints its address and serves until it is ended.
+``python -m benchmarks.page_server --rows 100000`` prints its address and serves until it is stopped.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _SAMPLE = (date(2026, 3, 1), date(2026, 3, 31))
 
 
 class Rows:
-    """The rows of the list as bytes: what each has of its own, and what repeats."""
+    """The rows of the list as bytes: the individual part of each row, and the repeated parts."""
 
     def __init__(self, count: int) -> None:
         self.own = [_own(number) for number in range(count)]
         self.repeated = _repeated()
-        #: How many pages were asked for.
+        #: How many pages were requested.
         self.requests = 0
 
     def page(self, offset: int, limit: int, total: int) -> bytes:
-        """The answer to one request for the first so many rows."""
+        """Return the response to one request."""
         self.requests += 1
         total = min(total, len(self.own))
         numbers = range(offset, min(offset + limit, total))
@@ -70,7 +70,7 @@ def _repeated() -> list[bytes]:
 
 
 class _Connection(asyncio.Protocol):
-    """One kept-alive connection; requests have no body."""
+    """One keep-alive connection. Requests have no body."""
 
     def __init__(self, rows: Rows, latency_seconds: float) -> None:
         self._rows = rows

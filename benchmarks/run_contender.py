@@ -1,6 +1,6 @@
-"""One contender's job in a fresh process: what it took, and whether the rows are all there.
+"""Runs one contender's job in a new process, and measures it.
 
-``python -m benchmarks.run_contender NAME URL ROWS`` is what :mod:`benchmarks.throughput` runs; it prints JSON.
+:mod:`benchmarks.throughput` runs ``python -m benchmarks.run_contender NAME URL ROWS``, which prints JSON.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ __all__ = ["Result", "run_contender"]
 
 
 class Result(NamedTuple):
-    """What a job took, of the client's process alone.
+    """The measurement of a job, in the client's process only.
 
-    :param seconds: from the start of the job, with the imports that it needs.
+    :param seconds: from the start of the job, including its imports.
     :param cpu_seconds: user and system.
-    :param peak_mb: the most memory that the process ever had, megabytes.
-    :param rows: how many rows came.
-    :param distinct: how many ids.
+    :param peak_mb: the process' peak memory in megabytes.
+    :param rows: how many rows were read.
+    :param distinct: how many different ids they have.
     """
 
     seconds: float
@@ -40,7 +40,7 @@ class Result(NamedTuple):
 
 
 def run_contender(name: str, url: str, rows: int, folder: Path) -> Result:
-    """Do the job of one contender, in this process."""
+    """Run the job of one contender in this process."""
     contender = CONTENDERS[name]
     job = Job(url, rows, folder)
     if contender.loaded:
@@ -66,7 +66,7 @@ def _ids_in(files: Iterable[Path]) -> list[int]:
 
 
 def connection(url: str) -> str:
-    """The Airflow connection to that server, without limits."""
+    """Return an Airflow connection to the server, without limits."""
     extra: dict[str, Any] = {"user_token": "sandbox-user", "location_id": LOCATION_ID, "timezone": TIMEZONE}
     extra |= {"requests_per_second": 0, "requests_per_minute": 0}
     return json.dumps({"conn_type": "altegio", "host": url, "password": "sandbox-partner", "extra": extra})

@@ -1,4 +1,4 @@
-"""How far it scales: from one location to 10,000, in requests, hours and IP addresses, and what bounds each.
+"""Simulates one to 10,000 locations: requests, hours and IP addresses, and the bottleneck.
 
 ``python -m benchmarks.scale_simulation`` takes about half a minute. The figures stand in ``docs/scaling.md``.
 """
@@ -15,7 +15,7 @@ EVENTS_PER_DAY = 30
 YEARS = 5
 DAYS = YEARS * 365
 LOCATIONS = (1, 10, 40, 100, 1_000, 10_000)
-#: From a task that is due to its first request (assumed), and the processor time of a small task (`make scale`).
+#: Assumed time from a due task to its first request, and the processor time of a small task (from `make scale`).
 START_SECONDS = 4.0
 CPU_SECONDS_PER_TASK = 2.2
 SLOTS = 16
@@ -24,7 +24,7 @@ LATENCY_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Daily:
-    """A daily run of so many locations, one task each, from so many addresses with so many slots."""
+    """A daily run with one task for each location."""
 
     locations: int
     addresses: int = 1
@@ -35,7 +35,7 @@ class Daily:
         return Plan(self.locations, EVENTS_PER_DAY, 1, window_days=1, addresses=self.addresses)
 
     def simulate(self) -> tuple[float, float]:
-        """Return minutes, and the share of the allowed rate that is in use."""
+        """Return the minutes, and the used share of the rate limit."""
         of_one = math.ceil(self.locations / self.addresses)
         requests = self.plan.requests // self.locations
         job = Job(of_one, requests, max(1, self.slots // self.addresses), START_SECONDS, LATENCY_SECONDS)
@@ -45,7 +45,7 @@ class Daily:
 
     @property
     def addresses_for_an_hour(self) -> int:
-        """IP addresses that are needed to be done in an hour, for the limit alone."""
+        """The IP addresses that the rate limit requires to finish in an hour."""
         addresses = 1
         while Daily(self.locations, addresses).plan.minutes > 60:
             addresses += 1
@@ -53,19 +53,19 @@ class Daily:
 
     @property
     def cores_for_an_hour(self) -> int:
-        """Processor cores that the workers need to start as many tasks in an hour."""
+        """The processor cores that the workers need to start these tasks in an hour."""
         return math.ceil(self.locations * CPU_SECONDS_PER_TASK / 3600)
 
 
 def clock(minutes: float) -> str:
-    """Minutes as a person reads them."""
+    """Return minutes as readable text."""
     if minutes < 60:
         return f"{minutes:.1f} min"
     return f"{minutes / 60:.1f} h" if minutes < 48 * 60 else f"{minutes / 1440:.1f} days"
 
 
 def daily_table() -> None:
-    """The daily run."""
+    """Print the table of daily runs."""
     print(f"The daily run: {EVENTS_PER_DAY} classes a day in each location, a task each, {SLOTS} slots\n")
     print("locations  requests  least time  simulated  share of limit  addresses for 1 h  cores for 1 h")
     for locations in LOCATIONS:
@@ -78,7 +78,7 @@ def daily_table() -> None:
 
 
 def backfill_table() -> None:
-    """Five years of the past."""
+    """Print the table of backfills of five years."""
     print(f"\nThe backfill: {YEARS} years, month by month, at 150 requests a minute beside the daily run\n")
     print("locations      requests       time  addresses for 1 week   Parquet    tasks")
     for locations in LOCATIONS:
@@ -91,7 +91,7 @@ def backfill_table() -> None:
 
 
 def bottleneck_table() -> None:
-    """10,000 locations: more addresses help until starting tasks is what takes the time."""
+    """Print how the bottleneck of 10,000 locations moves from the rate limit to starting tasks."""
     print("\n10,000 locations a day: where the bottleneck moves\n")
     print("addresses  slots  simulated  share of limit  bound by")
     for addresses, slots in ((1, 16), (2, 16), (4, 16), (4, 64), (10, 64), (10, 160), (20, 160), (20, 400)):

@@ -1,7 +1,7 @@
-"""CPU, memory and rows a second, beside what people use today: each in a fresh process, in turns, medians of three.
+"""Measures CPU, memory and rows per second of all contenders: each run in a new process, interleaved, medians of three.
 
-The server answers at once and has no limit, so that the machine is what bounds. All figures are of the client's
-process alone. ``python -m benchmarks throughput`` takes about ten minutes.
+The server answers at once and has no limit, so the machine is the bottleneck. All figures are of the client's process
+only. ``python -m benchmarks throughput`` takes about ten minutes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Results = dict[str, list[Result]]
 
 
 class Load(NamedTuple):
-    """What the server had to do for one contender."""
+    """The server's work for one contender."""
 
     requests: int
     cpu_seconds: float
@@ -45,11 +45,11 @@ def main(contenders: Sequence[str], rows: int, rounds: int, *, with_many_rows: b
     """Measure and print the table.
 
     :param contenders: names of :data:`~benchmarks.contenders.CONTENDERS`.
-    :returns: the goals that these contenders tell of.
+    :returns: the goals that concern these contenders.
     """
     with _environment() as environment:
         with pages(_WARM_UP_ROWS) as url:
-            for name in contenders:  # which compiles what it imports
+            for name in contenders:  # compiles the imported modules
                 _run(name, url, _WARM_UP_ROWS, environment)
         results: Results = {name: [] for name in contenders}
         loads: dict[str, Load] = {}
@@ -71,7 +71,7 @@ def main(contenders: Sequence[str], rows: int, rounds: int, *, with_many_rows: b
 
 @contextlib.contextmanager
 def _environment() -> Iterator[dict[str, str]]:
-    """An Airflow of its own, with a database for XCom; bytecode is kept, and nobody is told of the run."""
+    """Set up a separate Airflow with a database for XCom. Bytecode is kept, and usage statistics are off."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory(prefix="altegio-bench-") as home:
@@ -111,13 +111,13 @@ def _speed(result: Result) -> float:
 
 
 def _times_floor(results: Results, name: str, floor: str = "floor") -> float:
-    """CPU a row beside the floor's of the same round."""
+    """Return the ratio of CPU time per row to the floor's, in the same round."""
     rounds = zip(results[name], results[floor], strict=True)
     return median(_per_row_us(one) / _per_row_us(least) for one, least in rounds)
 
 
 def _times_speed(results: Results, name: str, other: str) -> float:
-    """Rows a second beside the other's of the same round."""
+    """Return the ratio of rows per second to the other's, in the same round."""
     return median(_speed(one) / _speed(two) for one, two in zip(results[name], results[other], strict=True))
 
 

@@ -1,7 +1,7 @@
-"""The warehouse: 100,000 activities into PostgreSQL by ParquetToSqlOperator and by pandas, and into DuckDB.
+"""Measures loads of 100,000 activities: into PostgreSQL with ParquetToSqlOperator and with pandas, and into DuckDB.
 
 ``python -m benchmarks.to_sql`` takes about two minutes. PostgreSQL is the one at ``ALTEGIO_TEST_POSTGRES`` (default
-``postgresql://postgres@127.0.0.1:5432/test``); the tables are made in a schema of their own, which goes at the end.
+``postgresql://postgres@127.0.0.1:5432/test``). The tables are created in a separate schema and dropped at the end.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ GOAL = 5.0
 
 
 def write(root: Path) -> None:
-    """Write the dataset: a hundred days of a thousand classes."""
+    """Write a dataset of a hundred days with a thousand events each."""
     first = datetime(2026, 1, 1, tzinfo=UTC)
     with ParquetDataset(root, 1001).writer(first, first + timedelta(days=100)) as writer:
         for batch in ActivityConverter(1001, "UTC").batches(event(number, first) for number in range(ROWS)):
@@ -35,7 +35,7 @@ def write(root: Path) -> None:
 
 
 def event(number: int, first: datetime) -> dict[str, object]:
-    """An activity as the API gives it."""
+    """Return an activity in the form of the API."""
     starts = first + timedelta(days=number // 1000, seconds=number % 1000 * 60)
     service = number % 8
     return {
@@ -57,7 +57,7 @@ def event(number: int, first: datetime) -> dict[str, object]:
 
 
 def by_operator(conn_id: str) -> Callable[[Path, str], None]:
-    """Load as a task does."""
+    """Load with the operator, as a task does."""
 
     def load(root: Path, table: str) -> None:
         from altegio_provider.transfers.parquet_to_sql import ParquetToSqlOperator
@@ -68,7 +68,7 @@ def by_operator(conn_id: str) -> Callable[[Path, str], None]:
 
 
 def by_pandas(root: Path, table: str) -> None:
-    """Load as most people do. Nested columns become JSON text, which ``to_sql`` does not do by itself."""
+    """Load with ``DataFrame.to_sql``. Nested columns are converted to JSON text, which ``to_sql`` does not do."""
     import pandas as pd
     import sqlalchemy as sa
 
@@ -83,7 +83,7 @@ def by_pandas(root: Path, table: str) -> None:
 
 
 def count(table: str) -> int:
-    """Rows in a table of PostgreSQL."""
+    """Return the number of rows of a PostgreSQL table."""
     import adbc_driver_postgresql.dbapi as driver
 
     with driver.connect(POSTGRES) as connection, connection.cursor() as cursor:
@@ -93,7 +93,7 @@ def count(table: str) -> int:
 
 @contextmanager
 def own_schema() -> Iterator[None]:
-    """Make the schema, and drop it."""
+    """Create the schema, and drop it at the end."""
     import adbc_driver_postgresql.dbapi as driver
 
     def run(sql: str) -> None:
@@ -110,7 +110,7 @@ def own_schema() -> Iterator[None]:
 
 
 def main() -> None:
-    """Print a line for each way, from interleaved runs."""
+    """Print a line for each method, measured in interleaved runs."""
     logging.disable(logging.INFO)
     with tempfile.TemporaryDirectory() as folder, own_schema():
         root = Path(folder) / "activities"

@@ -1,4 +1,4 @@
-"""Workers that share the limit, on a virtual clock: hours pass in seconds, through the limiter's own arithmetic."""
+"""Simulates workers that share the rate limit on a virtual clock, with the limiter's own arithmetic."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _NO_PAUSE = Rate(1, 0.0)
 
 @dataclass
 class Job:
-    """Tasks of one kind, worked off by so many slots.
+    """Tasks of one kind, which run in a number of slots.
 
-    :param tasks: how many.
-    :param requests: of each task, one after the other.
-    :param slots: tasks under way at once.
+    :param tasks: the number of tasks.
+    :param requests: the requests of each task, one after the other.
+    :param slots: the number of simultaneous tasks.
     :param start_seconds: from a free slot to the task's first request: scheduler, process, imports.
-    :param latency_seconds: from a request to its answer.
-    :param begins_at: seconds from the beginning of the simulation.
+    :param latency_seconds: from a request to its response.
+    :param begins_at: seconds from the start of the simulation.
     """
 
     tasks: int
@@ -37,19 +37,19 @@ class Job:
     begins_at: float = 0.0
     requests_per_second: int = 5
     requests_per_minute: int = 200
-    #: When each request went; filled in by :func:`run`.
+    #: The time of each request; set by :func:`run`.
     sent: list[float] = field(default_factory=list)
     ended_at: float = 0.0
 
     @property
     def seconds(self) -> float:
-        """From the job's beginning to its last answer."""
+        """The seconds from the job's start to its last response."""
         return self.ended_at - self.begins_at
 
 
 @dataclass
 class Run:
-    """The virtual clock, and the log that all jobs share: one IP address."""
+    """The virtual clock, and the slot store that all jobs of one IP address share."""
 
     now: float = 0.0
 
@@ -58,7 +58,7 @@ class Run:
 
 
 def run(*jobs: Job, seed: int = 1) -> None:
-    """Let the jobs run to their end behind one IP address; who wakes at the same moment goes in random order."""
+    """Run the jobs behind one IP address to their end. Slots that wake at the same time continue in random order."""
     shared = Run()
     chance = random.Random(seed)
     numbers = count()
@@ -77,7 +77,7 @@ def run(*jobs: Job, seed: int = 1) -> None:
 
 
 def _slot(job: Job, left: deque[int], shared: Run) -> Iterator[float]:
-    """One slot's life: what it yields are the seconds until it goes on."""
+    """Run one slot, and yield the seconds until it continues."""
     rates = rates_of_limits(job.requests_per_second, job.requests_per_minute)
     while left:
         left.popleft()

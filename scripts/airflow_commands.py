@@ -1,7 +1,7 @@
-"""Runs ``airflow`` commands one after the other in one process, for importing Airflow takes longer than they do.
+"""Runs ``airflow`` commands one after the other in one process, because importing Airflow takes longer than they do.
 
-Each line of the standard input is one command, its arguments as JSON; when it is done, its exit code is a line of the
-standard output. What it prints goes to the standard error.
+Each line of standard input is one command, with its arguments as JSON. When it is done, its exit code is written as a
+line to standard output. The command's own output goes to standard error.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Callable
 
 
 def main(begin: Callable[[], None] = lambda: None) -> None:
-    """Take commands until there are no more.
+    """Run commands until the end of the input.
 
-    :param begin: what to do when Airflow is imported, before the first command.
+    :param begin: called when Airflow is imported, before the first command.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

@@ -1,7 +1,7 @@
-"""How long will it take? ``python -m scripts.plan --locations 40 --events-per-day 30 --days 1825``.
+"""Calculates how long an extract takes: ``python -m scripts.plan --locations 40 --events-per-day 30 --days 1825``.
 
-Arithmetic only: requests by the paging that :mod:`~altegio_provider.api.paging.reader` describes, time by the API's
-limit for one IP address, size by what real-looking rows take in the dataset (``docs/performance.md``).
+This is arithmetic only: the requests follow from the paging in :mod:`~altegio_provider.api.paging.reader`, the time
+from the API's limit for one IP address, the size from typical rows in the dataset (``docs/performance.md``).
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from altegio_provider.api.ratelimit.limiter import Rate, rates_of_limits
 
 __all__ = ["Plan", "least_seconds", "main", "requests_for_rows"]
 
-#: Measured on the sandbox's data: ``docs/performance.md``. A file of few rows is mostly its description of 43 columns.
+#: Measured with the sandbox's data: ``docs/performance.md``. Most of a file with few rows describes its 43 columns.
 _BYTES_PER_FILE = 17_000
 _BYTES_PER_ROW = 23
 
 
 def requests_for_rows(rows: int, page_size: int) -> int:
-    """Return the requests that a quiet window of so many rows costs: its pages, and one that proves the end."""
+    """Return the requests for a window of unchanged rows: its pages, and one that proves the end."""
     if rows == 0:
         return 1
     return max(1, math.ceil((rows - 1) / max(1, page_size - 1))) + 1
 
 
 def least_seconds(requests: int, rates: Sequence[Rate]) -> float:
-    """Return the seconds from the first of so many requests to the last, when every window is always full."""
+    """Return the seconds from the first request to the last if every window of the limit is full."""
     steps = sorted(rates, key=lambda rate: -rate.seconds)
     seconds, left = 0.0, requests - 1
     for rate in steps:
@@ -42,12 +42,12 @@ def least_seconds(requests: int, rates: Sequence[Rate]) -> float:
 class Plan:
     """An extract to be planned.
 
-    :param locations: how many.
-    :param events_per_day: activities a day in each.
-    :param days: how many days in all.
+    :param locations: the number of locations.
+    :param events_per_day: activities a day in each location.
+    :param days: the number of days.
     :param window_days: days in one run's range: 1 for daily runs, 30 or so for a backfill.
-    :param page_size: rows a request.
-    :param addresses: IP addresses to share the work.
+    :param page_size: rows for each request.
+    :param addresses: the number of IP addresses that share the work.
     """
 
     locations: int
@@ -61,12 +61,12 @@ class Plan:
 
     @property
     def rows(self) -> int:
-        """Activities in all."""
+        """All activities."""
         return round(self.locations * self.events_per_day * self.days)
 
     @property
     def requests(self) -> int:
-        """Requests in all."""
+        """All requests."""
         whole, rest = divmod(self.days, self.window_days)
         full = requests_for_rows(round(self.events_per_day * self.window_days), self.page_size)
         last = requests_for_rows(round(self.events_per_day * rest), self.page_size) if rest else 0
@@ -74,18 +74,18 @@ class Plan:
 
     @property
     def minutes(self) -> float:
-        """Minutes at the limit."""
+        """The minutes at the rate limit."""
         rates = rates_of_limits(self.requests_per_second, self.requests_per_minute)
         return least_seconds(math.ceil(self.requests / self.addresses), rates) / 60
 
     @property
     def files(self) -> int:
-        """Parquet files: one for each run."""
+        """The number of Parquet files: one for each run."""
         return self.locations * math.ceil(self.days / self.window_days)
 
     @property
     def megabytes(self) -> float:
-        """Size of the Parquet dataset."""
+        """The size of the Parquet dataset in megabytes."""
         return (self.files * _BYTES_PER_FILE + self.rows * _BYTES_PER_ROW) / 1e6
 
     def __str__(self) -> str:

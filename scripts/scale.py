@@ -1,8 +1,8 @@
-"""Many workers, one limit: the topology of docker-compose.yaml as processes, and what it does when a worker is killed.
+"""Runs the services of docker-compose.yaml as processes, kills a worker, and checks the results.
 
-Run by ``make scale``, in about nine minutes, six of which are the limit's. The daily DAG extracts ten locations while
-a file of clients is booked, on two Celery workers that share the limit through Redis; the one that books is killed with
-SIGKILL in the middle. The asset's events start the warehouse's load. Everything it makes is in ``.scale``.
+``make scale`` runs it. It takes about nine minutes, six of them because of the rate limit. The daily DAG extracts ten
+locations while the clients of a file are booked, on two Celery workers that share the limit through Redis. The worker
+that books is killed with SIGKILL. The asset's events start the load of the warehouse. All output is in ``.scale``.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ LIMIT = [Rate(5, 1.0), Rate(200, 60.0)]
 SETTINGS = {
     "AIRFLOW__CORE__DAGS_FOLDER": str(SCALE / "dags"),
     "ALTEGIO_LOCATIONS": ",".join(f"{number}=UTC" for number in LOCATIONS),
-    # A killed worker's tasks are missed after half a minute, not after five: this is to end today.
+    # The tasks of a killed worker are detected after half a minute instead of five.
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "3",
-    # A machine of two cores has enough to do.
+    # A machine of two cores is busy enough.
     "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
 }
 
@@ -84,14 +84,14 @@ Figures = list[tuple[str, str, bool]]
 
 
 def measure(topology: Topology) -> Figures:
-    """Extract, kill a worker in the middle, load; and say what came of it."""
+    """Extract, kill a worker meanwhile, load, and return the figures."""
     scale_bookings.write_clients(DATA / "clients.csv")
-    tell(f"{BOOK}: {scale_bookings.CLIENTS} clients of a file")
-    tell(f"{DAILY}: {len(LOCATIONS)} locations of {ROWS:,} classes, a task each, four at once")
+    tell(f"{BOOK}: a file of {scale_bookings.CLIENTS} clients")
+    tell(f"{DAILY}: {len(LOCATIONS)} locations with {ROWS:,} events each, one task for each, four at a time")
     conf = json.dumps({"date_from": f"{FIRST:%Y-%m-%d}", "date_to": f"{LAST:%Y-%m-%d}"})
     topology.run("init", f"airflow dags trigger {DAILY} --run-id scale --conf '{conf}'")
     topology.run("init", f"airflow dags trigger {BOOK} --run-id book")
-    # Early, so that there is work left for the others until what it was doing is tried again.
+    # Early, so that there is other work left until the killed tasks are retried.
     until(lambda: bookings(topology) >= 20, 300, "The twentieth booking", 1.0)
     pid = query(topology, "postgres", "SELECT pid FROM task_instance WHERE run_id = 'book'")
     victim = next((name for name in ("worker-1", "worker-2") if pid in topology.family(name)), "worker-1")
@@ -99,10 +99,10 @@ def measure(topology: Topology) -> Figures:
     tell(f"SIGKILL to {victim} and all its {processes} processes, after {bookings(topology)} bookings")
     time.sleep(5)
     start_worker(topology, 3)
-    tell("another worker takes its place; its tasks are missed, and tried again")
+    tell("another worker replaces it; the killed tasks are detected and retried")
     ended = "SELECT count(*) FROM dag_run WHERE run_id IN ('scale', 'book') AND state IN ('success', 'failed')"
     until(lambda: query(topology, "postgres", ended), 900, "The end of the first run", 1.0)
-    # From here on there may be less to do than the limit allows.
+    # From here on there may be less work than the limit allows.
     enough_until = time.monotonic()
     ends = [state_at_end(topology, run_id) for run_id in ("scale", "book")]
     seen = answers(topology, "/stats")
@@ -157,12 +157,12 @@ def report(figures: Figures) -> None:
 
 
 def start_worker(topology: Topology, number: int) -> None:
-    """Start a Celery worker; several on one machine need names and ports of their own."""
+    """Start a Celery worker. Several on one machine need different names and ports."""
     topology.start("worker", f"worker-{number}", f"--celery-hostname worker-{number}@localhost --skip-serve-logs")
 
 
 def fill(topology: Topology) -> None:
-    """Let the sandbox and the limit begin anew, and give the locations their classes."""
+    """Reset the sandbox and the limit, and add the locations' events."""
     redis.Redis.from_url(topology.redis(1)).flushdb()
     answers(topology, "/reset", {})
     step = (LAST - FIRST) / ROWS
@@ -179,7 +179,7 @@ def fill(topology: Topology) -> None:
 
 
 def answers(topology: Topology, path: str, body: Any = None) -> Any:
-    """Ask the sandbox's control plane; ``None`` while it does not answer."""
+    """Send a request to the sandbox's control plane; return ``None`` while it does not answer."""
     data = None if body is None else json.dumps(body).encode()
     try:
         request = urllib.request.Request(topology.sandbox_control + path, data, {"Content-Type": "application/json"})
@@ -190,14 +190,14 @@ def answers(topology: Topology, path: str, body: Any = None) -> Any:
 
 
 def bookings(topology: Topology) -> int:
-    """How many bookings the sandbox has taken."""
+    """Return the number of bookings in the sandbox."""
     seen = answers(topology, "/stats")["answers"]
     booked = [one for one in seen if one["route"].endswith("create_event_appointment") and one["status"] < 300]
     return sum(one["times"] for one in booked)
 
 
 def difference(topology: Topology) -> tuple[int, int]:
-    """How many classes of the sandbox the dataset lacks, and how many rows it has beside them."""
+    """Return how many events of the sandbox the dataset lacks, and how many rows it has too many."""
     lost = extra = 0
     ids: dict[int, list[int]] = {number: [] for number in LOCATIONS}
     for file in read_manifest(DATA / "activities"):
@@ -211,27 +211,27 @@ def difference(topology: Topology) -> tuple[int, int]:
 
 @contextmanager
 def cursor(topology: Topology, service: str) -> Iterator[Any]:
-    """A cursor on one of the databases."""
+    """Open a cursor on one of the databases."""
     with closing(psycopg2.connect(topology.database(service))) as connection, connection.cursor() as opened:
         yield opened
 
 
 def query(topology: Topology, service: str, sql: str) -> Any:
-    """The one value that a query gives."""
+    """Return the single value of a query."""
     with cursor(topology, service) as opened:
         opened.execute(sql)
         return opened.fetchone()[0]
 
 
 def states(topology: Topology, dag_id: str) -> list[str]:
-    """The states of a DAG's runs."""
+    """Return the states of a DAG's runs."""
     with cursor(topology, "postgres") as opened:
         opened.execute("SELECT state FROM dag_run WHERE dag_id = %s", (dag_id,))
         return [state for (state,) in opened.fetchall()]
 
 
 def unfinished(topology: Topology) -> int:
-    """How many runs are under way, and events of assets that wait for one."""
+    """Return the number of running DAG runs and of asset events without a run."""
     runs = "SELECT count(*) FROM dag_run WHERE state NOT IN ('success', 'failed')"
     return int(query(topology, "postgres", runs)) + int(
         query(topology, "postgres", "SELECT count(*) FROM asset_dag_run_queue")

@@ -1,4 +1,4 @@
-"""The clients that ``make scale`` books, and whether each of them is booked once."""
+"""The clients that ``make scale`` books, and the check that each is booked once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVENTS = range(9_000_001, 9_000_021)
 
 
 def location_and_events() -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What the sandbox needs: a location, and classes of the coming month."""
+    """Return a location and events of the next month for the sandbox."""
     start = datetime.now(UTC).replace(hour=15, minute=0, second=0, microsecond=0, tzinfo=None) + timedelta(days=20)
     location = {"id": LOCATION, "services": [{"id": 1, "title": "Yoga"}], "staff": [{"id": 1, "name": "Anna"}]}
     events = [
@@ -27,7 +27,7 @@ def location_and_events() -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 
 def write_clients(path: Path) -> None:
-    """Write the file that is imported."""
+    """Write the file to import."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("event_id", "name", "surname", "phone", "email"))
@@ -37,7 +37,7 @@ def write_clients(path: Path) -> None:
 
 
 def booked_wrongly(appointments: list[dict[str, Any]]) -> tuple[int, int]:
-    """How many clients of the file are not booked, and how many bookings there are beside."""
+    """Return how many clients of the file are not booked, and how many bookings there are too many."""
     there = Counter((one["event_id"], str(one["client"]["phone"]).lstrip("+")) for one in appointments)
     wanted = Counter(_booking(number) for number in range(CLIENTS))
     return (wanted - there).total(), (there - wanted).total()

@@ -1,6 +1,6 @@
-"""The services of docker-compose.yaml as processes of this machine: the same commands, the same environment.
+"""Runs the services of docker-compose.yaml as processes of this machine, with the same commands and environment.
 
-PostgreSQL and Redis are started in a temporary folder where their programs are installed; else those that answer at
+PostgreSQL and Redis are started in a temporary folder if they are installed. Otherwise the servers at
 ``ALTEGIO_SCALE_POSTGRES`` and ``ALTEGIO_SCALE_REDIS`` are used, by default at the usual local ports.
 """
 
@@ -34,10 +34,10 @@ _DATABASE = re.compile(r"//(\w+):[^@/]*@(postgres|warehouse)/(\w+)")
 
 
 class Topology:
-    """Everything that Compose would start, in processes that end with the ``with`` block.
+    """The services that Compose would start, as processes that end with the ``with`` block.
 
-    :param folder: for Airflow's home, the data and the logs.
-    :param settings: environment variables beside those of the file.
+    :param folder: the folder for Airflow's home, the data and the logs.
+    :param settings: environment variables in addition to those of the file.
     """
 
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
@@ -69,19 +69,19 @@ class Topology:
 
     @property
     def sandbox_control(self) -> str:
-        """Where the sandbox's control plane is."""
+        """The URL of the sandbox's control plane."""
         return f"http://127.0.0.1:{self._ports['sandbox']}/_sandbox"
 
     def database(self, service: str) -> str:
-        """The URL of a service's database."""
+        """Return the URL of a service's database."""
         return self._databases[service]
 
     def redis(self, number: int) -> str:
-        """The URL of one of Redis's databases, by its number in the file."""
+        """Return the URL of one of Redis' databases, by its number in the file."""
         return self._local(f"redis://redis:6379/{number}")
 
     def environment(self, service: str) -> dict[str, str]:
-        """A service's environment, with the addresses of this machine."""
+        """Return a service's environment, with the addresses of this machine."""
         kept = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name and "ALTEGIO" not in name}
         told = {name: self._local(str(value)) for name, value in self._services[service]["environment"].items()}
         ours = {
@@ -107,7 +107,7 @@ class Topology:
         return done.stdout
 
     def start(self, service: str, name: str = "", more: str = "") -> None:
-        """Start a service's command in the background; ``more`` is put behind it."""
+        """Start a service's command in the background, followed by ``more``."""
         environment = (
             self.environment(service) if "environment" in self._services[service] else self.environment("init")
         )
@@ -146,16 +146,16 @@ class Topology:
         until(lambda: answers(port), 20, "Redis")
 
     def family(self, name: str) -> list[int]:
-        """The numbers of a process and of all that it started."""
+        """Return the process ids of a process and its descendants."""
         root = psutil.Process(self.processes[name].pid)
         return [process.pid for process in (*root.children(recursive=True), root)]
 
     def cpu_seconds(self, name: str) -> float:
-        """Processor time of a process and of all that it started, those that have ended too."""
+        """Return the processor time of a process and its descendants, including those that have ended."""
         return sum(sum(psutil.Process(pid).cpu_times()[:4]) for pid in self.family(name))
 
     def kill(self, name: str) -> int:
-        """Kill a process and all that it started with SIGKILL; return how many there were."""
+        """Kill a process and its descendants with SIGKILL; return how many there were."""
         family = [psutil.Process(pid) for pid in self.family(name)]
         self.processes.pop(name)
         for process in family:
@@ -165,7 +165,7 @@ class Topology:
         return len(family)
 
     def stop(self, name: str) -> None:
-        """Stop a process, by force where asking does not help."""
+        """Stop a process; kill it if it does not end."""
         process = self.processes[name]
         process.send_signal(signal.SIGINT if name in ("postgres", "warehouse") else signal.SIGTERM)
         try:
@@ -175,7 +175,7 @@ class Topology:
             self.kill(name)
 
     def _prefer(self, name: str) -> None:
-        """Let a process go first, where this is allowed: it stands for another machine, and would not share ours."""
+        """Raise a process' priority, if allowed: it stands for another machine with its own processors."""
         with contextlib.suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, self.processes[name].pid, -10)
 
@@ -206,7 +206,7 @@ class Topology:
         """Put the values of ``.env`` and the addresses of this machine into a text of the file."""
         text = _VARIABLE.sub(lambda found: found[3] if found[2] == "-" else self._secrets.get(found[1], "secret"), text)
         text = _DATABASE.sub(lambda found: self._databases[found[2]].removeprefix("postgresql:"), text)
-        if self._redis:  # somebody else's: not their first databases
+        if self._redis:  # a server that others may use: avoid its first databases
             text = re.sub(r"redis://redis:6379/(\d)", lambda found: f"{self._redis}/{14 + int(found[1])}", text)
         for there, here in (
             ("redis:6379", f"127.0.0.1:{self._ports['redis']}"),
@@ -223,14 +223,14 @@ class Topology:
 
 
 def free_port() -> int:
-    """A port that nobody listens at now."""
+    """Return a free local port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def answers(port: int) -> bool:
-    """Whether somebody listens at a local port."""
+    """Return whether a local port is in use."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0

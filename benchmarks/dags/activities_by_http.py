@@ -1,4 +1,4 @@
-"""What people without a provider write: HttpOperator reads page by page, a second task makes Parquet of the XCom."""
+"""The DAG without this provider: HttpOperator reads page by page, and a second task writes the XCom to Parquet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAGE = 100
 
 
 def next_page(response: Any) -> dict[str, Any] | None:
-    """The query of the next page, as long as there is one."""
+    """Return the query of the next page, ``None`` after the last one."""
     pagination = response.json()["meta"]["pagination"]
     offset = pagination["offset"] + PAGE
     return {"data": {"offset": str(offset)}} if offset < pagination["total"] else None
@@ -21,7 +21,7 @@ def next_page(response: Any) -> dict[str, Any] | None:
 
 @task
 def write(pages: list[str], params: dict[str, Any]) -> None:
-    """Make one Parquet file of all pages."""
+    """Write all pages to one Parquet file."""
     import pandas as pd
 
     rows = chain.from_iterable(json.loads(page)["data"] for page in pages)

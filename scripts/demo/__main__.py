@@ -1,4 +1,4 @@
-"""From nothing to a warehouse, and from a spreadsheet to booked clients: the sandbox, Airflow on SQLite, three DAGs.
+"""The demo: the sandbox, Airflow on SQLite, and three DAGs that fill a warehouse and book clients from a file.
 
 Run by ``make demo``. Everything it makes is in ``.demo``; nothing else of the machine is touched.
 """
@@ -26,7 +26,7 @@ def main() -> int:
         running_sandbox() as sandbox,
         running_airflow(sandbox.url, bookings.CONNECTION_EXTRA, bookings.SETTINGS) as airflow,
     ):
-        step("Airflow: a database of its own (SQLite)")
+        step("Airflow: a new SQLite database")
         airflow.run("db", "migrate")
         airflow.run("pools", "set", "altegio", "4", "Requests to Altegio")
         extract_a_week(airflow)
@@ -38,7 +38,7 @@ def main() -> int:
     print_line(
         "  .venv/bin/python -c \"import duckdb; duckdb.connect('.demo/warehouse.duckdb').sql('SHOW TABLES').show()\""
     )
-    print_line("  ls -R .demo/data/inbox     the file of clients, and its reports")
+    print_line("  ls -R .demo/data/inbox     the file of clients and its reports")
     print_line("  make sandbox               the imitated API, for your own experiments")
     return 0
 

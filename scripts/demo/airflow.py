@@ -1,4 +1,4 @@
-"""The demo's Airflow: a home and a database of its own."""
+"""The demo's Airflow, with its own home and database."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _LOG = DEMO / "airflow.log"
 
 
 class Airflow:
-    """Takes Airflow's own commands. They run in one process: see ``scripts/airflow_commands.py``."""
+    """Runs commands of ``airflow`` in one process; see ``scripts/airflow_commands.py``."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
     def run(self, *arguments: str) -> None:
-        """Run ``airflow ARGUMENTS``; its output goes to a file, and its end is shown where it fails."""
+        """Run ``airflow ARGUMENTS``. Its output goes to a file, and if it fails, the end of the output is printed."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
@@ -35,7 +35,7 @@ class Airflow:
 
 @contextlib.contextmanager
 def running_airflow(url: str, connection_extra: Mapping[str, Any], settings: Mapping[str, str]) -> Iterator[Airflow]:
-    """Start the process that takes the commands.
+    """Start the process that runs the commands.
 
     :param url: the sandbox's.
     :param connection_extra: what the connection says beside the address and the tokens.
@@ -62,7 +62,7 @@ def running_airflow(url: str, connection_extra: Mapping[str, Any], settings: Map
 
 
 def _environment(url: str, connection_extra: Mapping[str, Any]) -> dict[str, str]:
-    """Airflow's settings for the demo, in place of whatever this shell has."""
+    """Return Airflow's settings for the demo, which replace those of the shell."""
     connection = {
         "conn_type": "altegio",
         "host": url,

@@ -1,4 +1,4 @@
-"""The bulk import: a file of clients becomes bookings, each exactly once, whatever is wrong with it or the API."""
+"""The bulk import: the clients of a file are booked exactly once, in spite of faulty rows and a lost answer."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ SETTINGS = {
 
 
 def book_a_file_twice(sandbox: Sandbox, airflow: Airflow) -> None:
-    """Drop a file of clients into the inbox, show what became of each row, and drop the same file once more."""
+    """Put a file of clients into the inbox, show the status of each row, and put the same file in again."""
     start, full_class = _open_studio(sandbox)
     _write_file(start)
     step("A file of clients goes into the inbox of the DAG altegio_bookings_import")
-    print_line("  Two rows are faulty, one says what another says, one wants a class that is full,")
-    print_line("  and the sandbox loses its answer to the first booking, after it took effect.")
+    print_line("  Two rows are faulty, one is a duplicate, one is for a class that is full,")
+    print_line("  and the sandbox loses its answer to the first booking, after the booking was made.")
     sandbox.post("/faults", {"effect": "lose_answer_after", "route": _POST, "nth": 1})
     _show(_drop(airflow))
 
-    # What the API refused would be tried again, for a class may get more seats; so this one goes.
+    # A refused row would be sent again, because the class may have free seats by then. So the class is deleted.
     sandbox.delete(f"/events/{_LOCATION}/{full_class}")
     asked, booked = _times_asked(sandbox), _booked(sandbox)
-    step("The full class is cancelled, and the same file comes once more: nothing is sent")
+    step("The full class is cancelled, and the same file is imported again: nothing is sent")
     statuses = Counter(row["status"] for row in _drop(airflow))
     asked_again, booked_now = _times_asked(sandbox) - asked, _booked(sandbox)
     print_line("  " + ", ".join(f"{count} {status}" for status, count in statuses.items()))
@@ -51,11 +51,11 @@ def book_a_file_twice(sandbox: Sandbox, airflow: Airflow) -> None:
         f"  Bookings in the sandbox: {len(booked)} before, {len(booked_now)} after. Requests to book: {asked_again}"
     )
     if asked_again or booked_now != booked:
-        raise SystemExit("That must not be: every row of the file had its answer already.")
+        raise SystemExit("The second import must not send anything: every row was answered already.")
 
 
 def _open_studio(sandbox: Sandbox) -> tuple[datetime, int]:
-    """Give the sandbox a studio; return when its classes start, on its own clock, and which of them is full."""
+    """Add a location to the sandbox; return when its classes start on its wall clock, and the id of the full one."""
     start = (datetime.now(UTC) + timedelta(days=7)).replace(hour=18, minute=30, second=0, microsecond=0, tzinfo=None)
     titles = ("Yoga", "Boxing", "Dance")
     staff = [{"id": number, "name": name} for number, name in enumerate(("Anna", "Jānis", "Zoë"), 1)]
@@ -63,7 +63,7 @@ def _open_studio(sandbox: Sandbox) -> tuple[datetime, int]:
     sandbox.post("/locations", {"id": _LOCATION, "timezone": _TIMEZONE, "staff": staff, "services": services})
     common = {"location_id": _LOCATION, "date": start.isoformat(), "capacity": 8}
     classes = [common | {"service_id": number, "staff_id": number} for number in (1, 2, 3)]
-    # Friends come along: six bookings take all eight seats. These routes tell of the bookings alone.
+    # Six bookings take all eight seats. These routes return only the number of bookings.
     classes[-1] |= {"first_records": 6, "first_seats": 8}
     return start, sandbox.post("/events", classes)["ids"][-1]
 
@@ -106,7 +106,7 @@ def _show(report: list[dict[str, str]]) -> None:
         who = (row["line"], client["service_title"], client["name"], client["phone"])
         rows.append((*who, status, row["record_id"], row["reasons"]))
     headings = ("line", "class", "client", "phone", "status", "record", "reasons")
-    show_table(headings, rows, title="What became of each row")
+    show_table(headings, rows, title="Status of each row")
 
 
 def _table(path: Path) -> list[dict[str, str]]:
@@ -115,10 +115,10 @@ def _table(path: Path) -> list[dict[str, str]]:
 
 
 def _booked(sandbox: Sandbox) -> list[int]:
-    """The numbers of all bookings made through the API that are really there."""
+    """Return the ids of all bookings in the sandbox that were made through the API."""
     return sorted(one["id"] for one in sandbox.get(f"/truth/{_LOCATION}")["appointments"])
 
 
 def _times_asked(sandbox: Sandbox) -> int:
-    """How often the API was asked to book, whatever it answered."""
+    """Return the number of booking requests, whatever their answers."""
     return sum(one["times"] for one in sandbox.get("/stats")["answers"] if one["route"].endswith(_POST))

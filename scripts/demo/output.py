@@ -26,7 +26,7 @@ def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: st
 
 
 def show_bars(lengths: Iterable[tuple[str, float, str]]) -> None:
-    """Print a bar for each (name, length in characters, what stands behind it)."""
+    """Print a bar for each (name, length in characters, label)."""
     bars = list(lengths)
     width = max(len(name) for name, _, _ in bars)
     for name, length, label in bars:

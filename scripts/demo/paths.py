@@ -1,4 +1,4 @@
-"""Where everything is that the demo makes."""
+"""The paths of the demo's files."""
 
 from __future__ import annotations
 

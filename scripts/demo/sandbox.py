@@ -1,4 +1,4 @@
-"""The demo's sandbox: a process of its own, and its control plane."""
+"""The demo's sandbox, which runs in its own process, and its control plane."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class Sandbox:
         self._control = url.removesuffix("/api/v2") + "/_sandbox"
 
     def get(self, path: str) -> Any:
-        """Ask the control plane; docs/sandbox.md lists its routes."""
+        """GET a route of the control plane; docs/sandbox.md lists the routes."""
         return self._answer(requests.get(self._control + path, timeout=30))
 
     def post(self, path: str, body: Any) -> Any:
-        """Tell the control plane."""
+        """POST to a route of the control plane."""
         return self._answer(requests.post(self._control + path, json=body, timeout=30))
 
     def delete(self, path: str) -> None:
-        """Take something away through the control plane."""
+        """DELETE through the control plane."""
         self._answer(requests.delete(self._control + path, timeout=30))
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The warehouse: loaded from the dataset, and asked a question."""
+"""The warehouse: a load of the dataset, and a query."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _QUESTION = """
 
 def load_the_warehouse(airflow: Airflow) -> None:
     """Run the DAG that loads what the extract wrote."""
-    step("Airflow: the DAG altegio_warehouse_load, which starts when the daily one is done")
+    step("Airflow: the DAG altegio_warehouse_load, which starts after the daily one")
     airflow.run("dags", "test", "altegio_warehouse_load")
 
 
 def ask_the_warehouse() -> None:
-    """Ask, and print the answer as a table and as bars of its last column."""
+    """Run the query, and print the result as a table and as bars of its last column."""
     import duckdb
 
     step("The warehouse: which classes are full?")

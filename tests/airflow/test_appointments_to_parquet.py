@@ -193,7 +193,7 @@ def test_without_a_key_nobody_is_asked_for_and_the_log_says_so_once(
     assert frame["client_id"].notna().all()
     assert "include=staff" in caplog.text
     assert "include=client" not in caplog.text
-    assert capsys.readouterr().out.count("No hash_key_conn_id") == 1
+    assert capsys.readouterr().out.count("hash_key_conn_id is not set") == 1
 
 
 @pytest.mark.parametrize(
