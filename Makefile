@@ -23,9 +23,11 @@ test: setup ## all tests; make test ARGS="-k paging" runs some
 test-matrix: setup ## all tests with each supported Airflow and Python; ARGS="lowest" or ARGS="3.1-py3.13 -k paging" runs less
 	@scripts/matrix.sh $(ARGS)
 
-check: setup ## the linters: ruff, its format, mypy --strict on the package
+check: setup ## the linters: ruff, its format, pydoclint, codespell, mypy --strict on the package
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
+	@$(RUN) flake8 altegio_provider
+	@git ls-files -z -- '*.py' '*.md' '*.cfg' '*.toml' '*.sql' '*.sh' '*.yaml' Makefile | xargs -0 .venv/bin/codespell
 	@$(RUN) mypy
 
 bench: ## speed and memory beside others (15 minutes); make bench ARGS=limit: at the API's limit (7)

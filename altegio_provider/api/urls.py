@@ -1,6 +1,6 @@
-"""Finds the server of a URL, in the same way as the libraries that connect to it.
+r"""Finds the server of a URL, in the same way as the libraries that connect to it.
 
-``urllib.parse`` and urllib3 disagree about unusual URLs: in ``http://one\\@two/`` the first finds the host ``two``, and
+``urllib.parse`` and urllib3 disagree about unusual URLs: in ``http://one\@two/`` the first finds the host ``two``, and
 the connection goes to ``one``. Tokens go where the connection goes, so URLs are compared in the form in which
 ``requests`` sends them, and an ambiguous one is refused.
 """

@@ -39,6 +39,7 @@ class AltegioHook(BaseHook):
     location. Make a hook when a task runs, not when a DAG is parsed.
 
     :param altegio_conn_id: the connection; ``docs/connection.md`` describes its fields.
+    :param kwargs: passed to Airflow's ``BaseHook``.
     """
 
     conn_name_attr: ClassVar[str] = "altegio_conn_id"

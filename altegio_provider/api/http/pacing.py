@@ -98,10 +98,12 @@ class PacedAdapter(HTTPAdapter):
         super().__init__(pool_connections=2, pool_maxsize=_POOL_SIZE)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pools of direct connections."""
         super().init_poolmanager(*args, **kwargs)
         self._pace(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Return the pools of connections through a proxy."""
         with self._lock:
             if proxy not in self.proxy_manager:
                 self._pace(super().proxy_manager_for(proxy, **kwargs))

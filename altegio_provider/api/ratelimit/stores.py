@@ -96,6 +96,7 @@ class MemorySlotStore:
         self._not_before = self._spaced_until = float("-inf")
 
     def take(self, rates: Sequence[Rate], spaced: Rate) -> tuple[float, int | str]:
+        """Take a slot now, or return how long to wait; see :class:`SlotStore`."""
         with self._lock:
             now = self._clock()
             if now < self._spaced_until and spaced.seconds:
@@ -112,11 +113,13 @@ class MemorySlotStore:
             return 0.0, key
 
     def restamp(self, key: int | str) -> None:
+        """Give a slot the current time."""
         with self._lock:
             if key in self._taken:
                 self._taken[int(key)] = self._clock()
 
     def pause(self, seconds: float, spaced_seconds: float) -> None:
+        """Give no slots for a while; see :class:`SlotStore`."""
         with self._lock:
             end = self._clock() + seconds
             self._not_before = max(self._not_before, end)
@@ -181,6 +184,7 @@ class FileSlotStore:
                     self._connection.execute("ROLLBACK")
 
     def take(self, rates: Sequence[Rate], spaced: Rate) -> tuple[float, int | str]:
+        """Take a slot now, or return how long to wait; see :class:`SlotStore`."""
         with self._transaction():
             now = self._clock()
             not_before, spaced_until = self._pauses(now)
@@ -209,10 +213,12 @@ class FileSlotStore:
         return float(row[0]), float(row[1])
 
     def restamp(self, key: int | str) -> None:
+        """Give a slot the current time."""
         with self._transaction():
             self._connection.execute("UPDATE slot SET at = ? WHERE key = ?", (self._clock(), key))
 
     def pause(self, seconds: float, spaced_seconds: float) -> None:
+        """Give no slots for a while; see :class:`SlotStore`."""
         with self._transaction():
             now = self._clock()
             not_before, spaced_until = self._pauses(now)
@@ -223,6 +229,7 @@ class FileSlotStore:
             )
 
     def close(self) -> None:
+        """Close the connection."""
         with self._lock:
             self._connection.close()
 
@@ -311,18 +318,22 @@ class RedisSlotStore:
         alone.close()
 
     def take(self, rates: Sequence[Rate], spaced: Rate) -> tuple[float, int | str]:
+        """Take a slot now, or return how long to wait; see :class:`SlotStore`."""
         member = f"{self._member}{next(self._numbers)}"
         windows = [value for rate in (*rates, spaced) for value in (rate.limit, _microseconds(rate.seconds))]
         wait = self._run(_TAKE, *windows, member)
         return (wait / 1e6, "") if wait > 0 else (0.0, member)
 
     def restamp(self, key: int | str) -> None:
+        """Give a slot the current time."""
         self._run(_RESTAMP, key)
 
     def pause(self, seconds: float, spaced_seconds: float) -> None:
+        """Give no slots for a while; see :class:`SlotStore`."""
         self._run(_PAUSE, _microseconds(seconds), _microseconds(spaced_seconds))
 
     def close(self) -> None:
+        """Close the connection."""
         self._redis.close()
 
 
