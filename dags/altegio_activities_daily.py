@@ -14,11 +14,11 @@ from __future__ import annotations
 import os
 from datetime import datetime, timedelta
 
+from altegio_provider.common.locations import locations_from_environment
 from altegio_provider.compat import Asset, CronDataIntervalTimetable, dag, retry_policy, task
 from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToParquetOperator
 
 DATA = os.environ.get("ALTEGIO_DATA", "data").rstrip("/")
-LOCATIONS = os.environ.get("ALTEGIO_LOCATIONS", "1001=Europe/Riga,1002=America/New_York,1003=Asia/Tbilisi")
 
 activities = Asset(name="altegio_activities", uri="altegio://activities")
 
@@ -42,8 +42,7 @@ activities = Asset(name="altegio_activities", uri="altegio://activities")
 def altegio_activities_daily() -> None:
     @task
     def locations() -> list[dict[str, str]]:
-        pairs = (location.split("=") for location in LOCATIONS.split(","))
-        return [{"location_id": number, "timezone": timezone} for number, timezone in pairs]
+        return locations_from_environment()
 
     AltegioActivitiesToParquetOperator.partial(
         task_id="extract",

@@ -18,12 +18,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from altegio_provider.common.locations import locations_from_environment
 from altegio_provider.compat import Asset, CronDataIntervalTimetable, dag, retry_policy, task
 from altegio_provider.transfers.altegio_to_parquet import AltegioAppointmentsToParquetOperator
 from altegio_provider.transfers.parquet_to_sql import ParquetToSqlOperator
 
 DATA = os.environ.get("ALTEGIO_DATA", "data").rstrip("/")
-LOCATIONS = os.environ.get("ALTEGIO_LOCATIONS", "1001=Europe/Riga,1002=America/New_York,1003=Asia/Tbilisi")
 WAREHOUSE = os.environ.get("ALTEGIO_WAREHOUSE", "altegio_warehouse")
 HASH_KEY = os.environ.get("ALTEGIO_HASH_KEY")
 
@@ -42,8 +42,7 @@ HASH_KEY = os.environ.get("ALTEGIO_HASH_KEY")
 def altegio_appointments_daily() -> None:
     @task
     def locations() -> list[dict[str, str]]:
-        pairs = (location.split("=") for location in LOCATIONS.split(","))
-        return [{"location_id": number, "timezone": timezone} for number, timezone in pairs]
+        return locations_from_environment()
 
     extracted = AltegioAppointmentsToParquetOperator.partial(
         task_id="extract",

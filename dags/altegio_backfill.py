@@ -24,11 +24,11 @@ import os
 from datetime import datetime, timedelta
 from typing import Any
 
+from altegio_provider.common.locations import locations_from_environment
 from altegio_provider.compat import Asset, dag, retry_policy, task
 from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToParquetOperator
 
 DATA = os.environ.get("ALTEGIO_DATA", "data").rstrip("/")
-LOCATIONS = os.environ.get("ALTEGIO_LOCATIONS", "1001=Europe/Riga,1002=America/New_York,1003=Asia/Tbilisi")
 HISTORY = os.environ.get("ALTEGIO_HISTORY", "").lower() == "true"
 
 activities = Asset(name="altegio_activities", uri="altegio://activities")
@@ -64,8 +64,8 @@ def altegio_backfill() -> None:
 
         add_summary_to_outlets(context, [activities], {"path": f"{DATA}/activities", "location_id": int(location_id)})
 
-    for location in LOCATIONS.split(","):
-        location_id, timezone = location.split("=")
+    for location in locations_from_environment():
+        location_id, timezone = location["location_id"], location["timezone"]
         extract = AltegioActivitiesToParquetOperator.partial(
             task_id=f"extract_{location_id}",
             location_id=location_id,

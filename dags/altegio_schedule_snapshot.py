@@ -16,11 +16,11 @@ from __future__ import annotations
 import os
 from datetime import datetime, timedelta
 
+from altegio_provider.common.locations import locations_from_environment
 from altegio_provider.compat import Asset, dag, retry_policy, task
 from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToParquetOperator
 
 DATA = os.environ.get("ALTEGIO_DATA", "data").rstrip("/")
-LOCATIONS = os.environ.get("ALTEGIO_LOCATIONS", "1001=Europe/Riga,1002=America/New_York,1003=Asia/Tbilisi")
 DAYS = int(os.environ.get("ALTEGIO_SNAPSHOT_DAYS", "30"))
 # When the task begins and not when it was planned: the list of the future begins now.
 NOW = "macros.datetime.now().astimezone().replace(microsecond=0)"
@@ -46,8 +46,7 @@ activities = Asset(name="altegio_activities", uri="altegio://activities")
 def altegio_schedule_snapshot() -> None:
     @task
     def locations() -> list[dict[str, str]]:
-        pairs = (location.split("=") for location in LOCATIONS.split(","))
-        return [{"location_id": number, "timezone": timezone} for number, timezone in pairs]
+        return locations_from_environment()
 
     AltegioActivitiesToParquetOperator.partial(
         task_id="snapshot",

@@ -245,7 +245,9 @@ class AltegioCreateEventAppointmentOperator(SingleCallOperator):
             record = book_once(hook.get_conn(), location_id, event_id, revealed(self.appointment))
         carried = record.get("activity_id", event_id)
         if carried != event_id:
-            self.log.warning("Appointment %s does not carry event %s: put it there in Altegio", record["id"], event_id)
+            self.log.warning(
+                "Appointment %s was created without event %s: assign it in Altegio", record["id"], event_id
+            )
         return {"id": record["id"], "event_id": carried, "clients_count": record.get("clients_count")}
 
 

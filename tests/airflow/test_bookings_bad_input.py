@@ -75,7 +75,7 @@ def table(path, rows=(PERSON,), headings=None, encoding="utf-8", delimiter=","):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    assert "there is no file" in refusal(tmp_path, tmp_path / "nobody.csv")
+    assert "does not exist" in refusal(tmp_path, tmp_path / "nobody.csv")
 
 
 def test_a_folder_in_place_of_a_file(tmp_path):
@@ -107,7 +107,7 @@ def test_unknown_columns_are_named_with_the_nearest_known_one(tmp_path):
 
 def test_a_column_mapped_twice(tmp_path):
     source = table(tmp_path / "clients.csv", [{**PERSON, "mobile": PERSON["phone"]}])
-    assert "both mean phone" in refusal(tmp_path, source, column_mapping={"mobile": "phone"})
+    assert "both map to phone" in refusal(tmp_path, source, column_mapping={"mobile": "phone"})
 
 
 def test_a_mapping_of_a_column_that_is_not_there(tmp_path):
@@ -164,7 +164,7 @@ def test_a_file_that_says_it_is_another_kind(tmp_path):
     pq.write_table(pa.table({"name": ["Sofija"]}), tmp_path / "clients.csv")
     assert "is a Parquet file" in refusal(tmp_path, tmp_path / "clients.csv")
     (tmp_path / "clients.parquet").write_text("name\nSofija\n")
-    assert "is no parquet file" in refusal(tmp_path, tmp_path / "clients.parquet")
+    assert "the content is not parquet" in refusal(tmp_path, tmp_path / "clients.parquet")
 
 
 def test_no_source_at_all(tmp_path):

@@ -189,7 +189,7 @@ def test_an_event_may_be_named_by_its_start(tmp_path, family, altegio_sandbox):
     assert "501" in reasons[1]
     assert "502" in reasons[1]
     assert "several" in reasons[1]
-    assert "no event fits" in reasons[2]
+    assert "no event matches" in reasons[2]
     assert "501" in reasons[2]
     assert booked(altegio_sandbox) == asked_for([client_row(1)])
 
@@ -252,7 +252,7 @@ def test_a_record_that_lost_its_event_is_found_and_told(tmp_path, family, altegi
     rows = [client_row(number) for number in range(3)]
     assert run(tmp_path, write_csv(tmp_path / "c.csv", rows))["created"] == 3
     assert len(altegio_sandbox.truth(LOCATION)["appointments"]) == 3
-    assert ["does not carry event 501" in " ".join(row["reasons"]) for row in outcomes(tmp_path)] == [
+    assert ["created without event 501" in " ".join(row["reasons"]) for row in outcomes(tmp_path)] == [
         False,
         True,
         False,

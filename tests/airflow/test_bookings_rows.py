@@ -76,11 +76,11 @@ def test_an_external_id_used_again_for_something_else_hides_no_row(tmp_path, alt
     other = {**first, **change}
     with pytest.raises(AirflowFailException, match="1 of 2 rows are rejected"):
         run(tmp_path, [first, other])
-    assert "external_id stood for something else in line 1" in told(tmp_path)[1][1]
+    assert "external_id was used for different data in line 1" in told(tmp_path)[1][1]
     assert run(tmp_path, [first])["created"] == 1
     with pytest.raises(AirflowFailException, match="1 of 1 rows are rejected"):
         run(tmp_path, [other])
-    assert "external_id stood for something else before" in told(tmp_path)[0][1]
+    assert "external_id was used for different data before" in told(tmp_path)[0][1]
     assert run(tmp_path, [{**other, "external_id": "2"}])["created"] == 1
 
 
@@ -101,8 +101,8 @@ def test_a_family_with_one_phone_is_told_how_to_book_everybody(tmp_path, altegio
     mother, child = client(1, name="Anna"), client(1, name="Ilze")
     run(tmp_path, [mother, child, mother])
     assert [status for status, _ in told(tmp_path)] == ["created", "duplicate", "duplicate"]
-    assert "under another name" in told(tmp_path)[1][1]
-    assert "under another name" not in told(tmp_path)[2][1]
+    assert "with another name" in told(tmp_path)[1][1]
+    assert "with another name" not in told(tmp_path)[2][1]
     result = run(tmp_path, [{**mother, "comer_name": ""}, {**mother, "comer_name": "Ilze"}])
     assert (result["already_created"], result["created"]) == (1, 1)
     assert booked(altegio_sandbox) == {(501, "37120000001", None): 1, (501, "37120000001", "Ilze"): 1}

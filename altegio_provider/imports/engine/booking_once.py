@@ -75,12 +75,12 @@ def book_once(
             refusal = error  # the lost one may have come after all, and have taken the last seat
         verdict = search.verdict(lambda: sleep(settle_seconds))
         if isinstance(verdict, Found):
-            log.info("The answer was lost; appointment %s is the booking.", verdict.record_id)
+            log.info("The answer was lost; a search found the booking: appointment %s", verdict.record_id)
             activity_id = 0 if verdict.remark else event_id
             seats = appointment["clients_count"]
             return {"id": verdict.record_id, "activity_id": activity_id, "clients_count": seats}
         if isinstance(verdict, Undecided):
-            lost.hint = f"What became of it cannot be found out: {verdict.reason}. Look in Altegio."
+            lost.hint = f"Whether the booking was created is unknown: {verdict.reason}. Check in Altegio."
             raise lost
         if refusal is not None:
             raise refusal
@@ -90,7 +90,9 @@ def book_once(
 
 def _named(record: Appointment) -> Appointment:
     if not isinstance(record.get("id"), int):
-        raise AltegioResponseOutcomeUnknownError("the answer names no appointment.", method="POST")
+        raise AltegioResponseOutcomeUnknownError(
+            "the answer is invalid: it lacks the id of the appointment.", method="POST"
+        )
     return record
 
 
@@ -111,7 +113,7 @@ class _LostBookingSearch:
     def verdict(self, settle: Callable[[], None]) -> Verdict:
         """Say what became of the booking, as soon as that can be said."""
         if self._before is None:
-            return Undecided(f"appointments cannot be listed here ({self._refusal.summary})", retryable=False)
+            return Undecided(f"appointments cannot be listed ({self._refusal.summary})", retryable=False)
         before = self._before
         verdict: Verdict = Absent()
         for _ in range(_SEARCHES):
@@ -119,7 +121,7 @@ class _LostBookingSearch:
             try:
                 found = find_lost_bookings(self._client, *self._place, self._sought, before.intersection, self._events)
             except AltegioError as error:
-                return Undecided(f"it cannot be looked for ({error.summary})", retryable=False)
+                return Undecided(f"the search failed ({error.summary})", retryable=False)
             verdict = found[_KEY]
             if not (isinstance(verdict, Undecided) and verdict.retryable):
                 return verdict

@@ -1,4 +1,4 @@
-"""A file of clients becomes appointments: how rows become bookings, and how a lost one is found."""
+"""Imports a file of clients as appointments."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ __all__ = ["BookingImport"]
 
 
 class BookingImport(FileImport):
-    """Books the clients of a file into events. A partition is an event."""
+    """Books the clients of a file into events. The partition of a row is its event."""
 
     kind = "booking"
     partition_column = "event_id"
 
     @cached_property
     def _meant(self) -> dict[str, int]:
-        """The events that rows name by their start, by the hash of that name."""
+        """The events that rows name by their start, by the hash of the reference."""
         return {}
 
     @cached_property
@@ -81,23 +81,22 @@ class BookingImport(FileImport):
         )
 
     def _keys(self, request: BookingRequest, event_id: int) -> tuple[str, str]:
-        """Return the row's key in the ledger, and the one that it would have without an ``external_id``."""
+        """Return the row's key in the ledger, and the key that it has without its ``external_id``."""
         content = key_of(self.location_id, event_id, request.identity(), request.seats)
         if request.external_id is None:
             return content, content
         return key_of(self.location_id, "external_id", request.external_id), content
 
     def _event_of(self, request: BookingRequest) -> int | str:
-        """Return the event that a row means, or why there is none.
+        """Return the event of a row, or the reason why none was found.
 
-        What cannot be looked up (under ``locations`` nothing past can be; a class may be moved or deleted) is known
-        from the ledger, for the clients who are in it: that they are booked does not change. Nobody else is booked
-        into what is not there any more.
+        An event that cannot be looked up any more (past under ``locations``, moved or deleted) is taken from the
+        ledger, but only for clients who are booked into it already.
         """
         if request.event_id is not None:
             return request.event_id
         if request.event is None:
-            raise AssertionError("validation lets no row through without an event")
+            raise AssertionError("a validated row has an event")
         reference = key_of(self.location_id, *request.event.name())
         found = self._events.find(request.event)
         if not isinstance(found, str):
@@ -124,8 +123,8 @@ class BookingImport(FileImport):
         if are_named_alike(first.body["client"], body["client"]):
             return reason
         return (
-            f"{reason}, under another name: where two people share what tells a client (phone, else e-mail), "
-            "give each row an external_id, or comer_name to say who comes"
+            f"{reason} with another name: if two people share a phone (or e-mail), give each row an external_id, "
+            "or the visitor's name as comer_name"
         )
 
     def _check_availability(self) -> None:
@@ -152,7 +151,9 @@ class BookingImport(FileImport):
         record = self.client.create_event_appointment(self.location_id, row.partition, row.body)
         record_id = record.get("id")
         if not isinstance(record_id, int) or record_id < 1:
-            raise AltegioResponseOutcomeUnknownError("the answer names no appointment.", method="POST")
+            raise AltegioResponseOutcomeUnknownError(
+                "the answer is invalid: it lacks the id of the appointment.", method="POST"
+            )
         return Sent(record_id, missing_event_remark(record, row.partition))
 
     def _search(
@@ -164,6 +165,6 @@ class BookingImport(FileImport):
 
 def _no_seat(row: Pending, seats: Seats) -> str:
     return (
-        f"event {row.partition} has {seats.free} of {seats.capacity} seats free at the most, "
-        f"and with the rows before this one more than that are asked for"
+        f"event {row.partition} has at most {seats.free} of {seats.capacity} seats free, "
+        f"and this row and the rows before it need more"
     )

@@ -1,13 +1,12 @@
-"""A file goes into Altegio, each row exactly once: the whole way of a file, in the order of its steps.
+"""Imports a file into Altegio, each row exactly once: the steps in their order.
 
 ::
 
-    source ─▶ columns ─▶ validation ─▶ lookup ─▶ spool ─▶ weigh ─▶ gate ─▶ runner ⇄ reconcile ─▶ report
-                                                   └──────────── ledger ────────────┘
+    source ─▶ columns ─▶ validation ─▶ event finder ─▶ row store ─▶ seats ─▶ max_rejected ─▶ runner ⇄ search ─▶ report
+                                                           └─────────── ledger ───────────┘
 
-Nothing is sent before every row has been read, checked and weighed. What the rows are is said by a
-:class:`FileImport` of their kind, :mod:`~altegio_provider.imports.engine.bookings` or
-:mod:`~altegio_provider.imports.engine.timetable`.
+Nothing is sent before every row has been read and checked. A subclass of :class:`FileImport` handles each kind of rows:
+:mod:`~altegio_provider.imports.engine.bookings` and :mod:`~altegio_provider.imports.engine.timetable`.
 """
 
 from __future__ import annotations
@@ -41,11 +40,11 @@ _ROUNDS = 20
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """How a file is imported; the operators' docstrings explain each.
+    """The options of an import. The operators' docstrings explain each.
 
-    :param max_rejected: so many rows (``int``) or such a share of them (``float`` of 0 to 1) may be faulty.
-    :param settle_seconds: how long to wait before looking for what a lost answer left behind.
-    :param check_seats: ask each event for its seats before anything is sent: one request an event.
+    :param max_rejected: how many rows (``int``), or which share of the rows (``float`` of 0 to 1), may be rejected.
+    :param settle_seconds: seconds to wait before searching for a row whose answer was lost.
+    :param check_seats: request the seats of each event before anything is sent: one request for each event.
     """
 
     event_id: int | None = None
@@ -61,27 +60,31 @@ class ImportOptions:
     check_seats: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what would break off a run in its middle, or let it look too soon for what a lost answer left.
+        """Check the options whose values could end a run in its middle.
 
-        :raises AltegioValidationError: ``concurrency`` or ``settle_seconds`` cannot be right.
+        :raises AltegioValidationError: ``concurrency`` or ``settle_seconds`` is invalid.
         """
         checked_concurrency(self.concurrency)
         checked_seconds("settle_seconds", self.settle_seconds)
 
 
 class FileImport(ABC):
-    """One file on its way into one location.
+    """The import of one file into one location. Subclasses implement one kind of rows.
 
-    :param timezone: the location's.
-    :param spool: takes the rows; afterwards it holds what became of each.
-    :param ledger: of this kind and location.
-    :param stop: set it from anywhere, a signal handler too, and what is under way is finished and recorded.
-    :param on_progress: told of (rows settled, rows to send).
+    :param client: the client.
+    :param location_id: the location.
+    :param timezone: the location's time zone.
+    :param store: receives the rows, and afterwards has the outcome of each.
+    :param ledger: the ledger of this kind and location.
+    :param options: the options.
+    :param stop: when set, from any thread or signal handler, rows under way are finished and recorded, and no new row
+        is sent.
+    :param on_progress: called with the number of rows that are done and the number of rows to send.
     """
 
-    #: What the ledger calls such entries.
+    #: The kind of the entries in the ledger.
     kind: ClassVar[str]
-    #: What a partition is, as the report's column names it.
+    #: The name of the report's column that has the partition of each row.
     partition_column: ClassVar[str]
 
     def __init__(
@@ -110,12 +113,13 @@ class FileImport(ABC):
 
     @reduced_garbage_collection()
     def run(self, source: RowSource) -> Halt | None:
-        """Read, check, send and settle every row; return why not all of them are there, where that is so.
+        """Read, check and send every row. Return ``None``, or the reason why not all rows were imported.
 
-        :raises ImportFileError: the file or its columns cannot be taken. Nothing was sent.
-        :raises LedgerError: the ledger failed. What was under way then is in doubt.
-        :raises RowStoreError: there is no space for the rows. Nothing was sent, or the ledger knows what was.
-        :raises AltegioError: what the file names cannot be looked up. Nothing was sent.
+        :param source: the rows.
+        :raises ImportFileError: the file or its columns are invalid. Nothing was sent.
+        :raises LedgerError: the ledger failed. The rows under way are in doubt.
+        :raises RowStoreError: the temporary disk is full. Nothing was sent, or the ledger has what was sent.
+        :raises AltegioError: an event of the file cannot be looked up. Nothing was sent.
         """
         plan = self._row_handler(source)
         for row in source:
@@ -131,14 +135,14 @@ class FileImport(ABC):
 
     @abstractmethod
     def _row_handler(self, source: RowSource) -> Callable[[SourceRow], None]:
-        """Return what puts a row into the spool, rejected or fit to be sent.
+        """Return the function that checks a row and adds it to the row store.
 
-        :raises ImportFileError: the columns cannot be taken.
+        :raises ImportFileError: the columns are invalid.
         """
 
     @abstractmethod
     def _check_availability(self) -> None:
-        """Reject what is sound by itself, and cannot be because of the other rows or of what is in Altegio."""
+        """Reject valid rows for which Altegio has no capacity, also because of the rows before them."""
 
     @abstractmethod
     def _post(self, row: Pending) -> Sent:
@@ -148,7 +152,7 @@ class FileImport(ABC):
     def _search(
         self, partition: int, rows: Sequence[Pending], taken: Callable[[Sequence[int]], set[int]]
     ) -> dict[str, Verdict]:
-        """Look for rows whose answer was lost; see :class:`~altegio_provider.imports.engine.reconcile.Search`."""
+        """Search for rows whose answer was lost; see :class:`~altegio_provider.imports.engine.reconcile.Search`."""
 
     def _accept(
         self,
@@ -160,9 +164,9 @@ class FileImport(ABC):
         seats: int = 0,
         content: str | None = None,
     ) -> None:
-        """Put a row fit to be sent into the spool, unless an earlier one asks for the same.
+        """Add a valid row to the row store, unless an earlier row requests the same.
 
-        :param content: the key that the row would have, where the file gives it one of its own.
+        :param content: the key without the ``external_id``, if the row has one.
         """
         if self.options.on_duplicate == "send" and content is None:
             self._repeats[key] += 1
@@ -171,18 +175,18 @@ class FileImport(ABC):
             return
         first = self.store.pending_row(key)
         if first.content != (content or key):
-            reason = f"{OTHER_CONTENT} in line {first.line}: give each row an external_id of its own"
+            reason = f"{OTHER_CONTENT} in line {first.line}: give each row its own external_id"
             self.store.reject(row.line, [reason], row.values)
         elif self.options.on_duplicate == "reject":
-            self.store.reject(row.line, ["an earlier row of the file asks for the same"], row.values)
+            self.store.reject(row.line, [f"line {first.line} requests the same"], row.values)
         else:
             self.store.duplicate(row.line, key, self._why_duplicate(first, body), row.values)
 
     def _why_duplicate(self, first: Pending, _body: Mapping[str, Any]) -> str:
-        return f"line {first.line} asks for the same"
+        return f"line {first.line} requests the same"
 
     def _apply_ledger(self) -> None:
-        """Settle the rows of which the ledger knows that they are there, or that their key stands for another."""
+        """Settle the rows that the ledger has as created, or whose key it has for different data."""
         for row, known in self._known(Status.NOT_SENT):
             status, record_id, reasons = row_status(row, known)
             if status is not Status.IN_DOUBT:
@@ -191,12 +195,12 @@ class FileImport(ABC):
                 self._doubted_before.add(row.seq)
 
     def _apply_ledger_to_unsent(self) -> None:
-        """Settle rows that this run does not send, and that an earlier one, or another one, may have sent."""
+        """Settle the rows that this run does not send but that another run may have sent."""
         for row, known in self._known(Status.NOT_SENT):
             self.store.settle(row.seq, *row_status(row, known))
 
     def _known(self, status: Status) -> Iterator[tuple[Pending, LedgerEntry]]:
-        """Yield the rows of that status that the ledger knows."""
+        """Yield the rows of a status that have a ledger entry."""
         for chunk in self.store.with_status(status):
             known = self.ledger.entries({row.key: row.content for row in chunk})
             yield from ((row, known[row.key]) for row in chunk if row.key in known)
@@ -204,7 +208,7 @@ class FileImport(ABC):
     def _max_rejected_halt(self, consequence: str) -> Halt | None:
         counts = self.store.counts()
         rows, allowed = sum(counts.values()), self.options.max_rejected
-        # A share as it is written: 0.29 of 100 rows are 29, and not what the nearest binary number makes of it.
+        # Exact decimal arithmetic: 0.29 of 100 rows are 29, although the binary number is slightly smaller.
         most = int(Fraction(str(allowed)) * rows) if isinstance(allowed, float) else allowed
         if counts[Status.REJECTED] <= most:
             return None
@@ -251,7 +255,7 @@ class FileImport(ABC):
         self._in_doubt_retryable = reconciler.retryable
 
     def _release_in_doubt(self) -> int:
-        """Let a person's decision stand for certainty: rows that were in doubt before this run are sent again."""
+        """Release the rows that were in doubt before this run, so that they are sent again (``resend_in_doubt``)."""
         freed = 0
         for chunk in self.store.with_status(Status.IN_DOUBT):
             rows = {row.key: row for row in chunk if row.seq in self._doubted_before}
@@ -267,7 +271,7 @@ class FileImport(ABC):
         return freed
 
     def _reopen_lost_rows(self) -> int:
-        """Take up rows again whose appointment, found by a search, turned out to be another's; return how many."""
+        """Reopen rows whose record, found by a search, turned out to belong to another row; return how many."""
         reopened = 0
         for status in (Status.CREATED, Status.ALREADY_CREATED):
             for row, known in self._known(status):
@@ -285,11 +289,11 @@ class FileImport(ABC):
             return Halt(f"{open_rows}: the import was stopped", retryable=True)
         if counts[Status.IN_DOUBT]:
             return Halt(
-                f"{counts[Status.IN_DOUBT]} rows are in doubt: their answers were lost, and what became of them "
-                "could not be found out. The report names them; look in Altegio, and let resend_in_doubt=True send "
-                "again what is not there",
+                f"{counts[Status.IN_DOUBT]} rows are in doubt: their answers were lost, and a search in Altegio did "
+                "not show whether they were created. Check the rows of the report in Altegio. To send the missing "
+                "ones again, run the task with resend_in_doubt=True",
                 retryable=self._in_doubt_retryable,
             )
         if counts[Status.NOT_SENT]:
             return Halt(f"{counts[Status.NOT_SENT]} rows were not sent", retryable=True)
-        return self._max_rejected_halt("the others are there")
+        return self._max_rejected_halt("the other rows were imported")

@@ -1,8 +1,8 @@
-"""Finds out what became of rows in doubt: whose answer was lost, or whose process died before it was recorded.
+"""Finds out whether rows in doubt were created: their answer was lost, or their process was killed.
 
-After a settling time (an effect may come late, and so may the number of a client) what the API shows is searched for
-them. What is found is created, what is surely absent may be sent again, and what nobody can tell stays in doubt. While
-a row is searched for, the ledger says so, and no other run searches for it or sends it.
+After a settling time (a record and the id of a new client can appear late) the API is searched for the rows. A row that
+is found is created, a row that is certainly absent can be sent again, and any other row stays in doubt. During the
+search the entry is ``settling`` in the ledger, so no other run searches for the row or sends it.
 """
 
 from __future__ import annotations
@@ -21,28 +21,33 @@ from altegio_provider.imports.matching.match import Absent, Found, Undecided, Ve
 
 __all__ = ["Reconciler", "Search"]
 
-#: How often a row is looked for that may still clear up.
+#: Maximum number of searches for a row whose result may still change.
 _SEARCHES = 3
 
 
 class Search(Protocol):
-    """Looks for rows of one partition."""
+    """Searches for the rows of one partition."""
 
     def __call__(
         self, partition: int, rows: Sequence[Pending], taken: Callable[[Sequence[int]], set[int]], /
     ) -> dict[str, Verdict]:
         """Return the verdict on each key.
 
-        :param taken: tells which of some records belong to a row of the ledger already.
-        :raises AltegioError: it cannot be looked up.
+        :param partition: the event or team member.
+        :param rows: the rows to search for.
+        :param taken: returns which of some records already belong to a row of the ledger.
+        :raises AltegioError: the search failed.
         """
 
 
 class Reconciler:
-    """Brings the rows in doubt of a spool as near to certainty as can be.
+    """Searches for the rows in doubt and records the results.
 
-    :param settle_seconds: how long to wait before looking, and between two looks.
-    :param stop: set it from anywhere, and the search ends soon; what it held is in doubt as before.
+    :param store: the rows.
+    :param ledger: the ledger of this kind and location.
+    :param search: searches for the rows of one partition.
+    :param settle_seconds: seconds to wait before each search.
+    :param stop: when set, the search ends soon; the rows stay in doubt.
     """
 
     def __init__(
@@ -55,18 +60,18 @@ class Reconciler:
         self._stop = stop
         self._searches: Counter[str] = Counter()
         self._given_up: set[str] = set()
-        #: Whether a later run may find out what this one could not.
+        #: Whether a later run may have a clearer result.
         self.retryable = False
 
     @property
     def has_work(self) -> bool:
-        """Whether there are rows in doubt that are worth a look."""
+        """Whether there are rows in doubt to search for."""
         return not self._stop.is_set() and any(self._open(chunk) for chunk in self._store.with_status(Status.IN_DOUBT))
 
     def search_all(self) -> None:
-        """Wait for things to settle, and look for every row in doubt once.
+        """Wait for the settling time, then search once for every row in doubt.
 
-        A row that is surely absent is free to be sent again afterwards.
+        A row that is certainly absent can be sent again afterwards.
         """
         self._settle()
         if self._stop.is_set():
@@ -108,7 +113,7 @@ class Reconciler:
         try:
             verdicts = self._search(partition, rows, self._taken)
         except AltegioError as error:
-            reason = f"what became of it cannot be looked up: {error.summary}"
+            reason = f"the answer was lost, and the search failed: {error.summary}"
             verdicts = {row.key: Undecided(reason, retryable=error.transient) for row in rows}
         except BaseException:
             self._ledger.transact(lambda session: session.mark_in_doubt(*(row.key for row in rows)))
@@ -119,7 +124,7 @@ class Reconciler:
         return self._ledger.transact(lambda session: session.records_among(record_ids))
 
     def _leave_to_others(self, row: Pending, record_id: int | None) -> None:
-        """Another run has it: it is created by now, or the sending finds out."""
+        """Settle a row that another run holds: it is created by now, or the runner decides."""
         if record_id is not None:
             self._store.settle(row.seq, Status.ALREADY_CREATED, record_id=record_id)
         else:
@@ -130,7 +135,7 @@ class Reconciler:
         for row in rows:
             verdict = verdicts[row.key]
             if isinstance(verdict, Found):
-                reasons = ["its answer was lost, and the appointment found", *([verdict.remark] * bool(verdict.remark))]
+                reasons = ["the answer was lost; a search found the record", *([verdict.remark] * bool(verdict.remark))]
                 self._store.settle(row.seq, Status.CREATED, record_id=verdict.record_id, reasons=reasons)
             elif isinstance(verdict, Absent):
                 self._store.settle(row.seq, Status.NOT_SENT)
@@ -143,12 +148,12 @@ class Reconciler:
 
 
 def _recorded(session: Session, verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
-    """Tell the ledger the verdicts; return them as they stand then: a record belongs to one row only."""
+    """Record the verdicts in the ledger and return them; a record that belongs to another row becomes undecided."""
     row_status = dict(verdicts)
     for key in sorted(verdicts):
         verdict = verdicts[key]
         if isinstance(verdict, Found) and not session.record_found(key, verdict.record_id):
-            verdict = row_status[key] = Undecided("another row has the appointment found", True)
+            verdict = row_status[key] = Undecided("the record that a search found belongs to another row", True)
         if isinstance(verdict, Absent):
             session.release(key)
         elif isinstance(verdict, Undecided):

@@ -103,8 +103,8 @@ class RowStore:
             file, path = tempfile.mkstemp(prefix="altegio-import-", suffix=".db")
         except OSError as error:
             raise RowStoreError(
-                f"the rows of this run cannot be kept in a temporary file ({error.strerror or error}). "
-                "Set TMPDIR to a folder that this user may write into, and run the task again."
+                f"cannot create a temporary file for the rows of this run ({error.strerror or error}). "
+                "Set TMPDIR to a folder that this user can write to, and run the task again."
             ) from None
         os.close(file)
         try:
@@ -261,9 +261,9 @@ class RowStore:
             raise  # a key that is there already
         except sqlite3.DatabaseError as error:
             self._failure = (
-                f"the rows of this run cannot be kept in the temporary folder {self._folder} ({error}). "
-                "Free some space there, or set TMPDIR to another folder, and run the task again: "
-                "what is created is known to the ledger."
+                f"cannot write the rows of this run to the temporary folder {self._folder} ({error}). "
+                "Free some space there, or set TMPDIR to another folder, and run the task again. "
+                "The ledger has the rows that were created."
             )
             raise RowStoreError(self._failure) from None
 

@@ -1,11 +1,10 @@
-"""Sends the rows of a spool through the ledger, several at once, each exactly once.
+"""Sends the rows of a row store, several at a time, each exactly once.
 
-A row goes in three steps, of which the first and the last are committed to the ledger: it is claimed, it is sent, and
-what came of it is recorded. Many rows share a commit: while some are under way, those that have come back are
-recorded and the next ones claimed in one transaction.
+Each row takes three steps: it is claimed in the ledger, it is sent, and its outcome is recorded in the ledger. Many
+rows share a commit: while some rows are under way, one transaction records the finished rows and claims the next ones.
 
-Rows of one partition (an event) are sent one after the other, in input order, so that the first ones in the file get
-the last seats; partitions are sent in parallel.
+The rows of one partition (an event) are sent one after the other in input order, so that the first rows of the file get
+the last seats. Partitions are sent in parallel.
 """
 
 from __future__ import annotations
@@ -33,17 +32,17 @@ from altegio_provider.imports.ledger.liveness import LivenessMonitor
 
 __all__ = ["OTHER_CONTENT", "Halt", "Post", "Runner", "Sent", "row_status"]
 
-#: What is wrong with a row whose key stands for another one.
-OTHER_CONTENT = "its external_id stood for something else"
-#: So many answers lost one after the other mean that the server is ill; each further one would be a row in doubt.
+#: The reason for rejecting a row whose external_id already belongs to another booking.
+OTHER_CONTENT = "its external_id was used for different data"
+#: After this many lost answers in a row the run stops: the server has a fault, and each further row would be in doubt.
 _MAX_LOST_IN_A_ROW = 20
 
 
 class Sent(NamedTuple):
-    """What the API said of a row that it took.
+    """The API's answer to a row that it accepted.
 
-    :param record_id: what was created.
-    :param remark: what a person should know of it.
+    :param record_id: the id of the appointment or event that was created.
+    :param remark: a note for the report.
     """
 
     record_id: int
@@ -54,14 +53,18 @@ class Post(Protocol):
     """Sends one row, once."""
 
     def __call__(self, row: Pending, /) -> Sent:
-        """:raises AltegioError: the leaf says what came of it."""
+        """Send the row.
+
+        :param row: the row.
+        :raises AltegioError: the request failed; the class says what happened.
+        """
 
 
 class Halt(NamedTuple):
-    """Why the sending ended before its end.
+    """The reason why an import ended before all rows were done.
 
-    :param reason: for a person.
-    :param retryable: whether the same run later may get further.
+    :param reason: the reason, for the task's error.
+    :param retryable: whether a retry of the task can get further.
     """
 
     reason: str
@@ -76,11 +79,14 @@ class _Settled(NamedTuple):
 
 
 class Runner:
-    """Sends what a spool has to send.
+    """Sends the rows of a row store that are ready to be sent.
 
-    :param concurrency: rows under way at once, at most.
-    :param stop: set it from anywhere, and nothing new is sent; what is under way is finished and recorded.
-    :param on_settled: told of the number of rows that are settled, as they are.
+    :param store: the rows.
+    :param ledger: the ledger of this kind and location.
+    :param post: sends one row.
+    :param concurrency: maximum number of rows under way at a time.
+    :param stop: when set, no new row is sent; rows under way are finished and recorded.
+    :param on_settled: called with the number of rows that have just been settled.
     """
 
     def __init__(
@@ -100,13 +106,13 @@ class Runner:
         self._stop = stop
         self._on_settled = on_settled
         self._lost_in_a_row = 0
-        #: Why it halted, if it did.
+        #: The reason why the run ended early, or ``None``.
         self.halt: Halt | None = None
 
     def send_all(self) -> None:
-        """Send every row of the spool that is fit to be sent, and wait for rows that another run is sending.
+        """Send every row that is ready to be sent, and wait for rows that another run is sending.
 
-        :raises LedgerError: the ledger failed; what was under way is in doubt.
+        :raises LedgerError: the ledger failed; the rows under way are in doubt.
         """
         while True:
             held_by_others = self._send_once()
@@ -118,7 +124,7 @@ class Runner:
         return self._stop.is_set() or self.halt is not None
 
     def _send_once(self) -> list[Pending]:
-        """Send what can be claimed; return what another run is sending at this time."""
+        """Send the rows that can be claimed; return those that another run holds."""
         partitions = [(seq, partition) for partition, seq in self._store.partitions()]
         heapq.heapify(partitions)
         held_by_others: list[Pending] = []
@@ -141,13 +147,14 @@ class Runner:
                 raise
 
     def _finish_under_way(self, under_way: dict[Future[Sent], Pending], starting: list[Pending]) -> None:
-        """Finish what is under way when the run breaks off, and record as much of it as possible.
+        """After an error, wait for the rows under way and record as many outcomes as possible.
 
-        :param starting: the row that was being given to a thread; whether it was is unknown.
+        :param under_way: the requests under way.
+        :param starting: the row that was being handed to a thread. It may have been sent or not.
         """
         with suppress(RowStoreError):
             for row in (*starting, *under_way.values()):
-                self._store.settle(row.seq, Status.IN_DOUBT, reasons=["the run broke off before it was recorded"])
+                self._store.settle(row.seq, Status.IN_DOUBT, reasons=["the run ended before the outcome was recorded"])
         while wait(under_way, timeout=LivenessMonitor.HEARTBEAT_SECONDS).not_done:
             with suppress(LedgerError):
                 self._ledger.heartbeat()
@@ -176,24 +183,24 @@ class Runner:
         partitions: list[tuple[int, int]],
         held_by_others: list[Pending],
     ) -> list[Pending]:
-        """Claim what is next and record what came back, in one transaction; return what may be sent."""
+        """Claim the next rows and record the finished ones, in one transaction; return the rows that may be sent."""
         settled = [self._outcome_of(under_way[future], future) for future in done]
 
         def transaction(session: Session) -> tuple[dict[str, LedgerEntry], dict[str, int]]:
-            # In this order: whoever waits for another importer's claims must hold nothing that it may wait for.
+            # Claims first: a transaction that waits for another importer's claim must not hold locks yet.
             return session.claim({row.key: _intent(row) for row in batch}), self._record(session, settled)
 
         claims, twice = self._ledger.transact(transaction)
         for one in settled:
             if one.row.key in twice:
                 one.reasons.append(
-                    f"it was created twice, as {twice[one.row.key]} too: delete one of the two in Altegio"
+                    f"the row was created twice, also as {twice[one.row.key]}: delete one of the two in Altegio"
                 )
         mine = [row for row in batch if claims[row.key].state == "mine"]
         try:
             for one in settled:
                 self._store.settle(one.row.seq, one.status, record_id=one.record_id, reasons=one.reasons)
-            # Only now: a signal may raise between any two steps, and what is under way is then recorded once more.
+            # After settling: a signal can raise between any two steps, and rows under way are recorded again.
             for future in done:
                 heapq.heappush(partitions, self._after(under_way.pop(future)))
             self._on_settled(len(settled))
@@ -208,7 +215,7 @@ class Runner:
                 self._store.settle(row.seq, *row_status(row, claim))
                 self._on_settled(claim.state == "created")
         except BaseException:
-            # What was claimed is not sent any more: without this, the next run would have to look for it.
+            # The claimed rows are not sent. Release them, or the next run would have to search for them.
             with suppress(LedgerError):
                 self._ledger.transact(lambda session: session.release(*(row.key for row in mine)))
             raise
@@ -220,7 +227,7 @@ class Runner:
 
     @staticmethod
     def _record(session: Session, settled: list[_Settled]) -> dict[str, int]:
-        """Tell the ledger what came back; return the keys that were created twice, each with its other record."""
+        """Record outcomes in the ledger; return the keys that were created twice, each with its other record."""
         created = {one.row.key: one for one in settled if one.record_id is not None}
         twice = session.record_created(
             {key: one.record_id for key, one in created.items() if one.record_id is not None},
@@ -242,29 +249,34 @@ class Runner:
             return _Settled(row, Status.NOT_SENT, [error.summary])
         if isinstance(error, AltegioValidationError | AltegioNotFoundError | AltegioConflictError):
             return _Settled(row, Status.REJECTED, reasons_of(error))
-        # Only an answer of the API refuses a row. Whatever else came of it, it may have been sent.
+        # Only an answer of the API rejects a row. After any other error the row may have been sent.
         if not isinstance(error, AltegioError):
-            self.halt = self.halt or Halt(f"a fault of the importer itself: {type(error).__name__}", retryable=False)
+            self.halt = self.halt or Halt(f"internal error of the importer: {type(error).__name__}", retryable=False)
             return _Settled(row, Status.IN_DOUBT, [type(error).__name__])
         self._lost_in_a_row += 1
         if self._lost_in_a_row >= _MAX_LOST_IN_A_ROW:
             self.halt = self.halt or Halt(
-                f"{self._lost_in_a_row} answers in a row were lost; the last: {error.summary}", True
+                f"{self._lost_in_a_row} answers in a row were lost; the last error: {error.summary}", True
             )
         return _Settled(row, Status.IN_DOUBT, [error.summary])
 
     def _wait_for_other_runs(self, rows: list[Pending]) -> bool:
-        """Wait until no other run sends these rows any more; whether some of them may be sent by this one now."""
+        """Wait until no other run holds these rows. Return whether this run can go on with them.
+
+        An entry that this run itself holds is left over from a search that failed, and nobody would release it. It is
+        put in doubt at once, so that the search is repeated.
+        """
+        own = self._ledger.owner.run_id
         while rows and not self._stop.wait(0.2):
             known = self._ledger.entries([row.key for row in rows])
             owners = {entry.owner for entry in known.values() if entry.state in ("sending", "settling")}
-            dead = {owner for owner in owners if self._ledger.is_dead(owner)}
+            dead = {owner for owner in owners if owner == own or self._ledger.is_dead(owner)}
             self._mark_dead({key: entry for key, entry in known.items() if entry.owner in dead})
             rows = [row for row in rows if row.key in known and known[row.key].owner in owners - dead]
         return not self._stop.is_set()
 
     def _mark_dead(self, known: dict[str, LedgerEntry]) -> None:
-        """Put entries whose owners are dead in doubt."""
+        """Put entries in doubt whose owners are dead."""
 
         def transaction(session: Session) -> None:
             for key in sorted(known):
@@ -275,15 +287,19 @@ class Runner:
 
 
 def row_status(row: Pending, known: LedgerEntry) -> tuple[Status, int | None, list[str]]:
-    """How a row stands by what the ledger knows of its key: status, record and reasons."""
+    """Return the status, record and reasons of a row according to its ledger entry.
+
+    :param row: the row.
+    :param known: the ledger's entry of its key.
+    """
     if known.content != row.content:
-        booked = f" as {known.record_id}" if known.record_id else ""
-        return Status.REJECTED, None, [f"{OTHER_CONTENT} before{booked}: give each row an external_id of its own"]
+        booked = f" (record {known.record_id})" if known.record_id else ""
+        return Status.REJECTED, None, [f"{OTHER_CONTENT} before{booked}: give each row its own external_id"]
     if known.state == "created":
         return Status.ALREADY_CREATED, known.record_id, []
     if known.state == "in_doubt":
         return Status.IN_DOUBT, None, ["the answer of an earlier run was lost"]
-    return Status.IN_DOUBT, None, ["another run is sending it, or was ended while it did"]
+    return Status.IN_DOUBT, None, ["another run is sending it, or was killed while it sent it"]
 
 
 def _intent(row: Pending) -> Intent:
@@ -291,7 +307,10 @@ def _intent(row: Pending) -> Intent:
 
 
 def reasons_of(error: AltegioError) -> list[str]:
-    """What the API said of a row that it refused, by field where it named any."""
+    """Return the API's reasons for rejecting a row, by field if it named any.
+
+    :param error: the error of the request.
+    """
     if isinstance(error, AltegioValidationError) and error.errors:
         return [f"{field}: {'; '.join(texts)}" for field, texts in error.errors.items()]
     return [f"{error.summary} {error.message or ''}".strip()]

@@ -120,7 +120,7 @@ class TimetableImport(FileImport):
         columns = Columns.from_headings(source.columns, _FIELDS, options.column_mapping, options.defaults)
         missing = [name for name in _REQUIRED if name not in columns]
         if missing:
-            raise ImportFileError(f"no column gives {', '.join(missing)}, which every event needs.")
+            raise ImportFileError(f"no column gives {', '.join(missing)}. Every event needs it.")
 
         def plan(row: SourceRow) -> None:
             given = columns.fields(row)
@@ -145,7 +145,7 @@ class TimetableImport(FileImport):
             return
         starts = list(occurrences(typed.date, typed.repeat_until, typed.weekdays))
         if not starts:
-            self.store.reject(row.line, ["weekdays: no class falls on these days; give repeat_until"], row.values)
+            self.store.reject(row.line, ["weekdays: there is no class on these days; give repeat_until"], row.values)
         for number, start in enumerate(starts):
             self._add_class(row, typed, start, number)
 
@@ -158,7 +158,7 @@ class TimetableImport(FileImport):
             self.store.reject(row.line, reasons, row.values)
             return
         if _is_skipped(start, self.timezone):
-            reason = f"date: the clock skips {start:%Y-%m-%d %H:%M} in this time zone"
+            reason = f"date: {start:%Y-%m-%d %H:%M} does not exist in this time zone (the clock skips it)"
             self.store.reject(row.line, [reason], row.values)
             return
         content = key_of(self.location_id, typed.staff_id, typed.service_id, body["date"])
@@ -176,7 +176,9 @@ class TimetableImport(FileImport):
     def _post(self, row: Pending) -> Sent:
         event_id = self.client.create_event(self.location_id, row.body).get("id")
         if not isinstance(event_id, int) or event_id < 1:
-            raise AltegioResponseOutcomeUnknownError("the answer names no event.", method="POST")
+            raise AltegioResponseOutcomeUnknownError(
+                "the answer is invalid: it lacks the id of the event.", method="POST"
+            )
         return Sent(event_id)
 
     def _search(
@@ -200,7 +202,7 @@ class TimetableImport(FileImport):
         ]
         free = [event_id for event_id in alike if event_id not in taken(alike)]
         if len(free) > 1:
-            return Undecided(f"several events could be it: {', '.join(map(str, free))}", retryable=False)
+            return Undecided(f"several events match: {', '.join(map(str, free))}", retryable=False)
         return Found(free[0]) if free else Absent()
 
 

@@ -57,7 +57,7 @@ _NAME = f"{_MAIN} definedName"
 _REFERENCE = re.compile(r"[A-Z]{1,3}[1-9][0-9]*")
 #: What XML can begin with; anything else is a picture or the like, in which there are no rows.
 _XML = (b"<", b" ", b"\t", b"\r", b"\n", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\0")
-_AS_CSV = "Delete what does not belong to the list, or save the sheet as CSV."
+_AS_CSV = "Delete everything that is not part of the list, or save the sheet as CSV."
 
 
 def sheet_rows(name: str, file: IO[bytes]) -> Iterator[tuple[int, list[Any]]]:
@@ -83,7 +83,7 @@ def sheet_rows(name: str, file: IO[bytes]) -> Iterator[tuple[int, list[Any]]]:
                     if not all(map(is_blank, cells)):
                         yield number, list(cells)
                 if characters > _MAX_CHARACTERS:
-                    raise _OverLimitError(f"its cells hold more than {_MAX_CHARACTERS:,} characters. {_AS_CSV}")
+                    raise _OverLimitError(f"its cells have more than {_MAX_CHARACTERS:,} characters. {_AS_CSV}")
     except _OverLimitError as error:
         raise ImportFileError(f"{name}: {error}") from None
     except ImportFileError:
@@ -92,7 +92,7 @@ def sheet_rows(name: str, file: IO[bytes]) -> Iterator[tuple[int, list[Any]]]:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk or the network
         raise ImportFileError(
-            f"{name} cannot be read as a workbook beyond row {number} ({type(error).__name__})."
+            f"{name}: the workbook cannot be read after row {number} ({type(error).__name__})."
         ) from None
 
 
@@ -170,7 +170,7 @@ class _Archive(zipfile.ZipFile):
         """Open a part for reading, through the filter."""
         part = self.getinfo(name) if isinstance(name, str) else name
         if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise _OverLimitError("it is compressed in a way that Excel does not use.")
+            raise _OverLimitError("its compression method is not one that Excel uses.")
         self._opened += 1
         if self._opened > _MAX_OPENED:
             raise _OverLimitError(f"it has more than {_MAX_OPENED:,} parts.")
@@ -256,7 +256,7 @@ class _BoundsParser:
         try:
             self._parser.Parse(chunk, not chunk)
         except expat.ExpatError:
-            raise _OverLimitError(f"its part {self._name[:100]!r} is damaged: it is no XML.") from None
+            raise _OverLimitError(f"its part {self._name[:100]!r} is damaged: it is not XML.") from None
         if not chunk:
             return
         if self._bytes - self._parser.CurrentByteIndex > _MAX_TOKEN_BYTES:
@@ -275,7 +275,7 @@ class _BoundsParser:
         # The depth is counted from the row or text here.
         self._depth = depth = self._depth + 1
         if tag == _ROW:
-            raise _OverLimitError(f"{self._place()} holds a row. Save it anew with Excel.")
+            raise _OverLimitError(f"{self._place()} holds a row. Save the workbook again with Excel.")
         if depth == 1 and self._is_row:
             self._cell(attributes)
         self._left_in_record = left = self._left_in_record - 1
@@ -318,7 +318,7 @@ class _BoundsParser:
             raise _OverLimitError(f"it has a print title longer than {_LONGEST_NAME:,} bytes.")
 
     def _doctype(self, *_: object) -> None:
-        raise _OverLimitError(f"its part {self._name[:100]!r} declares entities, as no workbook does.")
+        raise _OverLimitError(f"its part {self._name[:100]!r} declares XML entities, which workbooks do not have.")
 
     def _begin_record(self, tag: str, attributes: list[str]) -> None:
         self._record_start = self._parser.CurrentByteIndex
@@ -350,11 +350,11 @@ class _BoundsParser:
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
         if self._usage.is_list:
             if number > MAX_ROWS:
-                raise _OverLimitError(f"it has a row {number:,}, and {MAX_ROWS:,} are taken at the most. {_AS_CSV}")
+                raise _OverLimitError(f"it has a row {number:,}; the maximum is {MAX_ROWS:,}. {_AS_CSV}")
             if number <= self._row:
                 raise _OverLimitError(
-                    f"a row behind row {self._row} has the number {text[:20]!r}: rows are not in order. "
-                    "Save it anew with Excel."
+                    f"the row after row {self._row} has the number {text[:20]!r}: rows are not in order. "
+                    "Save the workbook again with Excel."
                 )
         self._row = number
 
@@ -373,13 +373,15 @@ class _BoundsParser:
     def _odd_cell(self, reference: str | None) -> _OverLimitError:
         letters = (reference or "").rstrip("0123456789")
         if letters in _COLUMNS:
-            return _OverLimitError(f"the cells of row {self._row} are not in order. Save it anew with Excel.")
+            return _OverLimitError(
+                f"the cells of row {self._row} are not in order. Save the workbook again with Excel."
+            )
         if reference is not None and not _REFERENCE.fullmatch(reference):
-            return _OverLimitError(f"row {self._row} has a cell whose place cannot be read. Save it anew with Excel.")
+            return _OverLimitError(
+                f"row {self._row} has a cell with an invalid reference. Save the workbook again with Excel."
+            )
         where = f"a cell in column {letters}" if letters else "more cells"
-        return _OverLimitError(
-            f"row {self._row} has {where}, and {MAX_SHEET_COLUMNS:,} columns are taken at the most. {_AS_CSV}"
-        )
+        return _OverLimitError(f"row {self._row} has {where}, and {MAX_SHEET_COLUMNS:,} columns are allowed. {_AS_CSV}")
 
     def _check_record(self, length: int) -> None:
         if length > _MAX_RECORD_BYTES:
@@ -393,7 +395,7 @@ class _BoundsParser:
 
     def _too_much_else(self, bound: str) -> _OverLimitError:
         return _OverLimitError(
-            f"its part {self._name[:100]!r} holds more than {bound} beside rows: styles, merged cells, names. "
+            f"its part {self._name[:100]!r} has more than {bound} besides rows: styles, merged cells, names. "
             "Save the sheet as CSV."
         )
 

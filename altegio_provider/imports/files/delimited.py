@@ -1,4 +1,4 @@
-"""Reads rows out of text: CSV and its kin, and JSON Lines."""
+"""Reads rows from text files: CSV, TSV and JSON Lines."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _DEEPEST = 10
 
 
 class CsvSource(RowSource):
-    """Records of cells under a heading.
+    """The rows of a CSV file.
 
-    A column without a heading is taken for the tail of a spreadsheet's formatting: what it holds is surplus.
+    Cells under an empty heading count as surplus; spreadsheet programs write such columns.
 
-    :param file: its text.
+    :param file: the file.
     :param delimiter: one character.
-    :raises ImportFileError: there is no heading, or the delimiter does not cut it.
+    :raises ImportFileError: the file is empty, or its heading does not have the delimiter.
     """
 
     def __init__(self, file: TextFile, delimiter: str) -> None:
@@ -37,7 +37,7 @@ class CsvSource(RowSource):
         with self._records() as records:
             self._heading_line, cells = next(records, (0, []))
         if not cells:
-            raise ImportFileError(f"{file.name} is empty: it has neither headings nor rows.")
+            raise ImportFileError(f"{file.name} is empty: it has no headings and no rows.")
         self._check_delimiter(cells)
         columns = checked_columns([cell for cell in cells if not is_blank(cell)], file.name)
         named = iter(columns)
@@ -95,16 +95,16 @@ class CsvSource(RowSource):
             return
         if other := next((other for other in DELIMITERS if other in cells[0]), None):
             raise ImportFileError(
-                f"{self._file.name}: its heading is not delimited by {self._delimiter!r}, but there is a "
-                f"{DELIMITERS[other]} in it. Leave delimiter= out, or say {other!r}."
+                f"{self._file.name}: the heading has no {self._delimiter!r}, but it has a {DELIMITERS[other]}. "
+                f"Remove delimiter=, or set it to {other!r}."
             )
 
 
 class JsonLinesSource(RowSource):
-    """One JSON object a line. Its keys are the headings; a key that is missing is null.
+    """The rows of a JSON Lines file: one JSON object in each line. Its keys are the headings; a missing key is null.
 
-    :param file: its text. All of it is read at once, for the keys.
-    :raises ImportFileError: a line is no JSON object.
+    :param file: the file. It is read once in advance to collect the keys.
+    :raises ImportFileError: a line is not a JSON object.
     """
 
     def __init__(self, file: TextFile) -> None:
@@ -116,7 +116,7 @@ class JsonLinesSource(RowSource):
                 if len(keys) > MAX_COLUMNS:
                     break  # however many more there are
         if not keys:
-            raise ImportFileError(f"{file.name} is empty: it holds no JSON object.")
+            raise ImportFileError(f"{file.name} is empty: it has no JSON object.")
         super().__init__(file.name, checked_columns(list(keys), file.name), f"JSON Lines, {file.encoding}")
         self._columns_of_keys = dict(zip(keys, self.columns, strict=True))
 
@@ -140,10 +140,12 @@ class JsonLinesSource(RowSource):
                 except orjson.JSONDecodeError:
                     value = None
                 if not isinstance(value, dict):
-                    raise ImportFileError(f"{self._file.name}, line {number} is no JSON object; write one a line.")
+                    raise ImportFileError(
+                        f"{self._file.name}, line {number} is not a JSON object. Write one object in each line."
+                    )
                 if not all(map(_is_flat, value.values())):
                     raise ImportFileError(
-                        f"{self._file.name}, line {number} holds a value that is nested deeper than {_DEEPEST} levels."
+                        f"{self._file.name}, line {number} has a value nested deeper than {_DEEPEST} levels."
                     )
                 yield number, value
 
@@ -168,7 +170,7 @@ def _csv_error_text(error: csv.Error) -> str:
     if "field limit" in text:
         return f"a cell is longer than {csv.field_size_limit():,} characters. Shorten it, or close its quotation mark."
     if "unexpected end" in text:
-        return "the quotation mark that opens in this record never closes."
+        return "a quotation mark opens in this record and is never closed."
     if "expected after" in text:
-        return "a quotation mark closes in the middle of a cell. Within quotes, write it twice."
+        return "a quotation mark closes in the middle of a cell. Double it within quotes."
     return "it cannot be read as CSV."

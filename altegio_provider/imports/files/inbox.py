@@ -37,10 +37,10 @@ def inbox_folder(folder: str) -> Path:
     scheme, _, rest = folder.rpartition("://")
     if scheme.lower() not in ("", "file", "local"):
         raise AltegioValidationError(
-            f"the inbox {folder} is not on a disk.",
-            errors={"folder": [f"files are taken out of the inbox by renaming them, which {scheme}:// does not have"]},
-            hint="Give a folder on a disk that all workers see. For an object in a bucket, wait with that store's own "
-            "sensor, and give the object's URL to the import as `source`.",
+            f"the inbox {folder} is not a folder on a disk.",
+            errors={"folder": [f"files are taken from the inbox by renaming, which {scheme}:// does not support"]},
+            hint="Give a folder on a disk that all workers can reach. For an object in a bucket, wait with that "
+            "store's own sensor, and give the object's URL to the import as `source`.",
         )
     if not rest.strip():
         raise AltegioValidationError("the inbox is not given.", errors={"folder": ["is empty"]}, hint="")

@@ -1,7 +1,7 @@
 """Opens the source of an import: a file, a list, a DataFrame, or the rows of a query.
 
-Rows are read as a stream, and keep their line numbers. What makes a source unfit as a whole is said at once, as one
-:class:`ImportFileError`; what may be wrong with a single row is left to ``validation``.
+Rows are read as a stream and keep their line numbers. If the source as a whole cannot be read, :class:`ImportFileError`
+is raised at once. ``validation`` checks the single rows.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _FORMATS = {
 _MAGIC = {
     b"PAR1": "a Parquet file",
     b"PK\x03\x04": "an Excel workbook or another zip file",
-    b"\xd0\xcf\x11\xe0": "a workbook of an old Excel (save it as .xlsx)",
+    b"\xd0\xcf\x11\xe0": "a workbook in the old Excel format (save it as .xlsx)",
     b"%PDF": "a PDF document",
 }
 _MAGIC_OF = {"parquet": b"PAR1", "xlsx": b"PK\x03\x04"}
@@ -57,12 +57,12 @@ class _MappingsSource(RowSource):
     def __iter__(self) -> Iterator[SourceRow]:
         rows = iter(self._rows)
         if self._was_read and rows is self._rows:
-            raise ImportFileError(f"{self.name} can be read once only, and they were.")
+            raise ImportFileError(f"{self.name} can be read only once and were read already.")
         self._was_read = True
         columns = self._columns_of_keys
         for number, row in enumerate(rows, 1):
             if not isinstance(row, Mapping):
-                raise ImportFileError(f"{self.name}: row {number} is a {type(row).__name__}, and no mapping.")
+                raise ImportFileError(f"{self.name}: row {number} is a {type(row).__name__}, not a mapping.")
             if all(map(is_blank, row.values())):
                 continue
             values: dict[Any, Any] = {column: row.get(key) for key, column in columns.items()}
@@ -72,7 +72,7 @@ class _MappingsSource(RowSource):
 
 
 class _UnescapedSource(RowSource):
-    """The rows of our own ``rejected.csv``, without the marks that keep its cells from being formulas."""
+    """The rows of a corrected ``rejected.csv``, without the apostrophes that escape formulas."""
 
     def __init__(self, source: RowSource) -> None:
         super().__init__(source.name, [unescaped(column) for column in source.columns], source.how)
@@ -93,12 +93,12 @@ def open_source(
     """Open a source of rows and read its headings.
 
     :param source: a path or URL, as text or as an object with ``open``; a list of mappings; or a ``DataFrame``.
-    :param format: ``csv``, ``tsv``, ``jsonl``, ``parquet`` or ``xlsx``; by default the name's ending tells
-        (``.gz`` after a format of text is fine).
-    :param delimiter: of CSV; found out by default, among comma, semicolon, tab and ``|``.
-    :param encoding: of text; by default UTF-8 where all of the file is that, else UTF-16 where it says so, else
-        cp1251 where it reads as Cyrillic.
-    :raises ImportFileError: it is not there, empty, broken, or not what it says it is.
+    :param format: ``csv``, ``tsv``, ``jsonl``, ``parquet`` or ``xlsx``; default: by the file name's extension
+        (``.gz`` after a text format is allowed).
+    :param delimiter: the delimiter of CSV; default: detected among comma, semicolon, tab and ``|``.
+    :param encoding: the encoding of text; default: UTF-8 if the whole file is valid UTF-8, UTF-16 if it has a byte
+        order mark, cp1251 if it reads as Cyrillic.
+    :raises ImportFileError: the source does not exist, is empty or damaged, or has another format.
     """
     if isinstance(source, str | PurePath) or hasattr(source, "open"):
         return _report_unescaped(_open_file(source, format, delimiter, encoding))
@@ -109,7 +109,7 @@ def open_source(
     if isinstance(source, list | tuple):
         return _report_unescaped(_MappingsSource("the list", _keys_of(source), source))
     raise ImportFileError(
-        f"the source is a {type(source).__name__}; give a path or URL, a list of mappings, or a DataFrame."
+        f"the source is a {type(source).__name__}; expected a path or URL, a list of mappings, or a DataFrame."
     )
 
 
@@ -124,11 +124,11 @@ def _unescaped(value: Any) -> Any:
 
 
 def rows_source(columns: Iterable[str], rows: Iterable[Mapping[str, Any]], *, name: str = "the rows") -> RowSource:
-    """Take rows that somebody else reads, such as those of a query.
+    """Return a source of rows that are already available, such as those of a query.
 
     :param columns: the headings.
-    :param rows: mappings of heading to value. An iterator can be read once only.
-    :param name: for errors.
+    :param rows: mappings of heading to value. An iterator can be read only once.
+    :param name: the name of the source, for errors.
     """
     return _MappingsSource(name, list(columns), rows)
 
@@ -137,7 +137,7 @@ def _keys_of(rows: Iterable[Any]) -> list[str]:
     keys: dict[Any, None] = {}
     for number, row in enumerate(rows, 1):
         if not isinstance(row, Mapping):
-            raise ImportFileError(f"the list's row {number} is a {type(row).__name__}, and no mapping.")
+            raise ImportFileError(f"row {number} of the list is a {type(row).__name__}, not a mapping.")
         keys.update(dict.fromkeys(row))
     if not keys:
         raise ImportFileError("the list of rows is empty.")
@@ -148,7 +148,7 @@ def _open_file(source: Any, format: str | None, delimiter: str | None, encoding:
     name = single_line(_CREDENTIALS.sub("", str(source)))
     kind = format or _FORMATS.get(_suffix(name), "")
     if kind not in _FORMATS.values():
-        raise ImportFileError(f"{name}: its format is not known; say format=, one of csv, tsv, jsonl, parquet, xlsx.")
+        raise ImportFileError(f"{name}: the format is unknown. Give format=, one of csv, tsv, jsonl, parquet, xlsx.")
     copy = SourceCopy(_opener(source, name), name)
     try:
         return _reader_of(copy.open, name, kind, delimiter, encoding).with_copy(copy)
@@ -182,7 +182,7 @@ def _opened_url(url: str, name: str) -> IO[bytes]:
         file = fsspec.open(url, "rb")
     except (ImportError, ValueError):
         scheme = name.partition("://")[0]
-        raise ImportFileError(f"{name}: no library for {scheme}:// is installed here, or there is none.") from None
+        raise ImportFileError(f"{name}: no library for {scheme}:// is installed.") from None
     return cast("IO[bytes]", file.open())
 
 
@@ -194,10 +194,10 @@ def _suffix(name: str) -> str:
 def _check_magic(name: str, kind: str, head: bytes) -> None:
     wanted = _MAGIC_OF.get(kind)
     if wanted and not head.startswith(wanted):
-        raise ImportFileError(f"{name} is no {kind} file, or it was cut off.")
+        raise ImportFileError(f"{name}: the content is not {kind}, or the file is cut off.")
     for magic, what in _MAGIC.items():
         if head.startswith(magic) and magic != wanted:
-            raise ImportFileError(f"{name} is {what}, and not {kind}.")
+            raise ImportFileError(f"{name} is {what}, not {kind}.")
 
 
 def _opener(source: Any, name: str) -> OpenFile:
@@ -209,10 +209,10 @@ def _opener(source: Any, name: str) -> OpenFile:
                 return _opened_url(source, name)
             return open(os.path.expanduser(source), "rb")
         except FileNotFoundError:
-            raise ImportFileError(f"there is no file {name}.") from None
+            raise ImportFileError(f"the file {name} does not exist.") from None
         except IsADirectoryError:
-            raise ImportFileError(f"{name} is a folder; name a file in it.") from None
+            raise ImportFileError(f"{name} is a folder; give a file in it.") from None
         except PermissionError:
-            raise ImportFileError(f"{name} may not be read by this user.") from None
+            raise ImportFileError(f"{name}: this user has no permission to read it.") from None
 
     return open_file

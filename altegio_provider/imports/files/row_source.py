@@ -1,4 +1,4 @@
-"""Rows under headings, as every kind of file gives them, and what is refused of any file."""
+"""The base class of all sources of rows, and the checks that every file must pass."""
 
 from __future__ import annotations
 
@@ -22,36 +22,39 @@ __all__ = [
     "looks_like_data",
 ]
 
-#: More columns than this are another kind of file, or a wrong delimiter.
+#: Maximum number of columns. More columns mean another kind of file or a wrong delimiter.
 MAX_COLUMNS = 100
-#: More rows than a sheet of Excel has are no list of clients: at the API's limit they would take days to send.
+#: Maximum number of rows, that of an Excel sheet: at the API's limit more would take days to send.
 MAX_ROWS = 1_048_576
-#: A heading longer than this is none, and is not shown in an error.
+#: Maximum length of a heading. A longer one is not shown in an error.
 _LONGEST_HEADING = 1_000
 _NUMBERS_ONLY = re.compile(r"[+(]?\d[\d\s()./:,+-]*")
 
-#: Opens the file anew, for reading bytes from its beginning.
+#: Opens the file again, to read bytes from its beginning.
 OpenFile = Callable[[], IO[bytes]]
 
 
 class RowSource(ABC):
-    """Rows under headings. Each iteration starts anew; it is also a context manager, which closes it.
+    """Rows under headings. Each iteration starts at the first row. Use it as a context manager, which closes it.
 
-    :param name: the file or thing, fit for an error or a log.
-    :param columns: the headings, in order, each once.
-    :param how: how it is read: the format, and what was found out of delimiter and encoding.
+    :param name: the name of the source, for errors and logs.
+    :param columns: the headings, in order, without duplicates.
+    :param how: a description of how it is read: the format, the delimiter and the encoding.
     """
 
     def __init__(self, name: str, columns: list[str], how: str) -> None:
         self.name = name
         self.columns = columns
         self.how = how
-        #: SHA-256 of a file's content, as hexadecimal digits; ``None`` where it is no file.
+        #: SHA-256 of a file's content, as hexadecimal digits; ``None`` if the source is not a file.
         self.digest: str | None = None
         self._let_go: Callable[[], object] = lambda: None
 
     def with_copy(self, copy: SourceCopy) -> Self:
-        """Say that the rows come from this copy of a file, which goes when the source is closed."""
+        """Set the copy of the file that the rows are read from. It is deleted when the source is closed.
+
+        :param copy: the copy.
+        """
         self.digest, self._let_go = copy.digest, copy.close
         return self
 
@@ -59,11 +62,11 @@ class RowSource(ABC):
     def __iter__(self) -> Iterator[SourceRow]:
         """Yield the rows that are not blank.
 
-        :raises ImportFileError: what cannot be read lies further down in the file.
+        :raises ImportFileError: a later part of the file cannot be read.
         """
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Close the source and delete its copy."""
         self._let_go()
 
     def __enter__(self) -> Self:
@@ -74,17 +77,20 @@ class RowSource(ABC):
 
 
 def checked_columns(headings: list[Any], name: str) -> list[str]:
-    """Return the headings, stripped, if they can be those of a list of clients.
+    """Return the stripped headings.
 
-    :raises ImportFileError: there are none, too many, one twice, or they are no headings.
+    :param headings: the cells of the first row.
+    :param name: the file, for errors.
+    :raises ImportFileError: there are no headings, too many, duplicates, or they look like data.
     """
     if len(headings) > MAX_COLUMNS:
         raise ImportFileError(
-            f"{name} has {len(headings):,} columns, and {MAX_COLUMNS} are taken at the most. Keep those to import."
+            f"{name} has {len(headings):,} columns; the maximum is {MAX_COLUMNS}. Keep only the columns to import."
         )
     if any(isinstance(heading, str) and len(heading) > _LONGEST_HEADING for heading in headings):
         raise ImportFileError(
-            f"{name} has a heading longer than {_LONGEST_HEADING:,} characters. Its first row must name the columns."
+            f"{name} has a heading longer than {_LONGEST_HEADING:,} characters. "
+            "The first row must have the names of the columns."
         )
     texts = [heading.strip("\ufeff \t\r\n\xa0") if isinstance(heading, str) else None for heading in headings]
     if not texts:
@@ -92,33 +98,41 @@ def checked_columns(headings: list[Any], name: str) -> list[str]:
     odd = sum(not text or looks_like_data(text) for text in texts)
     if odd:
         raise ImportFileError(
-            f"{name} seems to begin with data: {odd} of {len(texts)} headings are no names. "
-            "Its first row must name the columns."
+            f"{name} seems to begin with data: {odd} of {len(texts)} headings are not names. "
+            "The first row must have the names of the columns."
         )
     names = [text for text in texts if text]
     if twice := sorted({text for text in names if names.count(text) > 1}):
         raise ImportFileError(
-            f"{name} has the heading {', '.join(map(repr, twice))} more than once. Rename or drop one."
+            f"{name} has the heading {', '.join(map(repr, twice))} more than once. Rename or remove one."
         )
     return names
 
 
 def checked_count(rows: int, name: str) -> None:
-    """Check that a file has no more rows than are taken.
+    """Check that a file does not have too many rows.
 
-    :raises ImportFileError: it has.
+    :param rows: the number of rows so far.
+    :param name: the file, for errors.
+    :raises ImportFileError: the file has more than :data:`MAX_ROWS`.
     """
     if rows > MAX_ROWS:
-        raise ImportFileError(f"{name} has more than {MAX_ROWS:,} rows. Split it.")
+        raise ImportFileError(f"{name} has more than {MAX_ROWS:,} rows. Split the file.")
 
 
 def looks_like_data(heading: str) -> bool:
-    """Whether a heading is a phone, an e-mail, a number or a date: then it is none."""
+    """Whether a heading is a phone, an e-mail, a number or a date, and therefore not a heading.
+
+    :param heading: the heading.
+    """
     return "@" in heading or _NUMBERS_ONLY.fullmatch(heading) is not None
 
 
 def is_blank(value: Any) -> bool:
-    """Whether a cell holds nothing: null, NaN (pandas' too), or text of spaces."""
+    """Whether a cell is empty: null, NaN (also of pandas), or only spaces.
+
+    :param value: the raw cell.
+    """
     if value is None:
         return True
     if isinstance(value, str):

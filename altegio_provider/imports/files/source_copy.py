@@ -77,7 +77,7 @@ def _write(file: int, chunk: bytes, name: str) -> None:
 
 def _copy_error(error: OSError, name: str) -> OSError:
     where = tempfile.tempdir or "the folder of temporary files"
-    return OSError(error.errno, f"{name} cannot be copied into {where}, where it is read from ({error.strerror})")
+    return OSError(error.errno, f"{name} cannot be copied to {where} for reading ({error.strerror})")
 
 
 class _View(io.RawIOBase):

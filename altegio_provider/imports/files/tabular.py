@@ -1,4 +1,4 @@
-"""Reads rows out of tables: Parquet, workbooks of Excel, frames of pandas."""
+"""Reads rows from Parquet files, Excel workbooks and pandas DataFrames."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _MAX_CHUNK_BYTES = 256 << 20
 
 
 class ParquetSource(RowSource):
-    """Rows of a Parquet file, read in small batches.
+    """The rows of a Parquet file, read in small batches.
 
-    :param name: for errors.
-    :param open_file: opens it.
-    :raises ImportFileError: it is cut off, or no Parquet file.
+    :param name: the file, for errors.
+    :param open_file: opens the file.
+    :raises ImportFileError: the file is cut off, or is not a Parquet file.
     """
 
     def __init__(self, name: str, open_file: OpenFile) -> None:
@@ -56,7 +56,7 @@ class ParquetSource(RowSource):
                             yield SourceRow(number, dict(zip(self.columns, values, strict=True)))
             except (pa.ArrowException, OSError) as error:
                 _raise_if_of_the_network(error)
-                raise ImportFileError(f"{self.name} is damaged: it cannot be read beyond row {number}.") from None
+                raise ImportFileError(f"{self.name} is damaged: rows after row {number} cannot be read.") from None
 
     def _opened(self, name: str, file: IO[bytes]) -> Any:
         import pyarrow as pa
@@ -72,15 +72,15 @@ class ParquetSource(RowSource):
             )
         except (pa.ArrowException, OSError) as error:
             _raise_if_of_the_network(error)
-            raise ImportFileError(f"{name} is no whole Parquet file. It may have been cut off.") from None
+            raise ImportFileError(f"{name} is not a complete Parquet file. It may be cut off.") from None
 
 
 class WorkbookSource(RowSource):
-    """Rows of the first sheet of an Excel workbook. Of a formula the value counts that was last saved.
+    """The rows of the first sheet of an Excel workbook. A formula has its last saved value.
 
-    :param name: for errors.
-    :param open_file: opens it.
-    :raises ImportFileError: it cannot be read, or what reads workbooks is not installed.
+    :param name: the file, for errors.
+    :param open_file: opens the file.
+    :raises ImportFileError: the file cannot be read, or ``openpyxl`` is not installed.
     """
 
     def __init__(self, name: str, open_file: OpenFile) -> None:
@@ -88,14 +88,14 @@ class WorkbookSource(RowSource):
             import openpyxl  # noqa: F401 - only whether it is there
         except ImportError:
             raise ImportFileError(
-                f"{name}: reading workbooks needs openpyxl; pip install 'airflow-provider-altegio[xlsx]', or save "
+                f"{name}: reading workbooks needs openpyxl: pip install 'airflow-provider-altegio[xlsx]', or save "
                 "the sheet as CSV."
             ) from None
         self._open_file = open_file
         self.name = name
         heading = next(self._cells(), (0, []))[1]
         if not heading:
-            raise ImportFileError(f"{name} is empty: its first sheet has neither headings nor rows.")
+            raise ImportFileError(f"{name} is empty: its first sheet has no headings and no rows.")
         self._named = [at for at, cell in enumerate(heading) if not is_blank(cell)]
         super().__init__(name, checked_columns([heading[at] for at in self._named], name), "Excel, the first sheet")
 
@@ -127,7 +127,7 @@ def _check_footer(name: str, footer: Any) -> None:
             if column.total_uncompressed_size > _MAX_CHUNK_BYTES:
                 raise ImportFileError(
                     f"{name}: the column {column.path_in_schema[:100]!r} has more than {_MAX_CHUNK_BYTES:,} bytes in "
-                    "one group of rows. Write smaller groups, or leave it out."
+                    "one row group. Write smaller row groups, or remove the column."
                 )
             if column.path_in_schema.count(".") > _DEEPEST:
                 raise ImportFileError(f"{name} has a column nested deeper than {_DEEPEST} lists or objects.")
@@ -141,13 +141,13 @@ def _check_length(values: tuple[Any, ...], number: int, name: str) -> None:
 
 
 class DataFrameSource(RowSource):
-    """Rows of a ``DataFrame``; its index is left out.
+    """The rows of a ``DataFrame``, without its index.
 
-    :param frame: it must not change while it is read.
+    :param frame: the DataFrame. It must not change while it is read.
     """
 
     def __init__(self, frame: pd.DataFrame) -> None:
-        super().__init__("the frame", checked_columns(list(frame.columns), "the frame"), "a frame")
+        super().__init__("the DataFrame", checked_columns(list(frame.columns), "the DataFrame"), "a DataFrame")
         self._frame = frame
 
     def __iter__(self) -> Iterator[SourceRow]:

@@ -79,7 +79,7 @@ class TextFile:
                 with gzip.GzipFile(fileobj=raw) as file:
                     yield cast("IO[bytes]", file)
             except (EOFError, gzip.BadGzipFile, zlib.error):
-                raise ImportFileError(f"{self.name} is broken or cut off: it cannot be unpacked.") from None
+                raise ImportFileError(f"{self.name} is damaged or cut off: it cannot be decompressed.") from None
 
     def _head(self) -> bytes:
         with self._opened() as file:
@@ -94,12 +94,14 @@ class TextFile:
         if line is None:
             return marked or "utf-8"
         if marked:
-            raise ImportFileError(f"{self.name} says that it is {marked}, but line {line} is not. It is damaged.")
+            raise ImportFileError(
+                f"{self.name} is damaged: it has the byte order mark of {marked}, but line {line} is not {marked}."
+            )
         if self._unreadable_line("cp1251") is None and self._reads_as_cyrillic():
             return "cp1251"
         raise ImportFileError(
-            f"{self.name} is not UTF-8 (see line {line}), and does not read as Cyrillic in cp1251 either. "
-            "Say encoding=, such as 'cp1252' (Western Europe), 'cp1250' or 'cp1257', or save it as UTF-8."
+            f"{self.name} is not UTF-8 (see line {line}), and does not read as Cyrillic text in cp1251 either. "
+            "Give encoding=, such as 'cp1252' (Western Europe), 'cp1250' or 'cp1257', or save it as UTF-8."
         )
 
     def _checked(self, encoding: str) -> str:
@@ -107,13 +109,13 @@ class TextFile:
             codec = codecs.lookup(encoding).name
             "".encode(codec)
         except (LookupError, ValueError):
-            raise ImportFileError(f"encoding {encoding!r} is not known; say one such as 'utf-8' or 'cp1251'.") from None
+            raise ImportFileError(f"encoding {encoding!r} is unknown; give one such as 'utf-8' or 'cp1251'.") from None
         if codec == "utf-8":
             codec = "utf-8-sig"
         if line := self._unreadable_line(codec):
-            raise ImportFileError(f"{self.name} is not {encoding}: line {line} cannot be read so.")
+            raise ImportFileError(f"{self.name} is not {encoding}: line {line} cannot be decoded.")
         if not codec.startswith("utf") and self._unreadable_line("ascii") and not self._unreadable_line("utf-8"):
-            raise ImportFileError(f"{self.name} is UTF-8, and not {encoding}. Leave encoding= out.")
+            raise ImportFileError(f"{self.name} is UTF-8, not {encoding}. Remove encoding=.")
         return codec
 
     def _unreadable_line(self, codec: str) -> int | None:
@@ -126,7 +128,9 @@ class TextFile:
                 chunk = file.read(_CHUNK_BYTES)
                 size += len(chunk)
                 if size > MAX_TEXT_BYTES:
-                    raise ImportFileError(f"{self.name} is larger than {MAX_TEXT_BYTES:,} bytes of text. Split it.")
+                    raise ImportFileError(
+                        f"{self.name} is larger than {MAX_TEXT_BYTES:,} bytes of text. Split the file."
+                    )
                 try:
                     text = decoder.decode(chunk, final=not chunk)
                 except UnicodeDecodeError as error:
@@ -134,8 +138,8 @@ class TextFile:
                 if "\0" in text:
                     at = line + text.partition("\0")[0].count("\n")
                     raise ImportFileError(
-                        f"{self.name} holds NUL characters, the first in line {at}. It is damaged, or it is UTF-16 "
-                        "without a mark: then say encoding='utf-16-le'."
+                        f"{self.name} contains NUL characters, the first in line {at}. It is damaged, or it is UTF-16 "
+                        "without a byte order mark: then give encoding='utf-16-le'."
                     )
                 line += text.count("\n")
                 end = max(text.rfind("\n"), text.rfind("\r"))
@@ -190,7 +194,7 @@ class Lines:
             raise _record_too_long(self._name, self._record_line)
         self._line += 1
         if self._line > MAX_LINES:
-            raise ImportFileError(f"{self._name} has more than {MAX_LINES:,} lines. Split it.")
+            raise ImportFileError(f"{self._name} has more than {MAX_LINES:,} lines. Split the file.")
         return line
 
 

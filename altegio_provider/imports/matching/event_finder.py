@@ -1,4 +1,4 @@
-"""Finds the events that a file's rows name, and how many seats they have left."""
+"""Finds the events that the rows of a file name, and their free seats."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ from zoneinfo import ZoneInfo
 
 from altegio_provider.api import AltegioClient
 from altegio_provider.api.errors import AltegioNotFoundError, AltegioValidationError
+from altegio_provider.api.http.redaction import single_line
 from altegio_provider.common.location_time import LocationClock
 from altegio_provider.imports.model import EventReference, normalized_text
 
 __all__ = ["EventFinder", "Seats"]
 
 _SHOWN = 5
-#: No class takes longer; what says so is wrong.
+#: Upper bound of an event's length: a longer one is an error in the data.
 _LONGEST_SECONDS = 31 * 86_400
 
 
 class Seats(NamedTuple):
-    """The seats of an event: how many it has, and how many are free at the most."""
+    """The seats of an event.
+
+    :param capacity: all seats.
+    :param free: an upper bound of the free seats.
+    """
 
     capacity: int
     free: int
@@ -35,13 +40,16 @@ class _ListedEvent(NamedTuple):
     staff_name: str
 
     def __str__(self) -> str:
-        return f"{self.id} ({self.service_title or self.service_id}, {self.staff_name or self.staff_id})"
+        # Ids only: names are personal data, and titles are text that somebody typed.
+        return f"{self.id} (service {self.service_id}, team member {self.staff_id})"
 
 
 class EventFinder:
-    """Looks up events of one location; each day is asked for once.
+    """Looks up events of one location. Requests the list of each day once.
 
-    :param timezone: the location's.
+    :param client: the client.
+    :param location_id: the location.
+    :param timezone: the location's time zone.
     """
 
     def __init__(self, client: AltegioClient, location_id: int, timezone: ZoneInfo) -> None:
@@ -51,9 +59,13 @@ class EventFinder:
         self._days: dict[datetime, list[_ListedEvent] | str] = {}
 
     def find(self, reference: EventReference) -> int | str:
-        """Return the number of the event that is meant, or why there is none: no match, or several.
+        """Return the id of the event, or the reason why none was found: no event matches, or several do.
 
         Operation: :meth:`AltegioClient.list_activities` of the day.
+
+        :param reference: the start, service and team member of the event.
+
+        :param reference: the start, service and team member of the event.
         """
         midnight = reference.start.replace(hour=0, minute=0, second=0, microsecond=0)
         if midnight not in self._days:
@@ -61,30 +73,32 @@ class EventFinder:
         day = self._days[midnight]
         if isinstance(day, str):
             return day
-        matching = [event for event in day if _is_meant(event, reference)]
+        matching = [event for event in day if _matches(event, reference)]
         if len(matching) == 1:
             return matching[0].id
         when = f"{reference.start:%Y-%m-%d %H:%M}"
         if matching:
-            return f"several events fit {when}: {_named(matching)}; name the team member, or give event_id"
+            return f"several events match {when}: {_ids_of(matching)}. Add the team member, or use event_id"
         near = [event for event in day if event.start == reference.start] or day
-        there_are = f"on that day there are {_named(near)}" if near else "that day has no events"
+        there_are = f"the events of that day are {_ids_of(near)}" if near else "that day has no events"
         if near and near is not day:
-            there_are = f"at that time there are {_named(near)}"
-        return f"no event fits {when}: {there_are}"
+            there_are = f"the events at that time are {_ids_of(near)}"
+        return f"no event matches {when}: {there_are}"
 
     def seats(self, event_id: int) -> Seats | str | None:
-        """Return an event's seats, ``None`` where it does not tell them, or why it cannot be booked.
+        """Return an event's seats, ``None`` if the API does not tell them, or the reason why it cannot be booked.
 
-        Under ``companies`` an event tells how many records it has and not how many seats they took: there a record
-        is counted as one seat, and the API has the last word.
+        ``companies`` returns the number of records, not of seats. There a record counts as one seat; the API decides
+        when the row is sent.
 
         Operation: :meth:`AltegioClient.get_event`.
+
+        :param event_id: the event.
         """
         try:
             event = self._client.get_event(self._location_id, event_id)
         except AltegioNotFoundError:
-            return f"there is no event {event_id} in location {self._location_id}"
+            return f"event {event_id} does not exist in location {self._location_id}"
         capacity = event.get("capacity")
         if not isinstance(capacity, int):
             return None
@@ -93,7 +107,10 @@ class EventFinder:
         return Seats(capacity, max(0, capacity - (taken if isinstance(taken, int) else 0)))
 
     def window_of(self, event_id: int) -> tuple[datetime, datetime] | None:
-        """Return when an event takes place, in UTC; ``None`` where it does not tell."""
+        """Return the start and end of an event in UTC, or ``None`` if the API does not tell the start.
+
+        :param event_id: the event.
+        """
         event = self._client.get_event(self._location_id, event_id)
         start = self._clock.start_of(event)
         if start is None:
@@ -104,7 +121,11 @@ class EventFinder:
         return None if begin is None else (begin, begin + timedelta(seconds=seconds))
 
     def starts_at(self, row: Mapping[str, Any], moment: datetime) -> bool:
-        """Whether an event or appointment starts at that moment, as far as it tells."""
+        """Whether an event or appointment starts at that moment. True if it has no start.
+
+        :param row: the event or appointment.
+        :param moment: an aware datetime.
+        """
         start = self._clock.start_of(row)
         return start is None or start.instant_us == round(moment.timestamp() * 1e6)
 
@@ -115,11 +136,11 @@ class EventFinder:
         if self._client.route_family == "locations":
             begin = max(begin, datetime.now(UTC))
             if begin >= end:
-                return f"{midnight:%Y-%m-%d} is past, and route_family='locations' lists future events only"
+                return f"{midnight:%Y-%m-%d} is past, and route_family='locations' lists no past events: use event_id"
         try:
             return list(self._listed(begin, end))
         except AltegioValidationError as error:
-            return f"the events of {midnight:%Y-%m-%d} cannot be listed: {error}"
+            return f"the events of {midnight:%Y-%m-%d} cannot be listed: {single_line(str(error))}"
 
     def _listed(self, begin: datetime, end: datetime) -> Iterator[_ListedEvent]:
         timezone = self._clock.zone.key
@@ -145,7 +166,7 @@ def _nested(row: Mapping[str, Any], name: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _is_meant(event: _ListedEvent, reference: EventReference) -> bool:
+def _matches(event: _ListedEvent, reference: EventReference) -> bool:
     return (
         event.start == reference.start
         and reference.service_id in (None, event.service_id)
@@ -158,6 +179,6 @@ def _is_meant(event: _ListedEvent, reference: EventReference) -> bool:
     )
 
 
-def _named(events: list[_ListedEvent]) -> str:
+def _ids_of(events: list[_ListedEvent]) -> str:
     more = f" and {len(events) - _SHOWN} more" if len(events) > _SHOWN else ""
     return ", ".join(f"{event.start:%H:%M} {event}" for event in events[:_SHOWN]) + more

@@ -45,7 +45,7 @@ def find_lost_bookings(
         return verdicts
     window = events.window_of(event_id)
     if window is None:
-        reason = "the event does not tell when it is, and an appointment may have lost its event"
+        reason = "the event has no start, so appointments without their event cannot be searched"
         return {**verdicts, **{one.key: Undecided(reason, retryable=False) for one in absent}}
     strays = [
         record
@@ -62,4 +62,4 @@ def missing_event_remark(record: Mapping[str, Any], event_id: int) -> str:
     """Return what a person should know of a record that does not carry its event; nothing of one that does."""
     if "activity_id" not in record or record["activity_id"] == event_id:
         return ""
-    return f"the appointment does not carry event {event_id}: put it there in Altegio"
+    return f"the appointment was created without event {event_id}: assign it in Altegio"

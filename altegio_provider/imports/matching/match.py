@@ -104,7 +104,7 @@ def _certain_verdicts(
     could_be = {one.key: [row for match_, row in matches[one.key] if match_ is _ClientMatch.YES] for one in group}
     left = {row["id"] for rows in could_be.values() for row in rows}
     if len(left) > len(group):
-        reason = f"several appointments of this client could be it: {', '.join(map(str, sorted(left)))}"
+        reason = f"several appointments of this client match: {', '.join(map(str, sorted(left)))}"
         return {one.key: Undecided(reason, retryable=False) for one in group}
     verdicts: dict[str, Verdict] = {}
     for is_fit in (_is_named_alike, lambda _one, _row: True):
@@ -122,7 +122,7 @@ def _verdict_without_match(matches: set[_ClientMatch]) -> Verdict:
         return Undecided("an appointment of this event does not show its client yet", retryable=True)
     if matches - {_ClientMatch.NO}:
         return Undecided(
-            "an appointment of this event could be it, and what would tell is changed, masked or not shown to the user",
+            "an appointment of this event may match, but the fields to compare are changed, masked or hidden",
             retryable=False,
         )
     return Absent()
@@ -136,7 +136,7 @@ def _without_conflicts(verdicts: dict[str, Verdict]) -> dict[str, Verdict]:
             claims[verdict.record_id].append(key)
     for record_id, keys in claims.items():
         if len(keys) > 1:
-            verdict = Undecided(f"two rows could be the appointment {record_id}", retryable=False)
+            verdict = Undecided(f"two rows match appointment {record_id}", retryable=False)
             verdicts.update(dict.fromkeys(keys, verdict))
     return verdicts
 

@@ -1,6 +1,6 @@
-"""Turns one raw cell into a value, or says what would be right. Nothing here repeats what was in the cell.
+"""Converts one raw cell to a value. Errors say what is expected and never repeat the content of the cell.
 
-Each reader takes any raw value that is not blank: text, or a number, date or list where the file has such.
+Each function takes any raw value that is not blank: text, or a number, date or list if the file has types.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-# A longer cell is no value of any field. To normalise a text of combining marks takes time in square proportion to it.
+# No field has a longer value. Normalising a text of combining marks takes time quadratic in its length.
 _LONGEST_CELL = 10_000
-TOO_LONG = f"must have {_LONGEST_CELL:,} characters at the most"
+TOO_LONG = f"must have at most {_LONGEST_CELL:,} characters"
 _LONGEST_LINE = 255
 _LONGEST_TEXT = 4_000
 _LARGEST_ID = 2**63 - 1
 _SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d*)?[eE][+-]?\d+")
-# Three noughts after a comma would be thousands to some.
+# Three zeros after a comma could mean thousands.
 _WHOLE = re.compile(r"(\d+)([.,]00?)?")
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2060\ufeff\u00ad"))
 _SPREADSHEET_ERRORS = {"#n/a", "#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!", "#####"}
 
 
 class CellError(ValueError):
-    """A cell does not hold what it should. Its text says what would be right, and never what was there."""
+    """The content of a cell is invalid. The text says what is expected and never repeats the content."""
 
 
 def line_of_text(value: Any) -> str:
@@ -66,7 +66,7 @@ def person_name(value: Any) -> str:
     """Read a part of a name; a phone or an e-mail there means that columns are mixed up."""
     text = line_of_text(value)
     if not isinstance(value, str) or "@" in text or sum(map(str.isdigit, text)) > 4:
-        raise CellError("must be a name; this looks like another column's value")
+        raise CellError("must be a name; this looks like the value of another column")
     return text
 
 
@@ -76,7 +76,7 @@ def whole_number(value: Any) -> int:
     if isinstance(value, str):
         text = value.strip()
         if is_scientific(text):
-            raise CellError("must be a whole number; format the column as text, so that no digits are lost")
+            raise CellError("must be a whole number; format the column as text so that no digits are lost")
         match = _WHOLE.fullmatch(text)
         number = int(match[1]) if match and len(text) < 40 else None
     elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
@@ -88,7 +88,7 @@ def whole_number(value: Any) -> int:
 
 def gender(value: Any) -> int:
     """Read a gender: 0 unknown, 1 male, 2 female, as a number or a word."""
-    return _translated(value, GENDERS, "must be 0 (unknown), 1 (male), 2 (female), or such a word: male, женский, w")
+    return _translated(value, GENDERS, "must be 0 (unknown), 1 (male), 2 (female), or a word such as male, женский, w")
 
 
 def flag(value: Any) -> bool:
@@ -152,7 +152,7 @@ def _plain_value(value: Any) -> Any:
         return value
     if isinstance(value, int | float):
         if not abs(value) <= _LARGEST_ID:
-            raise CellError("must be a number that is not so large, or text")
+            raise CellError("must be a smaller number, or text")
         return int(value) if _is_whole(value) else value
     return long_text(value)
 
@@ -178,11 +178,11 @@ def _as_text(value: Any, longest: int) -> str:
     if isinstance(value, str):
         text = value.strip()
         if len(text) > _LONGEST_CELL:
-            raise CellError(f"must have {longest} characters at the most")
+            raise CellError(f"must have at most {longest} characters")
         if not (text.isprintable() and unicodedata.is_normalized("NFC", text)) or "\ufffd" in text:
             text = _cleaned(text)
         elif text[:1] == "#" and text.lower() in _SPREADSHEET_ERRORS:
-            raise CellError("is an error of the spreadsheet; mend the formula")
+            raise CellError("is a spreadsheet error; correct the formula")
     elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         text = str(int(value)) if _is_whole(value) else str(value)
     elif isinstance(value, date):
@@ -190,16 +190,16 @@ def _as_text(value: Any, longest: int) -> str:
     else:
         raise CellError("must be text")
     if len(text) > longest:
-        raise CellError(f"must have {longest} characters at the most")
+        raise CellError(f"must have at most {longest} characters")
     return text
 
 
 def _cleaned(text: str) -> str:
     text = unicodedata.normalize("NFC", text.translate(_INVISIBLE).replace("\r\n", "\n").replace("\r", "\n")).strip()
     if any(unicodedata.category(sign) in ("Cc", "Cs") and not sign.isspace() for sign in text) or "\ufffd" in text:
-        raise CellError("holds characters that are no text; check the file's encoding")
+        raise CellError("contains characters that are not text; check the file's encoding")
     if not text:
-        raise CellError("holds nothing that can be seen")
+        raise CellError("contains no visible characters")
     return text
 
 

@@ -1,4 +1,4 @@
-"""Reads phones and e-mails, by the tables and rules of their own libraries."""
+"""Reads phones and e-mail addresses with the libraries ``phonenumbers`` and ``email_validator``."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ _LONGEST_LOCAL_PART = 64
 
 
 def checked_region(region: str | None) -> str | None:
-    """Return the country whose numbers are written without ``+``, in capitals.
+    """Return the country of phones without ``+``, in capitals.
 
-    :param region: two letters, such as ``LV``.
-    :raises ImportFileError: there is no such country.
+    :param region: two letters, such as ``LV``; or ``None``.
+    :raises ImportFileError: the country is unknown.
     """
     if region is None:
         return None
     if not isinstance(region, str) or region.upper() not in phonenumbers.SUPPORTED_REGIONS:
-        raise ImportFileError(f"default_region {region!r} is no country; use two letters, such as 'LV' or 'DE'.")
+        raise ImportFileError(f"default_region {region!r} is not a country code such as 'LV' or 'DE'.")
     return region.upper()
 
 
 def phone(value: Any, region: str | None) -> str:
     """Read a phone and return it in E.164: ``+`` and 9 to 15 digits.
 
-    :param value: text, or a number where a spreadsheet made it one.
-    :param region: where a number without ``+`` belongs.
-    :raises CellError: no telephone can have this number.
+    :param value: text, or a number if a spreadsheet converted it.
+    :param region: the country of numbers without ``+``.
+    :raises CellError: the number is not valid.
     """
     text = _digits_of(value)
     if text.startswith("00"):
         text = "+" + text[2:]
     if region is None and not text.startswith("+"):
-        raise CellError("must begin with + and the country's code, such as +13155550175; or set default_region")
+        raise CellError("must begin with + and the country code, such as +13155550175; or set default_region")
     plain = plain_e164(text, region)
     if is_surely_valid(plain):
         return plain
@@ -59,18 +59,19 @@ def phone(value: Any, region: str | None) -> str:
         raise CellError(_advice(region))
     written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     if not E164.fullmatch(written):
-        raise CellError("must have 9 to 15 digits with the country's code, as the API wants")
+        raise CellError("must have 9 to 15 digits including the country code, as the API requires")
     return written
 
 
 def email(value: Any) -> str:
-    """Read an e-mail address and return it normalised. Whether the domain exists is not looked up.
+    """Read an e-mail address and return it normalised. The domain is not looked up.
 
-    :raises CellError: it cannot be one.
+    :param value: text.
+    :raises CellError: the address is not valid.
     """
     text = line_of_text(value).removeprefix("mailto:")
     local, _, domain = text.rpartition("@")
-    # The library takes its time; what it thinks of a domain is kept, and plain names before the @ are always right.
+    # The library is slow, so its results for domains are cached; plain names before the @ are always valid.
     if len(local) <= _LONGEST_LOCAL_PART and _PLAIN_LOCAL_PART.fullmatch(local) and len(text) < 200:
         return f"{local}@{_checked_domain(domain)}"
     return _checked_email(text)
@@ -83,7 +84,7 @@ def _checked_domain(domain: str) -> str:
 
 def _checked_email(text: str) -> str:
     try:
-        # ".test" may pass: it harms nobody, and is what examples are made of.
+        # ".test" is allowed: it is used in examples.
         return validate_email(text, check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError:
         raise CellError("must be one e-mail address, such as anna@example.com") from None
@@ -92,27 +93,27 @@ def _checked_email(text: str) -> str:
 def _digits_of(value: Any) -> str:
     if isinstance(value, float | int | Decimal) and not isinstance(value, bool):
         if value != value or value < 0 or value >= 10**15 or value != int(value):
-            raise CellError("must be a phone; format the column as text in the spreadsheet")
+            raise CellError("must be a phone number; format the column as text in the spreadsheet")
         return str(int(value))
     text = line_of_text(value)
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    # The apostrophe makes a number a text to spreadsheet programs, and some write it into their files.
+    # In spreadsheet programs an apostrophe marks a number as text; some programs write it into the file.
     text = text.removeprefix("'").removeprefix("tel:")
     if E164.fullmatch(text):
         return text
     if is_scientific(text):
         raise CellError(
-            "is a phone that a spreadsheet shortened, its last digits are lost; format the column as text, and take "
-            "the numbers from where they came"
+            "is a phone that a spreadsheet has shortened, and its last digits are lost; format the column as text and "
+            "copy the numbers from their source again"
         )
     if decimals := _SPREADSHEET_DECIMALS.fullmatch(text):
         return decimals[1]
     if not _PHONE.fullmatch(text):
-        raise CellError("must be one phone, of digits, spaces, hyphens, brackets and a leading +")
+        raise CellError("must be one phone: digits, spaces, hyphens, brackets and a leading +")
     return text
 
 
 def _advice(region: str | None) -> str:
-    where = f", or a number of {region}" if region else ""
-    return f"is no telephone number that can exist; it must be such as +13155550175{where}"
+    where = f", or a number in {region}" if region else ""
+    return f"is not a valid phone number; expected a number such as +13155550175{where}"

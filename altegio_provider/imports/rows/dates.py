@@ -1,7 +1,7 @@
-"""Reads dates as people write them: ISO 8601, day first with dots, slashes or hyphens, or as Excel counts them.
+"""Reads dates: ISO 8601, day first with dots, slashes or hyphens, and Excel serial numbers.
 
-``03/04/1990`` is the third of April: day first, always. So ``12/25/1990`` is a fault and no guess: it shows that the
-file is written month first, and the other dates in it would be wrong.
+``03/04/1990`` is the third of April: the day always comes first. ``12/25/1990`` is an error, because it shows that the
+file has the month first, and its other dates would be read wrongly.
 """
 
 from __future__ import annotations
@@ -37,22 +37,24 @@ _START_ADVICE = "must be a date and time of the location such as 2026-11-20 18:3
 def birthday(value: Any, today: date) -> str:
     """Read a birthday and return it as ``YYYY-MM-DD``.
 
-    :param value: text, a date, or a number of days as Excel counts them; a time of day is left out.
-    :param today: no birthday is later.
-    :raises CellError: there is no such day, or nobody alive was born then.
+    :param value: text, a date, or an Excel serial number; a time of day is ignored.
+    :param today: the latest possible birthday.
+    :raises CellError: the date is not valid, or not between 1900 and today.
     """
     day = _birthday(value.strip() if isinstance(value, str) else value)
     if not day.year >= _OLDEST_YEAR or day > today:
-        raise CellError(f"must be a day from {_OLDEST_YEAR} to today")
+        raise CellError(f"must be a date from {_OLDEST_YEAR} to today")
     return day.isoformat()
 
 
 def event_start(value: Any, zone: ZoneInfo) -> datetime:
-    """Read when an event starts, and return it naive, on the wall clock of ``zone``.
+    """Read the start of an event and return it naive, in the local time of ``zone``.
 
-    Of an hour that the clock repeats, the first is meant, unless the text has a UTC offset.
+    In an hour that the clock repeats, the first one is meant, unless the text has a UTC offset.
 
-    :raises CellError: it is no date with a time, or the clock skips that hour.
+    :param value: text, a datetime, or an Excel serial number.
+    :param zone: the location's time zone.
+    :raises CellError: the value is not a date with a time, or the clock skips that hour.
     """
     if isinstance(value, str):
         return _start_of_text(value.strip(), zone)
@@ -92,7 +94,7 @@ def _start_of_text(text: str, zone: ZoneInfo) -> datetime:
     day, rest = _split_date(text, _START_ADVICE)
     time = _TIME.match(rest)
     if not time:
-        raise CellError(f"has no time of day; it {_START_ADVICE}")
+        raise CellError(f"has no time; it {_START_ADVICE}")
     hour, minute, second = int(time[1]), int(time[2]), int(time[3] or 0)
     if half := (time[4] or "").lower():
         if not 1 <= hour <= 12:
@@ -109,7 +111,7 @@ def _start_of_text(text: str, zone: ZoneInfo) -> datetime:
 
 
 def _split_date(text: str, advice: str) -> tuple[date, str]:
-    """Cut the date off the beginning; what is left is stripped of its sign of separation."""
+    """Return the date at the beginning of the text, and the rest without its separator."""
     if iso := _ISO_DATE.match(text):
         day, end = _date(iso[1], iso[2], iso[3], advice), iso.end()
     elif day_first := _DAY_FIRST.match(text):
@@ -124,7 +126,7 @@ def _split_date(text: str, advice: str) -> tuple[date, str]:
 
 def _day_first(day: str, month: str, year: str, advice: str) -> date:
     if int(month) > 12 >= int(day):
-        raise CellError("must have the day before the month; if the file is written month first, use 1990-12-25")
+        raise CellError("must have the day before the month; if the file has the month first, use 1990-12-25")
     return _date(year, month, day, advice)
 
 
@@ -132,7 +134,7 @@ def _date(year: str, month: str, day: str, advice: str) -> date:
     try:
         return date(int(year), int(month), int(day))
     except ValueError:
-        raise CellError(f"there is no such day; it {advice}") from None
+        raise CellError(f"is a day that does not exist; it {advice}") from None
 
 
 def _moment_of_serial(days: float | Decimal, advice: str) -> datetime:
@@ -149,5 +151,5 @@ def _on_clock(moment: datetime, zone: ZoneInfo) -> datetime:
     naive = moment.replace(microsecond=0, fold=0)
     there_and_back = naive.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None)
     if there_and_back != naive:
-        raise CellError("names an hour that does not exist: the location's clock is put forward over it")
+        raise CellError("is a time that does not exist: the location's clock skips this hour")
     return naive

@@ -1,6 +1,6 @@
-"""Decides of each row whether it is a booking, before anything is sent, and names all that is wrong with it.
+"""Validates rows before anything is sent, and reports all issues of a row at once.
 
-Faults describe what was in a cell (``11 digits``) and never repeat it, so that they can be logged.
+Issues describe the content of a cell (``11 digits``) and never repeat it, so that they can be logged.
 """
 
 from __future__ import annotations
@@ -32,28 +32,27 @@ _CLIENT_FIELDS = (
     "comment",
     "national_id",
 )
-#: What the API wants of every client; the others may be missing, or null.
+#: The client fields that the API requires. Other fields may be missing or null.
 _REQUIRED = {"companies": ("name", "phone", "email", "surname"), "locations": ("name",)}
-#: Where a client needs no phone, one of these must say who it is.
+#: If the phone is not required, one of these must identify the client.
 _IDENTIFYING_FIELDS = ("phone", "email", "client_id")
-#: What the API requires, but takes as an empty text.
+#: Required fields that the API accepts as empty text.
 _MAY_BE_EMPTY = ("email", "surname")
-#: What only the other family takes.
+#: Fields that only the other route family accepts.
 _OTHER_FAMILY_ONLY = {"companies": ("comment", "national_id", "is_trial_service"), "locations": ("labels",)}
-#: ``TypedRow.model_validate`` without its detour.
+#: Faster than ``TypedRow.model_validate``, which calls this.
 _typed = TypedRow.__pydantic_validator__.validate_python
 
 
 class Validator:
-    """Checks rows by the rules of one family of routes.
+    """Validates rows by the rules of one route family.
 
-    :param columns: which heading is which field.
-    :param timezone: the location's.
-    :param default_region: the country whose phones are written without ``+``, such as ``LV``; ``None``: all have it.
+    :param columns: the fields and their headings.
+    :param timezone: the location's time zone.
+    :param default_region: the country of phones without ``+``, such as ``LV``; ``None``: all phones need ``+``.
     :param route_family: ``companies`` or ``locations``.
-    :param now: the clock, for tests.
-    :raises ImportFileError: a field that each row must have has no column, a default is wrong, or the country is
-        not known.
+    :param now: returns the current time.
+    :raises ImportFileError: a required field has no column, a default is invalid, or the country is unknown.
     """
 
     def __init__(
@@ -66,18 +65,21 @@ class Validator:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         if route_family not in _REQUIRED:
-            raise ImportFileError(f"route_family {route_family!r} is not known; use 'companies' or 'locations'.")
+            raise ImportFileError(f"route_family {route_family!r} is unknown; use 'companies' or 'locations'.")
         self._columns = columns
         self._family = route_family
         self._required = _REQUIRED[route_family]
         self._context = RowContext(timezone, checked_region(default_region), now().astimezone(timezone).date())
-        #: Fields that the person wants sent empty where a row has none.
+        #: Fields that are sent empty in rows without a value.
         self._empty = tuple(name for name, value in columns.constants.items() if value == "")
         self._check_columns()
         self._check_constants()
 
     def check(self, row: SourceRow) -> BookingRequest | list[RowIssue]:
-        """Return what the row asks for, or all that is wrong with it."""
+        """Return the booking that the row requests, or all its issues.
+
+        :param row: the row.
+        """
         given = self._columns.fields(row)
         for name in self._empty:
             if is_blank(given[name]):
@@ -137,7 +139,7 @@ class Validator:
         for one in error.errors(include_url=False, include_input=False):
             name = str(one["loc"][0])
             cause = one.get("ctx", {}).get("error")
-            message = str(cause) if isinstance(cause, CellError) else "cannot be understood"
+            message = str(cause) if isinstance(cause, CellError) else "cannot be read"
             issues.append(RowIssue(self._columns.heading_of(name), shape_of(given.get(name)), message))
         return issues
 
@@ -147,21 +149,21 @@ class Validator:
             message = "every row must have as many cells as the heading; is a delimiter or a quotation mark missing?"
             issues.append(RowIssue(missing[0], f"{_cells(len(missing))} too few", message))
         if surplus := row.values.get(None):
-            message = "every row must have as many cells as the heading; put cells that hold the delimiter in quotes"
+            message = "every row must have as many cells as the heading; quote cells that contain the delimiter"
             issues.append(RowIssue("(no heading)", f"{_cells(len(surplus))} too many", message))
         return issues
 
     def _issues_of_event(self, given: Mapping[str, Any]) -> list[RowIssue]:
         if "event_id" in given:
             if "event_date" in given:
-                return [self._issue("event_date", given, "must be empty where event_id names the event, or that must")]
+                return [self._issue("event_date", given, "give either event_id or event_date, not both")]
             return []
         if "event_date" not in given:
             name = "event_id" if "event_id" in self._columns or "event_date" not in self._columns else "event_date"
-            return [self._issue(name, given, "must name the event; or event_date must, with a service")]
+            return [self._issue(name, given, "the event is missing: give event_id, or event_date with a service")]
         if "service_id" not in given and "service_title" not in given:
             name = "service_id" if "service_id" in self._columns else "service_title"
-            return [self._issue(name, given, "must name the service of the event that starts then")]
+            return [self._issue(name, given, "event_date needs a service: give service_id or service_title")]
         return []
 
     def _issues_of_client(self, given: Mapping[str, Any]) -> list[RowIssue]:
@@ -171,17 +173,19 @@ class Validator:
             if name not in given and name not in self._empty
         ]
         if self._family == "locations" and not any(name in given for name in _IDENTIFYING_FIELDS):
-            issues.append(self._issue("phone", given, "must be there, or the e-mail or client_id: who is it?"))
+            issues.append(
+                self._issue("phone", given, "nothing identifies the client: give a phone, an e-mail or client_id")
+            )
         for name in _OTHER_FAMILY_ONLY[self._family]:
             if name in given:
                 other = "companies" if self._family == "locations" else "locations"
                 heading = self._columns.heading_of(name)
-                advice = f"leave the column out by column_mapping={{{heading!r}: None}}"
-                issues.append(self._issue(name, given, f"is taken under route_family={other!r} alone; {advice}"))
+                advice = f"drop the column with column_mapping={{{heading!r}: None}}"
+                issues.append(self._issue(name, given, f"is accepted only with route_family={other!r}; {advice}"))
         return issues
 
     def _why_required(self, name: str) -> str:
-        text = f"must be there: the API requires it under route_family={self._family!r}"
+        text = f"is required by the API with route_family={self._family!r}"
         return f"{text}; defaults={{{name!r}: ''}} sends it empty" if name in _MAY_BE_EMPTY else text
 
     def _issue(self, name: str, given: Mapping[str, Any], message: str) -> RowIssue:
@@ -191,7 +195,7 @@ class Validator:
         missing = [name for name in self._required if name not in self._columns]
         if missing:
             raise ImportFileError(
-                f"no column holds {' or '.join(missing)}, which the API requires of every client under "
+                f"no column gives {' or '.join(missing)}, which the API requires of every client with "
                 f"route_family={self._family!r}. Map a column to each, or give a constant in defaults "
                 f"({' and '.join(_MAY_BE_EMPTY)} may be '')."
             )
@@ -199,10 +203,10 @@ class Validator:
     def _check_constants(self) -> None:
         constants = {name: value for name, value in self._columns.constants.items() if not is_blank(value)}
         if issues := self._issues_of_constants(constants):
-            told = "; ".join(f"{issue.column} {issue.message}" for issue in issues)
-            raise ImportFileError(f"defaults cannot be right: {told}.")
+            problems = "; ".join(f"{issue.column} {issue.message}" for issue in issues)
+            raise ImportFileError(f"defaults: {problems}.")
         if wrong := [name for name in self._empty if name not in _MAY_BE_EMPTY]:
-            raise ImportFileError(f"defaults[{wrong[0]!r}] is empty; leave it out.")
+            raise ImportFileError(f"defaults[{wrong[0]!r}] must not be empty; remove it.")
 
     def _issues_of_constants(self, constants: Mapping[str, Any]) -> list[RowIssue]:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from altegio_provider.api.errors import (
 from altegio_provider.imports.engine.file_import import FileImport, ImportOptions
 from altegio_provider.imports.engine.row_store import RowStore
 from altegio_provider.imports.engine.runner import Sent
+from altegio_provider.imports.engine.stop_flag import StopFlag
 from altegio_provider.imports.files.open_source import rows_source
 from altegio_provider.imports.ledger.ledger import Intent, Ledger
 from altegio_provider.imports.matching.match import Absent, Found, LostBooking, Undecided, match
@@ -171,3 +173,21 @@ def test_an_appointment_that_another_row_has_is_not_what_is_looked_for(tmp_path,
     assert (found, sent) == (
         ({"mine": ("created", 102)}, {"mine": 2}) if theirs else ({"mine": ("created", 101)}, {"mine": 1})
     )
+
+
+def test_an_entry_that_this_run_is_settling_already_is_put_in_doubt_and_not_waited_for(tmp_path):
+    stop = StopFlag()
+    with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", 7, "event") as ledger, RowStore() as store:
+        ledger.transact(lambda session: session.claim({"a": Intent(5, "a")}))
+        ledger.transact(lambda session: session.mark_in_doubt("a"))
+        assert ledger.transact(lambda session: session.claim_in_doubt(["a"])) == ["a"]
+        work = Scripted(None, 7, ZoneInfo("UTC"), store, ledger, ImportOptions(settle_seconds=0.01), stop=stop)
+        work.prepare({}, {"a": [Found(101)]})
+        ends_a_wait_without_end = threading.Timer(30, stop.set)
+        ends_a_wait_without_end.start()
+        try:
+            halt = work.run(rows_source(["key"], [{"key": "a"}]))
+        finally:
+            ends_a_wait_without_end.cancel()
+        assert (halt, work.sent) == (None, {})
+        assert [(str(one.status), one.record_id) for one in store.outcomes()] == [("created", 101)]

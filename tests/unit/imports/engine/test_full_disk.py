@@ -132,7 +132,7 @@ def test_a_temporary_folder_that_fills_up_while_rows_are_sent_stops_nothing(temp
 
 def test_what_came_back_is_known_where_the_temporary_folder_does_not_hold_what_is_said_of_it(temporary, tmp_path, run):
     """The remarks of the API are longer than the space that was taken for them."""
-    with pytest.raises(RowStoreError, match="what is created is known to the ledger"):
+    with pytest.raises(RowStoreError, match="The ledger has the rows that were created"):
         run(tmp_path, at={1: temporary.fill}, remark="x" * 40_000)
     assert 0 < len(run.server) < ROWS
     with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", 7, "event") as ledger:

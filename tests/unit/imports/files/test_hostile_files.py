@@ -122,18 +122,18 @@ WORKBOOKS: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "styles": (
         lambda path: workbook(path, sheet(ANNA), styles=Repeated(f'<styleSheet xmlns="{MAIN}">', "<xf/>", MEGABYTES)),
-        "200,000 elements beside rows",
+        "200,000 elements besides rows",
     ),
-    "text beside rows": (lambda path: workbook(path, endless("<x>", "x")), "16,777,216 bytes beside rows"),
+    "text beside rows": (lambda path: workbook(path, endless("<x>", "x")), "16,777,216 bytes besides rows"),
     "merged cells": (
         lambda path: workbook(path, endless(f"<sheetData>{HEADING}</sheetData><mergeCells>", "<mergeCell/>")),
-        "200,000 elements beside rows",
+        "200,000 elements besides rows",
     ),
     "attribute": (lambda path: workbook(path, endless('<x a="', "x")), "a tag longer than 1,048,576 bytes"),
     "comment": (lambda path: workbook(path, endless("<!--", "x")), "a tag longer than 1,048,576 bytes"),
     "nested": (lambda path: workbook(path, endless("", "<a>")), "nested deeper than 50"),
     "nested in a cell": (lambda path: workbook(path, endless("<sheetData><row><c>", "<a>")), "nested deeper than 50"),
-    "entities": (lambda path: workbook(path, f"{ENTITIES}]>{sheet('<row><c>&j;</c></row>')}"), "declares entities"),
+    "entities": (lambda path: workbook(path, f"{ENTITIES}]>{sheet('<row><c>&j;</c></row>')}"), "declares XML entities"),
     "number format": (
         lambda path: workbook(path, sheet(ANNA), styles=BOLD.format(MAIN, "[" * 500_000)),
         "number format longer than 1,000",
@@ -147,8 +147,11 @@ WORKBOOKS: dict[str, tuple[Callable[[Path], Path], str]] = {
         "more than 2,000 parts",
     ),
     "directory": (many_parts, "directory"),
-    "bzip2": (lambda path: squeezed_otherwise(path, zipfile.ZIP_BZIP2), "in a way that Excel does not use"),
-    "lzma": (lambda path: squeezed_otherwise(path, zipfile.ZIP_LZMA), "in a way that Excel does not use"),
+    "bzip2": (
+        lambda path: squeezed_otherwise(path, zipfile.ZIP_BZIP2),
+        "compression method is not one that Excel uses",
+    ),
+    "lzma": (lambda path: squeezed_otherwise(path, zipfile.ZIP_LZMA), "compression method is not one that Excel uses"),
 }
 
 
@@ -174,10 +177,10 @@ TEXTS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "word.csv": (written(("name\n" + "a" * 900_000 + " я\n").encode("cp1251")), "a cell is longer than 131,072"),
     "keys.jsonl": (
         written("".join(json.dumps({f"key {n}": 1}) + "\n" for n in range(100_000))),
-        "101 columns, and 100 are taken",
+        "101 columns; the maximum is 100",
     ),
     "nested.jsonl": (written('{"name": ' + "[" * 900 + "]" * 900 + "}\n"), "nested deeper than 10"),
-    "nested too deep.jsonl": (written('{"name": ' + "[" * 90_000 + "]" * 90_000 + "}\n"), "is no JSON object"),
+    "nested too deep.jsonl": (written('{"name": ' + "[" * 90_000 + "]" * 90_000 + "}\n"), "is not a JSON object"),
 }
 
 
@@ -240,7 +243,7 @@ def refusal_of(path: Path, **options: Any) -> str:
     ],
 )
 def test_a_sheet_of_which_rows_or_cells_would_be_left_out_is_refused(tmp_path, rows):
-    assert "Save it anew" in refusal_of(workbook(tmp_path / "clients.xlsx", sheet(HEADING + ANNA + rows)))
+    assert "Save the workbook again" in refusal_of(workbook(tmp_path / "clients.xlsx", sheet(HEADING + ANNA + rows)))
 
 
 def test_a_sheet_without_places_is_read_in_its_order(tmp_path):
@@ -312,7 +315,7 @@ def test_rows_of_a_workbook_are_bounded(tmp_path, monkeypatch):
     with open_source(path) as opened:
         assert sum(1 for _ in opened) == 1
     assert "more than 10 rows" in refusal_of(workbook(path, sheet(HEADING + ANNA + "<row/>" * 9)))
-    assert "a row 11, and 10" in refusal_of(workbook(path, sheet(HEADING + ANNA + '<row r="11"/>')))
+    assert "a row 11; the maximum is 10" in refusal_of(workbook(path, sheet(HEADING + ANNA + '<row r="11"/>')))
     texts = f'<sst xmlns="{MAIN}">{"<si><t>x</t></si>" * 11}</sst>'
     assert "more than 10 different texts" in refusal_of(workbook(path, sheet(HEADING), strings=texts))
 

@@ -112,8 +112,8 @@ def test_western_letters_are_not_taken_for_cyrillic_ones(file, name, encoding):
 def test_a_wrong_encoding_that_somebody_names_is_refused_with_the_line(file):
     assert "line 3" in refusal_of(file("name,phone\nAnna,1\nМила,1\n", encoding="cp1251"), encoding="utf-8")
     assert "is UTF-8" in refusal_of(file("name,phone\nJörg,1\n"), encoding="cp1252")
-    assert "not known" in refusal_of(file("name,phone\n"), encoding="utf-99")
-    assert "not known" in refusal_of(file("name,phone\n"), encoding="base64")
+    assert "is unknown" in refusal_of(file("name,phone\n"), encoding="utf-99")
+    assert "is unknown" in refusal_of(file("name,phone\n"), encoding="base64")
 
 
 def test_nul_characters_are_refused_with_the_line_and_the_way_out(file):
@@ -153,7 +153,7 @@ def test_rows_with_other_numbers_of_cells_keep_what_they_have(file):
         (",".join(f"column {letter}{n}" for letter in "abcd" for n in range(50)) + "\n", "200 columns"),
         ("name,phone\nAnna,1\nBea," + "x" * 10_000_000 + "\nCara,1\n", "line 3"),
         ("name,phone\nAnna,1\nBea," + "x" * 200_000 + "\nCara,1\n", "line 3"),
-        ('name,phone\nAnna,1\nBea,"1\nCara,1\n', "never closes"),
+        ('name,phone\nAnna,1\nBea,"1\nCara,1\n', "never closed"),
         ('name,phone\nAnna,1\n"Bea" B,1\n', "line 3"),
         ("name;phone\nAnna;1\n", "a semicolon"),
     ],
@@ -184,9 +184,9 @@ def test_a_quotation_mark_without_end_does_not_swallow_the_file_whatever_the_pro
     [
         (b"PK\x03\x04rest", "clients.csv", "Excel workbook"),
         (b"PAR1rest", "clients.csv", "Parquet"),
-        (b"\xd0\xcf\x11\xe0rest", "clients.xlsx", "no xlsx"),
+        (b"\xd0\xcf\x11\xe0rest", "clients.xlsx", "not xlsx"),
         (b"PAR1rest", "clients.parquet", "cut off"),
-        (b"name,phone\n", "clients.parquet", "no parquet"),
+        (b"name,phone\n", "clients.parquet", "not parquet"),
         (b"PK\x03\x04rest", "clients.xlsx", "workbook"),
         (b"name,phone\n", "clients.doc", "format="),
         (b'{"name": "Anna"}\n{"name": \n', "clients.jsonl", "line 2"),
@@ -199,7 +199,7 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(file, content, name, w
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
-    assert "there is no file" in refusal_of(str(tmp_path / "none.csv"))
+    assert "does not exist" in refusal_of(str(tmp_path / "none.csv"))
     (tmp_path / "folder.csv").mkdir()
     assert "is a folder" in refusal_of(tmp_path / "folder.csv")
 

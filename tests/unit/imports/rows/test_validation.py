@@ -190,8 +190,8 @@ def test_phones_are_read_as_people_write_them(raw, region, phone):
         (7.9161234567e10, None, "default_region"),
         (1.5, "LV", "as text"),
         (True, "LV", "must be"),
-        ("+37112345678", None, "can exist"),
-        ("1234", "LV", "can exist"),
+        ("+37112345678", None, "not a valid phone number"),
+        ("1234", "LV", "not a valid phone number"),
         ("+37120000001, +37120000002", None, "one phone"),
         ("+37120000001/+37120000002", None, "one phone"),
         ("1-800-FLOWERS", "US", "one phone"),
@@ -274,7 +274,7 @@ def test_the_day_comes_first_and_the_month_never():
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        ("31.02.1990", "no such day"),
+        ("31.02.1990", "day that does not exist"),
         ("31.03.90", "four digits"),
         ("2026-11-22", "today"),
         ("1899-12-31", "1900"),
@@ -515,16 +515,16 @@ def test_a_cell_longer_than_any_cell_is_a_fault_at_once(column, value):
     found = check(SourceRow(2, ANNA | {column: value}))
     assert time.process_time() - began < 0.5
     assert [fault.column for fault in found] == [column]
-    assert "10,000 characters at the most" in found[0].message
+    assert "at most 10,000 characters" in found[0].message
 
 
 def test_a_long_item_of_a_list_is_a_fault_at_once():
     began = time.process_time()
-    assert "characters at the most" in fault_of("custom_field:x", [MARKS]).message
+    assert "must have at most" in fault_of("custom_field:x", [MARKS]).message
     assert time.process_time() - began < 0.5
 
 
 def test_a_long_event_date_is_a_fault_at_once():
     values = {"name": "Anna", "surname": "Berg", "phone": "+37120000001", "email": "", "service_id": "1"}
     values |= {"event_date": "2026-11-30 " + "1" * 100_000, "email": "anna@example.com"}
-    assert "10,000 characters at the most" in faults(values)["event_date"].message
+    assert "at most 10,000 characters" in faults(values)["event_date"].message
