@@ -37,6 +37,7 @@ class ParquetToSqlOperator(BaseOperator):
     :param mode: ``upsert`` replaces rows of the same key; ``replace_range`` replaces them and all rows of each file's
         location and range; ``append`` replaces none.
     :param conn_id: a connection of type ``duckdb`` to a file, or of type ``adbc`` to PostgreSQL. Templated.
+    :param kwargs: passed to Airflow's ``BaseOperator``.
     :returns: ``table``, ``rows`` and ``files`` (how many).
     :raises AltegioValidationError: the source, the table's name or the connection is invalid, or a file does not name
         its range, which ``replace_range`` needs.

@@ -15,7 +15,7 @@ from altegio_provider.hooks.altegio import AltegioHook
 def rows(repository):
     """The cells of each row of the table of operations."""
     page = (repository / "docs" / "operations.md").read_text()
-    table = page[page.index("| client and hook method") : page.index("\n\nWhere a family")]
+    table = page[page.index("| client and hook method") : page.index("\n\nIf a family")]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()[2:]]
 
 
