@@ -168,20 +168,20 @@ class AltegioActivitiesToParquetOperator(BaseExtractOperator):
 
 
 def _check_history(lists_the_past: bool, filters: dict[str, Any]) -> None:
+    from altegio_provider.api.arguments import argument_error
     from altegio_provider.api.errors import AltegioValidationError
 
     if lists_the_past:
-        raise AltegioValidationError(
-            "history=True is only for route_family='locations'. Under this connection's route family, the list has "
-            "past events too, including those that nobody booked.",
-            errors={"history": ["omit it"]},
-            hint="",
+        raise argument_error(
+            "history",
+            "is only for route_family='locations'",
+            "Omit it: under this connection's route family, the list has past events, even those that nobody booked.",
         )
     if filters:
         raise AltegioValidationError(
-            "history=True cannot be combined with filters, because a run replaces all rows of its range.",
+            "history=True cannot be combined with filters.",
             errors={name: ["omit it"] for name in filters},
-            hint="",
+            hint="A run replaces all rows of its range, so it must read all of them.",
         )
 
 

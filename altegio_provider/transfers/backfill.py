@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from altegio_provider.api.arguments import checked_id
+from altegio_provider.api.arguments import argument_error, checked_id
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.common.location_time import as_instant, load_zone
 from altegio_provider.operators.arguments import storage_path
@@ -49,10 +49,10 @@ def missing_months(
     except ValueError as error:
         raise AltegioValidationError(str(error), hint="Trigger the DAG with date_from, such as 2021-01-01.") from None
     if start >= end:
-        raise AltegioValidationError(
-            f"date_from {start.isoformat()} is not before {end.isoformat()}, the end of the range.",
-            errors={"date_from": ["must be before date_to and before today"]},
-            hint="",
+        raise argument_error(
+            "date_from",
+            f"{start.isoformat()} is not before {end.isoformat()}, the end of the range",
+            "Use a date before date_to and before today.",
         )
     files = ParquetDataset(storage_path(output_path), checked_id("location_id", location_id)).files()
     there = [UtcWindow(file.start, file.end) for file in files if file.written_at >= file.end]

@@ -12,7 +12,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from altegio_provider.api.arguments import argument_error
-from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.secrets import Secret
 from altegio_provider.common.garbage_collection import reduced_garbage_collection
 from altegio_provider.common.location_time import TimeRange
@@ -97,10 +96,10 @@ def pseudonyms_from_connection(conn_id: str) -> Pseudonymizer:
     except ValueError as error:
         fault = str(error)
     # Not raised in the block above: the frames of the caught error hold the key.
-    raise AltegioValidationError(
-        f"the connection {conn_id!r} has no key for the hashes: its password is missing or too short.",
-        errors={"hash_key_conn_id": [fault]},
-        hint="Create a key with `openssl rand -hex 32` and keep it: hashes of different keys cannot be joined.",
+    raise argument_error(
+        "hash_key_conn_id",
+        f"{conn_id!r} has no key for the hashes as its password: {fault}",
+        "Create a key with `openssl rand -hex 32` and keep it: hashes of different keys cannot be joined.",
     )
 
 

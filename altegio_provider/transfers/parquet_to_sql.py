@@ -73,14 +73,12 @@ class ParquetToSqlOperator(BaseOperator):
         :param context: the task's context.
         :returns: the summary that the class describes.
         """
-        from altegio_provider.api.errors import AltegioValidationError
+        from altegio_provider.api.arguments import argument_error
         from altegio_provider.warehouse import load
         from altegio_provider.warehouse.connections import open_warehouse, source_files
 
         if self.mode not in ("upsert", "replace_range", "append"):
-            raise AltegioValidationError(
-                f"mode {self.mode!r} is unknown.", errors={"mode": ["use upsert, replace_range or append"]}, hint=""
-            )
+            raise argument_error("mode", f"{self.mode!r} is unknown: use upsert, replace_range or append")
         for attempt in range(_TRIES):
             source = source_files(self.source_path)
             try:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from altegio_provider.api.arguments import argument_error
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.compat import BaseHook, get_hook_lineage_collector
 from altegio_provider.operators.arguments import storage_path
@@ -59,12 +60,11 @@ class LoadSource:
         """
         without_range = [file for file, footer in zip(self.files, self._footers, strict=True) if footer.range is None]
         if without_range:
-            raise AltegioValidationError(
-                f"mode replace_range cannot be used with {without_range[0]}.",
-                errors={
-                    "mode": [f"{len(without_range)} of {len(self.files)} files do not name their location and range"]
-                },
-                hint="Only files that an extract of this provider wrote name them. Use upsert or append for others.",
+            raise argument_error(
+                "mode",
+                f"replace_range cannot be used with {without_range[0]}: {len(without_range)} of {len(self.files)} "
+                "files do not name their location and range",
+                "Only files that an extract of this provider wrote name them. Use upsert or append for others.",
             )
 
     def batches(self) -> pa.RecordBatchReader:
@@ -130,10 +130,10 @@ def source_files(source_path: str | Mapping[str, Any], sleep: Callable[[float], 
         except FileNotFoundError:
             files = []
     if not files or not is_there:
-        raise AltegioValidationError(
-            "source_path does not name a dataset, or one of its files does not exist.",
-            errors={"source_path": ["give the root of a dataset, a .parquet file, or the summary of an extract"]},
-            hint="",
+        raise argument_error(
+            "source_path",
+            "does not name a dataset, or one of its files does not exist",
+            "Give the root of a dataset, a .parquet file, or the summary of an extract.",
         )
     return LoadSource(files)
 
@@ -158,10 +158,10 @@ def open_warehouse(conn_id: str, wait_seconds: float = WAIT_SECONDS) -> Iterator
         with _closing(AdbcHook(adbc_conn_id=conn_id).get_conn()) as connection:
             vendor = connection.adbc_get_info().get("vendor_name")
             if vendor != "PostgreSQL":
-                raise _wrong_connection(f"the connection {conn_id!r} leads to {vendor}, which is not supported.")
+                raise _wrong_connection(f"{conn_id!r} leads to {vendor}, which is not supported")
             yield AdbcWarehouse(connection, wait_seconds)
     else:
-        raise _wrong_connection(f"the connection {conn_id!r} has the type {kind!r}, which is not supported.")
+        raise _wrong_connection(f"{conn_id!r} has the type {kind!r}, which is not supported")
 
 
 def _duckdb(conn_id: str, wait_seconds: float) -> Any:
@@ -169,10 +169,10 @@ def _duckdb(conn_id: str, wait_seconds: float) -> Any:
 
     hook = DuckDBHook(duckdb_conn_id=conn_id)
     if hook.get_database() in ("", IN_MEMORY_DATABASE):
-        raise AltegioValidationError(
-            f"the connection {conn_id!r} leads to a DuckDB database in memory, which is lost when the task ends.",
-            errors={"conn_id": ["give the connection a file as its host, such as /data/warehouse.duckdb"]},
-            hint="",
+        raise argument_error(
+            "conn_id",
+            f"{conn_id!r} leads to a DuckDB database in memory, which is lost when the task ends",
+            "Give the connection a file as its host, such as /data/warehouse.duckdb.",
         )
     connection = connect_when_free(hook.get_conn, wait_seconds)
     # DuckDB must not use a Python variable in place of a missing table of the same name.
@@ -180,10 +180,8 @@ def _duckdb(conn_id: str, wait_seconds: float) -> Any:
     return connection
 
 
-def _wrong_connection(text: str) -> AltegioValidationError:
-    return AltegioValidationError(
-        text, errors={"conn_id": ["use one of type duckdb, or of type adbc to PostgreSQL"]}, hint=""
-    )
+def _wrong_connection(problem: str) -> AltegioValidationError:
+    return argument_error("conn_id", problem, "Use one of type duckdb, or of type adbc to PostgreSQL.")
 
 
 @contextmanager

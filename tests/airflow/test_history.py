@@ -151,7 +151,7 @@ def test_filters_are_refused(connect, altegio_sandbox, tmp_path, arguments, text
 
 def test_the_family_that_lists_the_past_needs_no_history(connect, altegio_sandbox, tmp_path) -> None:
     connect(route_family="companies")
-    with pytest.raises(AltegioValidationError, match="the list has past events too"):
+    with pytest.raises(AltegioValidationError, match="history is only for"):
         extract(tmp_path)
     assert altegio_sandbox.stats()["requests"] == 0
 

@@ -100,7 +100,7 @@ def test_a_load_of_a_dataset_with_a_file_that_stays_away_is_refused(tmp_path, ro
     write(tmp_path / "data", range(2))
     write(tmp_path / "data", range(2, 4))
     next((tmp_path / "data" / "location-1").glob("*.parquet")).unlink()
-    with pytest.raises(AltegioValidationError, match="a file of it is gone"):
+    with pytest.raises(AltegioValidationError, match="one of its files does not exist"):
         source_files(str(tmp_path / "data"), sleep=lambda seconds: None)
 
 
