@@ -49,4 +49,4 @@ class AltegioApprovalOperator(ApprovalOperator):
         (3.3.2 asks for the XCom of an unmapped task there): what was rejected would be done.
         """
         ti.xcom_push(key="return_value", value={"chosen_options": [self.REJECT]})
-        raise AirflowSkipException("a person said no")
+        raise AirflowSkipException("the import was rejected by a person")

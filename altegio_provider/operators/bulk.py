@@ -1,4 +1,4 @@
-"""What the bulk operators share: where rows come from, the ledger, the report, and how a run ends."""
+"""The base class of the operators that import a file."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["BulkOperator"]
 
 _STORED_BY_MAPPING = (
-    "ledger_url holds a password, and Airflow stores what partial() and expand() were given in its database. Make an "
-    "Airflow connection of it and give ledger_conn_id=, or set the environment variable ALTEGIO_LEDGER."
+    "ledger_url contains a password, and Airflow stores the arguments of partial() and expand() in its database. "
+    "Create an Airflow connection and use ledger_conn_id=, or set the environment variable ALTEGIO_LEDGER."
 )
 
 
@@ -28,7 +28,7 @@ _FINGERPRINT_DIGITS = 64
 
 
 class BulkOperator(OperatorWithPersonalFields):
-    """Sends what the rows of a table say, each exactly once.
+    """Imports the rows of a table, each exactly once.
 
     The arguments are explained by ``AltegioCreateAppointmentsOperator``.
     """
@@ -48,7 +48,7 @@ class BulkOperator(OperatorWithPersonalFields):
         "source_fingerprint",
     )
     ui_color = "#e8f3ec"
-    #: A path or URL is shown; rows and frames are people.
+    #: A path or URL is shown; rows and DataFrames are personal data.
     source = PersonalField(texts_are_personal=False)
 
     def __init__(
@@ -241,10 +241,12 @@ class BulkOperator(OperatorWithPersonalFields):
         if wanted is None or wanted == fingerprint:
             return
         if not isinstance(wanted, str) or len(wanted) != _FINGERPRINT_DIGITS:
-            raise ImportFileError("source_fingerprint is not what a dry run returned as `source_fingerprint`.")
+            raise ImportFileError(
+                "source_fingerprint is invalid: give the `source_fingerprint` that a dry run returned."
+            )
         raise ImportFileError(
-            f"{name} is not the file that was checked: its content has changed since, or the connection's tokens have. "
-            "Nothing was sent. Check it again."
+            f"{name} is not the file that was checked: its content or the connection's tokens have changed. "
+            "Nothing was sent. Run the check (dry_run=True) again."
         )
 
     def _source(self) -> Any:
@@ -255,7 +257,7 @@ class BulkOperator(OperatorWithPersonalFields):
             return bulk_run.open_query(self.sql, self.sql_conn_id)
         source = revealed(self.source)
         if self.sql or source is None:
-            raise ImportFileError("there is no source: give `source`, or `sql` with `sql_conn_id`.")
+            raise ImportFileError("the source is missing: give `source`, or `sql` with `sql_conn_id`.")
         return bulk_run.open_source_argument(
             source, format=self.source_format, delimiter=self.delimiter, encoding=self.encoding
         )

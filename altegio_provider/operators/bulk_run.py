@@ -1,4 +1,4 @@
-"""What the operators of bulk imports share: where rows and ledger are, progress told, and how a run ends.
+"""Functions of the operators that import a file: open the source, log the progress, end the task.
 
 Imported when a task runs, never when a DAG is parsed.
 """
@@ -41,8 +41,8 @@ def open_source_argument(source: Any, *, format: str | None, delimiter: str | No
     if isinstance(source, str) and "://" in source:
         if has_password(source):
             raise ImportFileError(
-                "source has a password in its URL, which Airflow would keep and show. Put it into a connection, and "
-                "name that: s3://my_connection@bucket/clients.csv."
+                "source has a password in its URL, which Airflow would store and show. Put it into a connection and "
+                "use the connection in the URL: s3://my_connection@bucket/clients.csv."
             )
         source = ObjectStoragePath(source)
     return open_source(source, format=format, delimiter=delimiter, encoding=encoding)
@@ -73,13 +73,13 @@ def delete_ledger_entries(
     *,
     ledger_conn_id: str | None = None,
 ) -> int:
-    """Tell the ledger that what was created has been taken back, so that the same file may create it again.
+    """Delete ledger entries of records that were deleted in Altegio, so that the same file can create them again.
 
     :param ledger_url: as for the operators; ``None`` takes the ledger that they take by default.
     :param kind: ``booking`` or ``event``.
     :param record_ids: the appointments or events.
     :param ledger_conn_id: as for the operators.
-    :returns: how many of them the ledger knew.
+    :returns: the number of deleted entries.
     """
     from altegio_provider.imports.ledger.ledger import Ledger, Session
 
@@ -96,7 +96,11 @@ def delete_ledger_entries(
 
 
 class ProgressLog:
-    """Tells the log, every few seconds at the most, how far the sending is and how long it will take."""
+    """Logs the progress and the remaining time, at most every five seconds.
+
+    :param log: the logger.
+    :param clock: returns monotonic seconds.
+    """
 
     def __init__(self, log: Any, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
@@ -104,7 +108,11 @@ class ProgressLog:
         self._began = self._logged_at = clock()
 
     def report(self, settled: int, rows: int) -> None:
-        """Tell, when it is time."""
+        """Log the progress if it is due.
+
+        :param settled: the number of rows that are done.
+        :param rows: the number of rows to send.
+        """
         now = self._clock()
         if now - self._logged_at < _PROGRESS_SECONDS or not settled:
             return
@@ -115,13 +123,19 @@ class ProgressLog:
 
 
 def describe_counts(counts: Mapping[Status, int]) -> str:
-    """Return how many rows have which status, for people."""
+    """Return the number of rows by status as a text.
+
+    :param counts: the number of rows by status.
+    """
     return ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no rows"
 
 
 def raise_if_halted(halt: Halt | None, counts: Mapping[Status, int], report: Mapping[str, str]) -> None:
-    """Fail the task where not everything went well; the report is written by then.
+    """Fail the task if the import ended early. The report is written by then.
 
+    :param halt: the reason, or ``None``.
+    :param counts: the number of rows by status.
+    :param report: the paths of the report.
     :raises AirflowFailException: a retry cannot help.
     :raises AirflowException: a retry may.
     """

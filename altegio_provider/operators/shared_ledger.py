@@ -1,4 +1,4 @@
-"""Whether the ledger's file on this host is the one that the other tasks of this Airflow use.
+"""Checks that the ledger file on this host is the one that the other tasks of this Airflow use.
 
 A file as a ledger is for one host. The configuration cannot tell whether there is one host only: two schedulers with
 the LocalExecutor run tasks on two, and a container without a volume begins with an empty folder. So the first import
@@ -36,18 +36,18 @@ def check_ledger_is_shared(ledger: Ledger, log: Any) -> None:
         known = json.loads(Variable.get(VARIABLE, None) or "{}")
         if known and known["host"] != mine["host"] and known["id"] != mine["id"]:
             raise LedgerError(
-                f"this import would use a ledger on {mine['host']}, and an earlier import of this Airflow used one on "
-                f"{known['host']}: what is booked there would be booked again. {HOW_TO_SHARE} Copy altegio_ledger.db "
-                f"from that host first, or delete the Variable {VARIABLE} if nothing was booked there."
+                f"this import would use a ledger on {mine['host']}, but an earlier import of this Airflow used one on "
+                f"{known['host']}: rows that are booked there would be booked again. {HOW_TO_SHARE} Copy "
+                f"altegio_ledger.db from that host first, or delete the Variable {VARIABLE} if nothing was booked there."
             )
         if known and known["id"] != mine["id"]:
             log.warning(
-                "An earlier import used another ledger on this host: AIRFLOW_HOME was another one, or its "
-                "altegio_ledger.db is gone. What that ledger knows is not known to this one, and would be booked again."
+                "An earlier import used another ledger on this host: AIRFLOW_HOME has changed, or its "
+                "altegio_ledger.db was deleted. Rows that only that ledger has would be booked again."
             )
         if known != mine:
             Variable.set(VARIABLE, json.dumps(mine), _DESCRIPTION)
     except LedgerError:
         raise
     except Exception as error:  # a Variable may hold anything, and its store may be anywhere
-        log.warning("Whether other workers use this same ledger cannot be told: %s", type(error).__name__)
+        log.warning("Cannot check whether other workers use the same ledger: %s", type(error).__name__)

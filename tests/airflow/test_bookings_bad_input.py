@@ -168,7 +168,7 @@ def test_a_file_that_says_it_is_another_kind(tmp_path):
 
 
 def test_no_source_at_all(tmp_path):
-    assert "there is no source" in refusal(tmp_path, None)
+    assert "the source is missing" in refusal(tmp_path, None)
 
 
 def test_no_right_to_the_location(tmp_path):

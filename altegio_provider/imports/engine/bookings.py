@@ -61,14 +61,14 @@ class BookingImport(FileImport):
                 self._add_row(row, checked)
             else:
                 reasons = [f"{issue.column}: {issue.message} (found: {issue.shape})" for issue in checked]
-                self.store.reject(row.line, reasons, row.values)
+                self.store.reject(row, reasons)
 
         return plan
 
     def _add_row(self, row: SourceRow, request: BookingRequest) -> None:
         found = self._event_of(request)
         if isinstance(found, str):
-            self.store.reject(row.line, [found], row.values)
+            self.store.reject(row, [found])
             return
         key, content = self._keys(request, found)
         self._accept(

@@ -23,7 +23,7 @@ from altegio_provider.api import AltegioClient
 from altegio_provider.api.arguments import checked_concurrency, checked_seconds
 from altegio_provider.common.garbage_collection import reduced_garbage_collection
 from altegio_provider.imports.engine.reconcile import Reconciler
-from altegio_provider.imports.engine.row_store import Pending, RowStore, Status
+from altegio_provider.imports.engine.row_store import Pending, RowRequest, RowStore, Status
 from altegio_provider.imports.engine.runner import OTHER_CONTENT, Halt, Runner, Sent, row_status
 from altegio_provider.imports.engine.stop_flag import StopFlag
 from altegio_provider.imports.files.row_source import RowSource
@@ -171,16 +171,16 @@ class FileImport(ABC):
         if self.options.on_duplicate == "send" and content is None:
             self._repeats[key] += 1
             key = key if self._repeats[key] == 1 else key_of(self.location_id, key, self._repeats[key])
-        if self.store.accept(row.line, key, partition, seats, body, row.values, content=content):
+        if self.store.accept(row, RowRequest(key, partition, body, seats, content)):
             return
         first = self.store.pending_row(key)
         if first.content != (content or key):
             reason = f"{OTHER_CONTENT} in line {first.line}: give each row its own external_id"
-            self.store.reject(row.line, [reason], row.values)
+            self.store.reject(row, [reason])
         elif self.options.on_duplicate == "reject":
-            self.store.reject(row.line, [f"line {first.line} requests the same"], row.values)
+            self.store.reject(row, [f"line {first.line} requests the same"])
         else:
-            self.store.duplicate(row.line, key, self._why_duplicate(first, body), row.values)
+            self.store.duplicate(row, key, self._why_duplicate(first, body))
 
     def _why_duplicate(self, first: Pending, _body: Mapping[str, Any]) -> str:
         return f"line {first.line} requests the same"

@@ -1,11 +1,11 @@
-"""The rows of one run on their way, in a private file: however many there are, they do not fill the memory.
+"""Stores the rows of one run and their status in a temporary SQLite file, so that they do not fill the memory.
 
-Each row of the input has a row here from the moment it is read, and its status is always what the report would say if
-the run ended now. The file holds people's names, so it can be read by its owner only, and it goes when the run ends.
-It is no ledger: nothing depends on it once the run is over.
+Each row of the input is added when it is read. Its status is always the one that the report would have if the run ended
+now. The file has personal data: only its owner can read it, and it is deleted when the run ends. Nothing depends on it
+after the run; the ledger has what was sent.
 
-Nothing is kept of how it was before a change, which makes it quick. So once a write has failed (the disk is full), what
-stands in it is not to be trusted, and every later use fails too.
+The file has no rollback journal, which makes it fast. After a failed write (a full disk) its content can be wrong, so
+every later use fails too.
 """
 
 from __future__ import annotations
@@ -20,42 +20,61 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-__all__ = ["Outcome", "Pending", "RowStore", "RowStoreError", "Status"]
+from altegio_provider.imports.model import SourceRow
 
-#: What settling a row may need on the disk, beside what the row has already; and what all of them may need together.
+__all__ = ["Outcome", "Pending", "RowRequest", "RowStore", "RowStoreError", "Status"]
+
+#: Disk space that the outcome of a row can need, and the space that all outcomes need in addition.
 _RESERVE_BYTES_A_ROW = 50
 _RESERVE_BYTES = 256 * 1024
 _LARGEST_BLOB_BYTES = 100 * 1024 * 1024
 
 
 class RowStoreError(RuntimeError):
-    """The file with the rows of this run cannot be made, written or read. What was sent is known to the ledger.
+    """The temporary file of this run cannot be created, written or read. The ledger has what was sent.
 
-    The same run may get further later.
+    A retry of the task can get further.
     """
 
     retryable = True
 
 
 class Status(StrEnum):
-    """What became of a row."""
+    """The status of a row, as in the report."""
 
     CREATED = "created"
     ALREADY_CREATED = "already_created"
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
     IN_DOUBT = "in_doubt"
-    #: Fit to be sent, and not sent: a dry run, too many faulty rows, or the run was stopped.
+    #: Valid, but not sent: a dry run, too many rejected rows, or the run was stopped.
     NOT_SENT = "not_sent"
 
 
-class Pending(NamedTuple):
-    """A row fit to be sent.
+class RowRequest(NamedTuple):
+    """What a row requests.
 
-    :param seq: its place in the input, from 1.
+    :param key: the row's key in the ledger.
+    :param partition: the event or team member: rows of one partition are sent one after the other.
+    :param body: the body of the request.
+    :param seats: the seats that it takes.
+    :param content: the key without the row's ``external_id``; ``None`` if the row has none.
+    """
+
+    key: str
+    partition: int
+    body: Mapping[str, Any]
+    seats: int = 0
+    content: str | None = None
+
+
+class Pending(NamedTuple):
+    """A row that is ready to be sent.
+
+    :param seq: its position in the input, from 1.
     :param partition: rows of one partition (an event, for bookings) are sent one after the other, in this order.
-    :param body: what is to be sent, and what it is recognised by.
-    :param content: what it asks for, as a hash: the key itself, unless the file gave it a key of its own.
+    :param body: the body of the request.
+    :param content: a hash of what it requests: the key itself, unless the row has an ``external_id``.
     """
 
     seq: int
@@ -68,7 +87,7 @@ class Pending(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """A row as the report has it."""
+    """A row of the report."""
 
     seq: int
     line: int
@@ -110,12 +129,12 @@ class RowStore:
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             with self._readable_errors():
-                # It need not survive anything: a run that dies is begun anew, from the file and the ledger.
+                # The file need not survive a crash: a new run starts from the source and the ledger.
                 self._db.executescript(
                     "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA temp_store=FILE;" + _SCHEMA
                 )
         finally:
-            # Without a name it is gone with the process, however that ends.
+            # Without a name the file is deleted with the process, however that ends.
             os.unlink(path)
 
     def __enter__(self) -> RowStore:
@@ -125,9 +144,9 @@ class RowStore:
         self._db.close()
 
     def reserve_space(self) -> None:
-        """Take the space that settling the rows needs, so that a full disk ends the run before anything is sent.
+        """Allocate the disk space for the outcomes, so that a full disk ends the run before anything is sent.
 
-        :raises RowStoreError: there is not so much.
+        :raises RowStoreError: the disk is full.
         """
         left = _RESERVE_BYTES + self._seq * _RESERVE_BYTES_A_ROW
         with self._readable_errors():
@@ -135,47 +154,56 @@ class RowStore:
             while left > 0:
                 self._db.execute("INSERT INTO reserve VALUES (zeroblob(?))", (min(left, _LARGEST_BLOB_BYTES),))
                 left -= _LARGEST_BLOB_BYTES
-            # Its pages stay in the file, and are used again.
+            # The pages stay in the file and are reused.
             self._db.execute("DROP TABLE reserve")
 
-    def reject(self, line: int, reasons: Iterable[str], original: Mapping[Any, Any], *, key: str | None = None) -> None:
-        """Add a row that cannot be sent."""
-        self._add(line, key, None, None, 0, None, Status.REJECTED, reasons, original)
+    def reject(self, row: SourceRow, reasons: Iterable[str]) -> None:
+        """Add a row that cannot be sent.
 
-    def accept(
-        self,
-        line: int,
-        key: str,
-        partition: int,
-        seats: int,
-        body: Mapping[str, Any],
-        original: Mapping[Any, Any],
-        *,
-        content: str | None = None,
-    ) -> bool:
-        """Add a row fit to be sent; ``False``, and nothing added, where its key is there already.
+        :param row: the row.
+        :param reasons: what is wrong with it.
+        """
+        self._add(row, Status.REJECTED, reasons=reasons)
 
-        :param content: see :class:`Pending`; default: the key.
+    def accept(self, row: SourceRow, request: RowRequest) -> bool:
+        """Add a row that is ready to be sent. Return ``False``, and add nothing, if its key exists already.
+
+        :param row: the row.
+        :param request: what it requests.
         """
         try:
-            self._add(line, key, content or key, partition, seats, body, Status.NOT_SENT, (), original)
+            self._add(row, Status.NOT_SENT, request=request, key=request.key)
         except sqlite3.IntegrityError:
             self._seq -= 1
             return False
         return True
 
     def pending_row(self, key: str) -> Pending:
-        """The row of that key that is fit to be sent."""
-        # In these very words the index knows which rows are meant.
+        """Return the row with this key that is ready to be sent.
+
+        :param key: the key.
+        """
+        # The condition must be the one of the index, or SQLite does not use it.
         query = f"{_PENDING} WHERE key = ? AND status NOT IN ('duplicate', 'rejected')"
         return _pending(self._rows(query, (key,))[0])
 
-    def duplicate(self, line: int, key: str, reason: str, original: Mapping[Any, Any]) -> None:
-        """Add a row that says what an earlier row says."""
-        self._add(line, key, None, None, 0, None, Status.DUPLICATE, (reason,), original)
+    def duplicate(self, row: SourceRow, key: str, reason: str) -> None:
+        """Add a row that requests the same as an earlier row.
+
+        :param row: the row.
+        :param key: the key of the earlier row.
+        :param reason: which row that is.
+        """
+        self._add(row, Status.DUPLICATE, key=key, reasons=(reason,))
 
     def settle(self, seq: int, status: Status, record_id: int | None = None, reasons: Sequence[str] = ()) -> None:
-        """Tell what became of a row."""
+        """Set the status of a row.
+
+        :param seq: the row's position in the input.
+        :param status: the status.
+        :param record_id: the record that was created.
+        :param reasons: the reasons for the status.
+        """
         with self._readable_errors():
             self._db.execute(
                 "UPDATE row SET status = ?, record_id = ?, reasons = ? WHERE seq = ?",
@@ -183,23 +211,31 @@ class RowStore:
             )
 
     def counts(self) -> dict[Status, int]:
-        """How many rows have each status; all of them are named, and the sum is the number of input rows."""
+        """Return the number of rows by status, for every status."""
         found: Counter[str] = Counter(dict(self._rows("SELECT status, count(*) FROM row GROUP BY status")))
         return {status: found[status] for status in Status}
 
     def partitions(self) -> list[tuple[int, int]]:
-        """The partitions that have rows to send, each with the place of its first one, in input order."""
+        """Return the partitions with rows to send, each with the position of its first one, in input order."""
         query = "SELECT partition, min(seq) FROM row WHERE status = 'not_sent' GROUP BY partition ORDER BY min(seq)"
         return self._rows(query)
 
     def next_in_partition(self, partition: int, after: int) -> Pending | None:
-        """The partition's next row to send behind that place in the input."""
+        """Return the next row to send of a partition.
+
+        :param partition: the partition.
+        :param after: the position in the input after which to search.
+        """
         where = "INDEXED BY by_partition WHERE partition = ? AND seq > ? AND status = 'not_sent'"
         rows = self._rows(f"{_PENDING} {where} ORDER BY seq LIMIT 1", (partition, after))
         return _pending(rows[0]) if rows else None
 
     def with_status(self, status: Status, chunk: int = 500) -> Iterator[list[Pending]]:
-        """Yield the rows that have a status now, by chunks, in input order; they may change meanwhile."""
+        """Yield the rows with a status in chunks, in input order. Their status may be changed meanwhile.
+
+        :param status: the status.
+        :param chunk: rows in a chunk.
+        """
         after = 0
         query = f"{_PENDING} WHERE status = ? AND seq > ? ORDER BY seq LIMIT ?"
         while rows := self._rows(query, (status, after, chunk)):
@@ -207,7 +243,10 @@ class RowStore:
             after = rows[-1][0]
 
     def outcomes(self, chunk: int = 500) -> Iterator[Outcome]:
-        """Yield all rows, in input order."""
+        """Yield all rows in input order.
+
+        :param chunk: rows to read at a time.
+        """
         query = (
             "SELECT seq, line, key, partition, status, record_id, reasons, original FROM row WHERE seq > ? ORDER BY seq"
         )
@@ -220,28 +259,27 @@ class RowStore:
 
     def _add(
         self,
-        line: int,
-        key: str | None,
-        content: str | None,
-        partition: int | None,
-        seats: int,
-        body: Mapping[str, Any] | None,
+        row: SourceRow,
         status: Status,
-        reasons: Iterable[str],
-        original: Mapping[Any, Any],
+        *,
+        key: str | None = None,
+        request: RowRequest | None = None,
+        reasons: Iterable[str] = (),
     ) -> None:
         self._seq += 1
+        original = {str(name): value for name, value in row.values.items() if name is not None}
+        requested: tuple[Any, ...] = (None, None, 0, None)
+        if request is not None:
+            body = json.dumps(request.body, ensure_ascii=False, default=str)
+            requested = (request.content or request.key, request.partition, request.seats, body)
         values = (
             self._seq,
-            line,
+            row.line,
             key,
-            content,
-            partition,
-            seats,
-            None if body is None else json.dumps(body, ensure_ascii=False, default=str),
+            *requested,
             status,
             json.dumps(list(reasons), ensure_ascii=False),
-            json.dumps({str(name): value for name, value in original.items() if name is not None}, default=str),
+            json.dumps(original, default=str),
         )
         with self._readable_errors():
             self._db.execute("INSERT INTO row VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)", values)
@@ -252,13 +290,13 @@ class RowStore:
 
     @contextmanager
     def _readable_errors(self) -> Iterator[None]:
-        """Tell in words what SQLite says; what was there before a failed write may not be there any more."""
+        """Raise errors of SQLite as :class:`RowStoreError`. After the first one every use fails."""
         if self._failure:
             raise RowStoreError(self._failure)
         try:
             yield
         except sqlite3.IntegrityError:
-            raise  # a key that is there already
+            raise  # the key exists already
         except sqlite3.DatabaseError as error:
             self._failure = (
                 f"cannot write the rows of this run to the temporary folder {self._folder} ({error}). "

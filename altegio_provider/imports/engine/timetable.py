@@ -125,12 +125,12 @@ class TimetableImport(FileImport):
         def plan(row: SourceRow) -> None:
             given = columns.fields(row)
             if long := too_long(given):
-                self.store.reject(row.line, [f"{columns.heading_of(name)}: {TOO_LONG}" for name in long], row.values)
+                self.store.reject(row, [f"{columns.heading_of(name)}: {TOO_LONG}" for name in long])
                 return
             try:
                 typed = _Row.model_validate(given, context=self.timezone)
             except ValidationError as error:
-                self.store.reject(row.line, list(_issues(error, columns, row)), row.values)
+                self.store.reject(row, list(_issues(error, columns, row)))
             else:
                 self._add_row(row, typed)
 
@@ -138,14 +138,14 @@ class TimetableImport(FileImport):
 
     def _add_row(self, row: SourceRow, typed: _Row) -> None:
         if typed.repeat_until is not None and not typed.date.date() <= typed.repeat_until:
-            self.store.reject(row.line, ["repeat_until: must not be before the first class"], row.values)
+            self.store.reject(row, ["repeat_until: must not be before the first class"])
             return
         if typed.repeat_until is not None and typed.repeat_until - typed.date.date() > _LONGEST_TERM:
-            self.store.reject(row.line, ["repeat_until: must be within two years of the first class"], row.values)
+            self.store.reject(row, ["repeat_until: must be within two years of the first class"])
             return
         starts = list(occurrences(typed.date, typed.repeat_until, typed.weekdays))
         if not starts:
-            self.store.reject(row.line, ["weekdays: there is no class on these days; give repeat_until"], row.values)
+            self.store.reject(row, ["weekdays: there is no class on these days; give repeat_until"])
         for number, start in enumerate(starts):
             self._add_class(row, typed, start, number)
 
@@ -155,11 +155,11 @@ class TimetableImport(FileImport):
             body = self.client.event_body(given)
         except AltegioValidationError as error:
             reasons = [f"{name}: {'; '.join(texts)}" for name, texts in error.errors.items()]
-            self.store.reject(row.line, reasons, row.values)
+            self.store.reject(row, reasons)
             return
         if _is_skipped(start, self.timezone):
             reason = f"date: {start:%Y-%m-%d %H:%M} does not exist in this time zone (the clock skips it)"
-            self.store.reject(row.line, [reason], row.values)
+            self.store.reject(row, [reason])
             return
         content = key_of(self.location_id, typed.staff_id, typed.service_id, body["date"])
         if not typed.external_id:

@@ -1,4 +1,4 @@
-"""The ledger: what was meant to be sent, and what became of it, in a database that outlives every process.
+"""The ledger: a database of what was to be sent and what was created, which outlives every process.
 
 ::
 
@@ -8,15 +8,15 @@
         │ free               ├─ the answer was lost ─▶ in_doubt    never sent again blindly
         └────────────────────┤                           │  ▲
                              │                           ▼  │
-                             └───── surely absent ──── settling    somebody is looking for it
+                             └───── surely absent ──── settling    a run is searching for it
 
-An entry becomes ``sending`` in a transaction that is committed *before* its request goes, and leaves it in one that is
-committed after the answer. So whatever dies in between leaves ``sending`` behind, and whoever finds that its owner is
-dead knows one thing: it is in doubt. Each step is a compare-and-set on state and owner, which is why any number of
-processes can work on the same entries.
+An entry becomes ``sending`` in a transaction that is committed *before* its request is sent, and gets its next state in
+a transaction that is committed after the answer. A run that dies in between leaves ``sending``; when its owner is found
+to be dead, the entry is in doubt. Each step is a compare-and-set on state and owner, so any number of processes can
+work on the same entries.
 
-There is no personal data in the ledger: outside of it rows have hashes for keys (:func:`key_of`), and in its tables
-stand keyed hashes of those, which nobody can reverse without the ledger's secret (:mod:`.ledger_key`).
+The ledger has no personal data: rows are identified by hashes (:func:`key_of`), and the tables have keyed hashes of
+those, which cannot be reversed without the ledger's secret (:mod:`.keyed_hashes`).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _T = TypeVar("_T")
 #: Keys in one statement: SQLite and others bound the number of parameters.
 _CHUNK = 400
 
-# The statements are made once: making them costs as much as carrying them out.
+# The statements are built once: building one costs as much as executing it.
 _COLUMNS = bookings.c
 _MINE = sa.and_(_COLUMNS.kind == sa.bindparam("the_kind"), _COLUMNS.location_id == sa.bindparam("the_location"))
 _THIS = sa.and_(_MINE, _COLUMNS.key == sa.bindparam("the_key"), _COLUMNS.owner == sa.bindparam("the_owner"))
@@ -68,14 +68,14 @@ _DELETE_RECORDS = sa.delete(bookings).where(_MINE, _HAS_RECORD)
 
 
 class LedgerEntry(NamedTuple):
-    """What the ledger says of a key.
+    """The ledger's entry of a key.
 
     :param state: ``sending``, ``created``, ``in_doubt`` or ``settling``.
-    :param partition: the event that it was sent to (what comes one after the other shares a partition).
-    :param record_id: the appointment, where it was created.
+    :param partition: the event or team member that it was sent to.
+    :param record_id: the appointment or event, if it was created.
     :param owner: the run that holds it, while it is ``sending`` or ``settling``.
-    :param content: what was asked for, as a hash: a file may use a key of its own for something else. It is the one
-        that the asker named, where the ledger has that one; else it is equal to none.
+    :param content: a hash of what was requested, to detect a key that a file uses again for different data. It is the
+        expected hash if the ledger has that one; otherwise it equals no expected hash.
     """
 
     state: str
@@ -86,14 +86,18 @@ class LedgerEntry(NamedTuple):
 
 
 class Intent(NamedTuple):
-    """What is to be sent under a key: in which partition, and what, as a hash."""
+    """What is to be sent under a key: its partition, and a hash of what it requests."""
 
     partition: int
     content: str
 
 
 def key_of(location_id: int, *parts: Any) -> str:
-    """Return the key of a row: a hash of what it says. It leaves the process as a keyed hash only."""
+    """Return the key of a row: a hash of its content. Only a keyed hash of it is stored.
+
+    :param location_id: the location.
+    :param parts: the content.
+    """
     return hashlib.sha256(json.dumps([location_id, *parts], default=str).encode()).hexdigest()
 
 
@@ -110,9 +114,9 @@ class Session:
         self._may_be_committed = may_be_committed
 
     def entries(self, keys: Sequence[str] | Mapping[str, str]) -> dict[str, LedgerEntry]:
-        """Return what is known of these keys; one that is not there was never sent, or surely had no effect.
+        """Return the entries of these keys. A key without entry was never sent, or had certainly no effect.
 
-        :param keys: or key to the content that is expected, where that is not the key itself.
+        :param keys: the keys; or key to expected content, if the content is not the key.
         """
         contents = keys if isinstance(keys, Mapping) else {key: key for key in keys}
         plain = {self._hasher.of(key): key for key in contents}
@@ -128,39 +132,39 @@ class Session:
         return found
 
     def claim(self, intents: Mapping[str, Intent]) -> dict[str, LedgerEntry]:
-        """Try to become the one who sends these keys; where that succeeds, the key is ``sending``.
+        """Try to claim these keys for sending. A claimed key is ``sending``.
 
-        :param intents: by key. None of them is being sent by this run already.
-        :returns: what is known of each key; its state is ``mine`` where that succeeded.
+        :param intents: by key. This run must not be sending any of them already.
+        :returns: the entry of each key; its state is ``mine`` if the claim succeeded.
         """
         contents = {key: intent.content for key, intent in intents.items()}
         known = self.entries(contents)
-        # What is seen to be there is not inserted: on MySQL an attempt leaves a shared lock on the row, and two
-        # importers that hold one on each other's rows cannot record anything: a deadlock.
+        # Existing rows are not inserted: on MySQL the attempt leaves a shared lock on the row, and two importers
+        # with such locks on each other's rows deadlock when they record their outcomes.
         missing = {key: content for key, content in contents.items() if key not in known}
         if missing:
             insert_new(self._connection, bookings, [self._entry(key, intents[key], "sending") for key in missing])
             known.update(self.entries(missing))
         for key, intent in intents.items():
-            # One that another run lets go of between the two statements may be tried for again.
+            # An entry that another run releases between the two statements can be claimed again later.
             entry = known.get(key) or LedgerEntry("sending", intent.partition, content=intent.content)
-            # What this run is looking for is not to be sent, though it holds it.
+            # An entry that this run is settling must not be sent, although this run holds it.
             is_mine = (entry.state, entry.owner) == ("sending", self._ledger.owner.run_id)
             known[key] = entry._replace(state="mine") if is_mine else entry
         return known
 
     def record_created(self, records: Mapping[str, int], intents: Mapping[str, Intent]) -> dict[str, int]:
-        """Tell that the requests created these records. That is final.
+        """Record that the requests created these records. This is final.
 
         :param records: key to record.
         :param intents: the same keys, as they were claimed.
-        :returns: key to another record, where the key has one already: it was sent twice. That takes a run that
-            stood still for so long that another took it for dead.
+        :returns: key to another record, if the key has one already: it was sent twice. That happens only if a run was
+            suspended for so long that another run considered it dead.
         """
         if not records:
             return {}
         if self.records_among(list(records.values())):
-            # The answer itself is stronger evidence than a search: who took this record for theirs was mistaken.
+            # The answer is stronger evidence than a search: an entry that has this record by a search was wrong.
             self._connection.execute(
                 _WITHDRAW_FROM_OTHERS,
                 {
@@ -176,7 +180,7 @@ class Session:
         return self._record_created_again(records, intents)
 
     def _record_created_again(self, records: Mapping[str, int], intents: Mapping[str, Intent]) -> dict[str, int]:
-        """Tell of records whose entries somebody took from this run."""
+        """Record the outcomes of entries that another run has taken from this run."""
         insert_new(self._connection, bookings, [self._entry(key, intents[key], "sending") for key in records])
         others: dict[str, int] = {}
         for key, known in self.entries(list(records)).items():
@@ -188,7 +192,11 @@ class Session:
         return others
 
     def record_found(self, key: str, record_id: int) -> bool:
-        """Tell that a search found the record; ``False`` where it, or the key, is in other hands by now."""
+        """Record that a search found the record. Return ``False`` if the record or the key belongs to another by now.
+
+        :param key: the key.
+        :param record_id: the record.
+        """
         try:
             with self._connection.begin_nested():
                 self._settle({key: {"state": "created", "record_id": record_id}})
@@ -198,17 +206,27 @@ class Session:
         return known is not None and known.record_id == record_id
 
     def mark_in_doubt(self, *keys: str) -> None:
-        """Tell that the answers were lost, or that the search for them brought no certainty."""
+        """Put entries in doubt: their answers were lost, or a search had no clear result.
+
+        :param keys: the keys, which this run holds.
+        """
         self._settle({key: {"state": "in_doubt", "record_id": None} for key in keys})
 
     def release(self, *keys: str) -> None:
-        """Tell that the requests surely had no effect; they may be sent again."""
+        """Delete entries whose requests had certainly no effect, so that they can be sent again.
+
+        :param keys: the keys, which this run holds.
+        """
         hashes = sorted(map(self._hasher.of, keys))
         if hashes:
             self._connection.execute(_DELETE_KEY, [{**self._held, "the_key": key} for key in hashes])
 
     def delete_entries(self, record_ids: Sequence[int]) -> int:
-        """Forget entries whose records were taken back, so that they may be sent again; how many there were."""
+        """Delete the entries of records that were deleted in Altegio, so that the rows can be sent again.
+
+        :param record_ids: the records.
+        :returns: the number of deleted entries.
+        """
         forgotten = 0
         for start in range(0, len(record_ids), _CHUNK):
             chosen = {"the_records": list(record_ids[start : start + _CHUNK])}
@@ -216,23 +234,33 @@ class Session:
         return forgotten
 
     def claim_in_doubt(self, keys: Iterable[str]) -> list[str]:
-        """Become the one who looks for these entries, and return those for which that succeeded."""
+        """Claim entries in doubt for a search, and return those that were claimed.
+
+        :param keys: the keys.
+        """
         return [key for key in sorted(keys, key=self._hasher.of) if self._claim_in_doubt(key)]
 
     def _claim_in_doubt(self, key: str) -> bool:
         mine = self._ledger.owner.run_id
         if self._change_state(key, "in_doubt", "", "settling", mine):
             return True
-        # It may be this very transaction that took it, the first time that it was tried.
+        # An earlier try of this transaction may have claimed it.
         known = self.entries([key]).get(key) if self._may_be_committed else None
         return known is not None and (known.state, known.owner) == ("settling", mine)
 
     def mark_dead(self, key: str, known: LedgerEntry) -> bool:
-        """Put an entry whose owner is dead in doubt; whether it was still that owner's."""
+        """Put an entry in doubt whose owner is dead. Return whether that owner still held it.
+
+        :param key: the key.
+        :param known: the entry, as it was read.
+        """
         return self._change_state(key, known.state, known.owner, "in_doubt", "")
 
     def records_among(self, record_ids: Sequence[int]) -> set[int]:
-        """Return which of these records belong to an entry already."""
+        """Return which of these records already belong to an entry.
+
+        :param record_ids: the records.
+        """
         found: set[int] = set()
         for start in range(0, len(record_ids), _CHUNK):
             chosen = {"the_records": list(record_ids[start : start + _CHUNK])}
@@ -241,7 +269,7 @@ class Session:
 
     @property
     def references(self) -> EventReferences:
-        """What files called events."""
+        """The events that files have named by their start."""
         return EventReferences(self._connection, self._ledger.location_id, self._hasher)
 
     def _entry(self, key: str, intent: Intent, state: str) -> dict[str, Any]:
@@ -266,9 +294,9 @@ class Session:
         return {**self._mine, "the_owner": self._ledger.owner.run_id}
 
     def _settle(self, entries: Mapping[str, Mapping[str, Any]]) -> None:
-        """Let go of entries that this run holds, in the state that is given for each."""
+        """Set the state of entries that this run holds, and release them."""
         common = {**self._held, "owner": "", "changed_at": time.time()}
-        # All transactions take the locks of several rows in one order, so that two of them never wait in a circle.
+        # All transactions lock rows in the same order, so that they do not deadlock.
         hashes = sorted((self._hasher.of(key), values) for key, values in entries.items())
         if hashes:
             self._connection.execute(_SETTLE, [{**common, "the_key": key, **values} for key, values in hashes])
@@ -280,16 +308,16 @@ class Session:
 
 
 class Ledger:
-    """One location's entries of one kind. Use it as a context manager; use it from one thread.
+    """The entries of one kind in one location. Use it as a context manager, and from one thread.
 
     :param url: an SQLAlchemy URL: ``sqlite:////path/to/ledger.db``, ``postgresql://…``, ``mysql://…``. The driver is
         chosen where the URL names none.
     :param kind: what is sent: ``booking`` or ``event``.
-    :param secret_key: encrypts the secret of the ledger's keyed hashes, see :mod:`.ledger_key`; default: the
+    :param secret_key: encrypts the secret of the ledger's keyed hashes, see :mod:`.keyed_hashes`; default: the
         environment variable ``ALTEGIO_LEDGER_KEY``, and without that the secret is not encrypted.
-    :param clock: monotonic seconds.
-    :param sleep: waits for so many seconds.
-    :raises LedgerError: it cannot be opened, or a newer version of the provider wrote it.
+    :param clock: returns monotonic seconds.
+    :param sleep: the sleep function.
+    :raises LedgerError: the ledger cannot be opened, or a newer version of the provider wrote it.
     """
 
     def __init__(
@@ -330,24 +358,24 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """End the run, and let go of the database. What this run still holds is in doubt for the next one."""
+        """End the run and close the database. Entries that this run still holds are in doubt for the next run."""
         self.owner.end()
         mine = sa.delete(runs).where(runs.c.run_id == self.owner.run_id)
         with suppress(LedgerError):
-            # Others find out that the run has ended without it too, only later.
+            # Without this, other runs notice the end too, but later.
             self._transactions.run(lambda connection, _: connection.execute(mine), retry_seconds=1.0)
         self._engine.dispose()
 
     @property
     def identity(self) -> str:
-        """What tells this ledger from every other one; a copy of it has the same."""
+        """The id of this ledger. A copy has the same id."""
         return self.hasher.of("identity")
 
     def transact(self, work: Callable[[Session], _T]) -> _T:
-        """Carry out one transaction and return what it returns: it is committed, and on the disk, by then.
+        """Run one transaction and return its result. It is committed to the disk by then.
 
-        :param work: is called again where the database undid the transaction (a deadlock, a lost connection), so it
-            changes nothing but the ledger.
+        :param work: the transaction. It is called again if the database rolled it back (a deadlock, a lost
+            connection), so it must change nothing but the ledger.
         :raises LedgerError: the ledger failed, and repeating the transaction did not help.
         """
         is_due = self._clock() - self._last_heartbeat >= LivenessMonitor.HEARTBEAT_SECONDS
@@ -363,14 +391,17 @@ class Ledger:
         return result
 
     def entries(self, keys: Sequence[str] | Mapping[str, str]) -> dict[str, LedgerEntry]:
-        """Return what is known of these keys, in a transaction of its own; see :meth:`Session.entries`."""
+        """Return the entries of these keys, in a separate transaction; see :meth:`Session.entries`.
+
+        :param keys: the keys.
+        """
         return self.transact(lambda session: session.entries(keys))
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """One transaction that is tried once: committed when the block ends without error. See :meth:`transact`.
+        """One transaction without repetition, committed when the block ends without error. See :meth:`transact`.
 
-        :raises LedgerError: the ledger failed, perhaps because two transactions got into each other's way.
+        :raises LedgerError: the ledger failed, for example because of a deadlock.
         """
         try:
             with self._engine.begin() as connection:
@@ -382,12 +413,15 @@ class Ledger:
             raise LedgerError.of("the ledger cannot be written", error) from error
 
     def heartbeat(self) -> None:
-        """Show that this run is alive; call it every few seconds while nothing else is written."""
+        """Write a heartbeat if one is due. Call it every few seconds while nothing else is written."""
         if self._clock() - self._last_heartbeat >= LivenessMonitor.HEARTBEAT_SECONDS:
             self.transact(lambda _: None)
 
     def is_dead(self, run_id: str) -> bool:
-        """Whether the run of that number is surely gone; until that is sure, it is taken for alive."""
+        """Whether the run is certainly dead. Until that is certain, it counts as alive.
+
+        :param run_id: the run.
+        """
         query = sa.select(runs.c.host, runs.c.process, runs.c.heartbeat).where(runs.c.run_id == run_id)
         found = self._transactions.run(lambda connection, _: connection.execute(query).first(), what="cannot be read")
         return found is None or self._liveness.is_dead(Owner(run_id, found[0], found[1]), found[2])

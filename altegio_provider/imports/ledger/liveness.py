@@ -1,4 +1,4 @@
-"""Whether another run is still alive: asked of the system on this host, watched for a while on others."""
+"""Tells whether another run is alive: by its process on this host, by its heartbeats on other hosts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import psutil
 __all__ = ["LivenessMonitor", "Owner"]
 
 
-#: The runs of this very process that have not ended.
+#: The runs of this process that have not ended.
 _RUNNING: set[str] = set()
 
 
 class Owner(NamedTuple):
-    """A run: its number, its host (with the process namespace, for containers share names), and its process."""
+    """A run: its id, its host (with the process namespace, because containers can share host names) and its process."""
 
     run_id: str
     host: str
@@ -27,18 +27,18 @@ class Owner(NamedTuple):
 
     @classmethod
     def of_this_process(cls) -> Owner:
-        """A new run of this process."""
+        """Return a new run of this process."""
         run_id = uuid.uuid4().hex
         _RUNNING.add(run_id)
         return cls(run_id, _host(), _process(os.getpid()) or "")
 
     def end(self) -> None:
-        """The run is over, though its process may live on."""
+        """Mark the run as ended. Its process may go on."""
         _RUNNING.discard(self.run_id)
 
 
 class LivenessMonitor:
-    """Tells the dead from the living.
+    """Tells whether a run is dead.
 
     A run on this host is alive as long as its process runs. A run of this process is alive until it ends. A run on
     another host writes heartbeats to the ledger. It is dead if this monitor sees no new heartbeat for
@@ -47,9 +47,9 @@ class LivenessMonitor:
     :param clock: monotonic seconds.
     """
 
-    #: How often a living run beats.
+    #: Seconds between two heartbeats of a run.
     HEARTBEAT_SECONDS = 5.0
-    #: So long without a beat is death.
+    #: A run without a heartbeat for this many seconds is considered dead.
     DEAD_AFTER_SECONDS = 60.0
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -57,7 +57,11 @@ class LivenessMonitor:
         self._seen: dict[str, tuple[int, float]] = {}
 
     def is_dead(self, owner: Owner, heartbeat: int) -> bool:
-        """Whether the run is surely dead, given the number of its latest beat."""
+        """Whether the run is certainly dead.
+
+        :param owner: the run.
+        :param heartbeat: the number of its latest heartbeat.
+        """
         if owner.host == _host():
             if owner.process == _process(os.getpid()):
                 return owner.run_id not in _RUNNING
@@ -84,16 +88,16 @@ def _host() -> str:
 
 
 def _process(pid: int) -> str | None:
-    """The process with its birth, for numbers are used again; without one where there is none.
+    """Return the process id with its start time, because ids are reused; an empty text if there is no such process.
 
-    ``None`` where this user may not see it.
+    ``None`` if this user cannot see the process.
     """
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return ""
     except PermissionError:
-        pass  # it is there, and another user's
+        pass  # it exists and belongs to another user
     try:
         # The kernel's own count since the start of the system: a time of day would change when a clock is set.
         state, *fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()

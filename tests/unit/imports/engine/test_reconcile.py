@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from altegio_provider.imports.engine.reconcile import Reconciler
-from altegio_provider.imports.engine.row_store import RowStore, Status
+from altegio_provider.imports.engine.row_store import RowRequest, RowStore, Status
 from altegio_provider.imports.engine.stop_flag import StopFlag
 from altegio_provider.imports.ledger.ledger import Intent, Ledger
 from altegio_provider.imports.matching.match import Absent, Found
+from altegio_provider.imports.model import SourceRow
 
 INTENT = Intent(5, "content")
 
@@ -22,7 +23,7 @@ def ledgers(tmp_path):
 
 def in_doubt(store, ledger, key):
     """A row whose answer was lost, in the spool and in the ledger."""
-    assert store.accept(2, key, 5, 1, {}, {})
+    assert store.accept(SourceRow(2, {}), RowRequest(key, 5, {}, 1))
     with ledger.session() as session:
         session.claim({key: INTENT})
         session.mark_in_doubt(key)
