@@ -38,7 +38,8 @@ def check_ledger_is_shared(ledger: Ledger, log: Any) -> None:
             raise LedgerError(
                 f"this import would use a ledger on {mine['host']}, but an earlier import of this Airflow used one on "
                 f"{known['host']}: rows that are booked there would be booked again. {HOW_TO_SHARE} Copy "
-                f"altegio_ledger.db from that host first, or delete the Variable {VARIABLE} if nothing was booked there."
+                "altegio_ledger.db from that host first, "
+                f"or delete the Variable {VARIABLE} if no rows are booked there."
             )
         if known and known["id"] != mine["id"]:
             log.warning(
