@@ -18,8 +18,8 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from altegio_provider.sandbox.render import activity
-from altegio_provider.sandbox.seed import seeded_state
+from altegio_provider.sandbox.data.seed import seeded_state
+from altegio_provider.sandbox.forms.render import activity
 from benchmarks.job import FIRST_START, LOCATION_ID, STEP, TIMEZONE
 
 __all__ = ["Rows"]

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
+from typing import Any
+
+from altegio_provider.sandbox.switches import Switches, switched
 
 __all__ = ["main"]
 
@@ -32,7 +36,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--per-minute", type=int, default=200, help="the limit, 0 for none (default: %(default)s)")
     parser.add_argument("--no-limits", action="store_true", help="the same as 0 in both")
     parser.add_argument("--retry-after", choices=["seconds", "date", "none"], default="seconds", help="what a 429 says")
+    parser.add_argument(
+        "--server",
+        choices=["autumn", "older"],
+        default="autumn",
+        help="which server is imitated (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--switch",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one point in which it differs, such as bare_include=last; may be given several times. The value is JSON, "
+        "or a word. docs/sandbox.md names them",
+    )
     options = parser.parse_args(arguments)
+    try:
+        switches = _switches(options.server, options.switch)
+    except ValueError as error:
+        parser.error(str(error))
 
     from altegio_provider.sandbox.server import serve
     from altegio_provider.sandbox.settings import Sandbox
@@ -43,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         per_minute=0 if options.no_limits else options.per_minute,
         latency_seconds=options.latency_ms / 1000,
         retry_after=None if options.retry_after == "none" else options.retry_after,
+        server=switches,
     )
     serve(
         sandbox,
@@ -51,6 +74,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         lambda url: print(f"Altegio sandbox on {url}", flush=True),  # noqa: T201
         options.allowed_host,
     )
+
+
+def _switches(server: str, given: Sequence[str]) -> Switches:
+    chosen: dict[str, Any] = {"server": server}
+    for text in given:
+        name, _, value = text.partition("=")
+        try:
+            chosen[name] = json.loads(value)
+        except json.JSONDecodeError:
+            chosen[name] = value
+    return switched(Switches(), chosen)
 
 
 def _host(name: str) -> str:

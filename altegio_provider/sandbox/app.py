@@ -12,16 +12,20 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from altegio_provider.sandbox import control, faults
-from altegio_provider.sandbox.answers import Broken, Refusal
-from altegio_provider.sandbox.appointments import APPOINTMENT_OPERATIONS
-from altegio_provider.sandbox.events import EVENT_OPERATIONS
+from altegio_provider.sandbox.forms.answers import Broken, Refusal
 from altegio_provider.sandbox.guard import Guard
+from altegio_provider.sandbox.operations.appointments import APPOINTMENT_OPERATIONS
+from altegio_provider.sandbox.operations.events import EVENT_OPERATIONS
+from altegio_provider.sandbox.operations.location_facts import LOCATION_OPERATIONS
 from altegio_provider.sandbox.settings import Call, Operation, Sandbox, whole_number
 
 __all__ = ["make_app"]
 
 _ACCEPT = "application/vnd.api.v2+json"
 BASE = "/api/v2"
+V1 = "/api/v1"
+#: Where the routes of a family begin.
+BASES = {"companies": BASE, "locations": BASE, "v1": V1}
 #: The OpenAPI document of what is imitated.
 CONTRACT = files("altegio_provider.sandbox") / "openapi.yaml"
 
@@ -42,12 +46,15 @@ ROUTES: dict[str, list[tuple[str, str, str]]] = {
     for family in _EVENTS
 }
 ROUTES["locations"] += [
+    ("POST", _EVENTS["locations"] + "/{event_id}/appointments/bulk", "bulk_create_event_appointments"),
+    ("POST", _EVENTS["locations"] + "/{event_id}/duplicate", "duplicate_event"),
     ("GET", "/locations/{location_id}/appointments", "list_appointments"),
     ("PUT", _APPOINTMENT, "update_event_appointment"),
     ("PATCH", _APPOINTMENT, "reschedule_event_appointment"),
     ("DELETE", "/locations/{location_id}/appointments/{appointment_id}", "delete_appointment"),
 ]
-OPERATIONS: dict[str, Operation] = {**EVENT_OPERATIONS, **APPOINTMENT_OPERATIONS}
+ROUTES["v1"] = [("GET", "/companies", "list_locations"), ("GET", "/company/{location_id}", "get_location")]
+OPERATIONS: dict[str, Operation] = {**EVENT_OPERATIONS, **APPOINTMENT_OPERATIONS, **LOCATION_OPERATIONS}
 
 
 def make_app(sandbox: Sandbox, allowed_hosts: Iterable[str] = ()) -> FastAPI:
@@ -58,7 +65,8 @@ def make_app(sandbox: Sandbox, allowed_hosts: Iterable[str] = ()) -> FastAPI:
     app = FastAPI(title="Altegio sandbox", docs_url=None, redoc_url=None, openapi_url=None)
     for family, routes in ROUTES.items():
         for method, path, name in routes:
-            app.add_api_route(BASE + path, _endpoint(sandbox, family, name), methods=[method], name=f"{family}.{name}")
+            endpoint = _endpoint(sandbox, family, name)
+            app.add_api_route(BASES[family] + path, endpoint, methods=[method], name=f"{family}.{name}")
     control.add_routes(app, sandbox)
     app.add_middleware(Guard, control=control.PREFIX, allowed_hosts=tuple(allowed_hosts))
 
@@ -92,13 +100,14 @@ def _endpoint(sandbox: Sandbox, family: str, name: str) -> Callable[[Request], A
             return faults.too_many(wait, sandbox.retry_after)
         if sandbox.latency_seconds:
             await asyncio.sleep(sandbox.latency_seconds)
-        location = whole_number(request.path_params["location_id"])
+        location = whole_number(request.path_params.get("location_id", ""))
         effects = sandbox.faults.for_request(name, location)
         instead = await faults.before(effects)
         if instead is not None:
             return instead
         try:
-            _check_headers(request, sandbox)
+            _check_headers(request, sandbox, family)
+            _check_route(sandbox, name)
             call = Call(sandbox, family, request, effects, number, await request.body())
             if "late_effect" in effects:
                 delay = float(effects["late_effect"].get("seconds", 1))
@@ -107,7 +116,10 @@ def _endpoint(sandbox: Sandbox, family: str, name: str) -> Callable[[Request], A
             sandbox.clock.settle()
             answer = operation(call)
         except Refusal as refusal:
-            answer = refusal.answer()
+            is_jsonapi = (
+                sandbox.switches.error_form == "jsonapi" and family == "locations" and "/events" in request.url.path
+            )
+            answer = refusal.answer("jsonapi" if is_jsonapi else "object")
         return await faults.after(effects, answer)
 
     return endpoint
@@ -120,8 +132,14 @@ def _quietly(operation: Operation, call: Call) -> None:
         return
 
 
-def _check_headers(request: Request, sandbox: Sandbox) -> None:
-    if request.headers.get("accept") != _ACCEPT:
+def _check_route(sandbox: Sandbox, name: str) -> None:
+    status = sandbox.switches.missing_routes.get(name)
+    if status is not None:
+        raise Refusal(status, "No right to use this method" if status == 403 else "There is no such route")
+
+
+def _check_headers(request: Request, sandbox: Sandbox, family: str) -> None:
+    if family != "v1" and request.headers.get("accept", "").split(";")[0].strip() != _ACCEPT:
         raise Refusal(400, f"The header Accept must be {_ACCEPT}")
     wanted = f"Bearer {sandbox.partner_token}, User {sandbox.user_token}"
     if request.headers.get("authorization") != wanted:

@@ -15,7 +15,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._ahead = 0.0
-        self._waiting: list[tuple[float, int, Callable[[], None]]] = []
+        self._waiting: list[tuple[float, int, Callable[[], object]]] = []
         self._put_off = 0
 
     def now(self) -> datetime:
@@ -39,7 +39,7 @@ class Clock:
             raise ValueError("time does not run backwards")
         self._ahead += seconds
 
-    def later(self, seconds: float, action: Callable[[], None]) -> None:
+    def later(self, seconds: float, action: Callable[[], object]) -> None:
         """Do something when so many seconds have passed."""
         self._put_off += 1
         heapq.heappush(self._waiting, (self.monotonic() + seconds, self._put_off, action))

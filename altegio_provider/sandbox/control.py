@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from ipaddress import ip_address
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -10,12 +11,15 @@ import orjson
 from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.responses import Response
 
-from altegio_provider.sandbox.answers import json_answer
+from altegio_provider.sandbox.data.added_bookings import add_booking
+from altegio_provider.sandbox.data.seed import event_id_day, explicit_event, whole
+from altegio_provider.sandbox.data.state import Event, Location
+from altegio_provider.sandbox.data.truth import truth_of
 from altegio_provider.sandbox.faults import Rule
+from altegio_provider.sandbox.forms.answers import json_answer
 from altegio_provider.sandbox.limits import busiest
-from altegio_provider.sandbox.seed import event_id_day, explicit_event, whole
 from altegio_provider.sandbox.settings import Sandbox
-from altegio_provider.sandbox.state import Event, Location
+from altegio_provider.sandbox.switches import switched
 
 __all__ = ["add_routes"]
 
@@ -99,6 +103,19 @@ def _add_settings(router: APIRouter, sandbox: Sandbox) -> None:
         sandbox.faults.rules += rules
         return json_answer({"rules": len(sandbox.faults.rules)})
 
+    @router.get("/switches")
+    async def switches() -> Response:
+        return json_answer(asdict(sandbox.switches))
+
+    @router.post("/switches")
+    async def switch(request: Request) -> Response:
+        given = await _json(request, dict)
+        try:
+            sandbox.switches = switched(sandbox.switches, given)
+        except ValueError as error:
+            raise _Mistake(400, str(error)) from None
+        return json_answer(asdict(sandbox.switches))
+
     @router.delete("/faults")
     async def clear_faults() -> Response:
         sandbox.faults.rules.clear()
@@ -117,12 +134,28 @@ def _add_data(router: APIRouter, sandbox: Sandbox) -> None:
                 _timezone(given.get("timezone", "UTC")),
                 staff=_catalogue(given, "staff"),
                 services=_catalogue(given, "services"),
+                resources=_catalogue(given, "resources"),
+                labels=_catalogue(given, "labels"),
+                currency=given.get("currency", "EUR"),
+                country=given.get("country", ""),
+                city=given.get("city", ""),
                 forbidden=bool(given.get("forbidden")),
             )
         except ValueError as error:
             raise _Mistake(400, str(error)) from None
         sandbox.state.locations[number] = location
         return json_answer({})
+
+    @router.post("/appointments")
+    async def add_appointments(request: Request) -> Response:
+        rows = await _json(request, list)
+        if not all(isinstance(row, dict) for row in rows):
+            raise _Mistake(400, "each row must be an object")
+        try:
+            made = [add_booking(sandbox.state, _location(sandbox, whole(row, "location_id")), row) for row in rows]
+        except (ValueError, TypeError) as error:
+            raise _Mistake(400, str(error)) from None
+        return json_answer({"ids": [one.id for one in made]})
 
     @router.post("/events")
     async def add_events(request: Request) -> Response:
@@ -138,41 +171,13 @@ def _add_data(router: APIRouter, sandbox: Sandbox) -> None:
         if event_id not in location.events:
             raise _Mistake(404, f"there is no event {event_id}")
         location.delete(location.events[event_id])
+        if sandbox.switches.delete_cancels:
+            location.cancel_bookings(location.events[event_id])
         return json_answer({})
 
     @router.get("/truth/{location_id}")
     async def truth(location_id: int) -> Response:
-        location = _location(sandbox, location_id)
-        events = [
-            {
-                "id": event.id,
-                "date": f"{event.starts:%Y-%m-%d %H:%M:%S}",
-                "timestamp": location.timestamp(event.starts),
-                "staff_id": event.staff_id,
-                "service_id": event.service_id,
-                "capacity": event.capacity,
-                "seats": event.seats,
-                "records": event.records,
-                "deleted": event.deleted,
-                "created_by": event.created_by,
-                "deleted_by": event.deleted_by,
-            }
-            for event in location.events.values()
-        ]
-        appointments = [
-            {
-                "id": one.id,
-                "event_id": one.event_id,
-                "client": one.client,
-                "comer": one.comer,
-                "clients_count": one.clients_count,
-                "request_number": one.request_number,
-                "has_event": one.has_event,
-            }
-            for one in location.appointments.values()
-            if one.request_number
-        ]
-        return json_answer({"events": events, "appointments": appointments})
+        return json_answer(truth_of(_location(sandbox, location_id)))
 
 
 async def _json(request: Request, kind: Any, default: bytes = b"") -> Any:

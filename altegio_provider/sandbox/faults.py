@@ -16,7 +16,7 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
-from altegio_provider.sandbox.answers import Broken, Refusal, data, json_answer
+from altegio_provider.sandbox.forms.answers import Broken, Refusal, data, json_answer
 
 __all__ = ["EFFECTS", "Faults", "Rule"]
 
@@ -48,6 +48,8 @@ _INSIDE = {
     "record_without_event",
     "late_client_id",
     "inclusive_to",
+    "partial_effect",
+    "wrong_timestamp",
 }
 EFFECTS = _BEFORE | _AFTER | _INSIDE
 _STATUS = {"status", "message", "errors", "body", "retry_after", "seconds"}
@@ -66,6 +68,8 @@ _PARAMETERS: dict[str, set[str]] = {
     "dates": {"form"},
     "wrong_offset": {"offset"},
     "late_client_id": {"seconds"},
+    "partial_effect": {"rows", "answer", "rest_seconds"},
+    "wrong_timestamp": {"by", "each"},
     "success_false": {"before"},
     "hidden_errors": {"before"},
 }

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from altegio_provider.sandbox.answers import Refusal, json_answer
+from altegio_provider.sandbox.forms.answers import Refusal, json_answer
 
 __all__ = ["Guard", "checked_host"]
 

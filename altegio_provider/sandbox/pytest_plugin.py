@@ -47,6 +47,10 @@ class RunningSandbox:
         """Take all faults away."""
         self._call("DELETE", "/faults")
 
+    def switch(self, **switches: Any) -> None:
+        """Imitate another server until the next reset: ``server="older"``, or single points of it."""
+        self._call("POST", "/switches", switches)
+
     def add_location(self, number: int, **fields: Any) -> None:
         """Add a location that holds only what it is given."""
         self._call("POST", "/locations", {"id": number, **fields})
@@ -67,8 +71,17 @@ class RunningSandbox:
         """Delete an event behind the API's back."""
         self._call("DELETE", f"/events/{location_id}/{event_id}")
 
+    def add_appointments(self, location_id: int, rows: list[dict[str, Any]]) -> list[int]:
+        """Add bookings behind the API's back and return their ids.
+
+        :param rows: ``event_id``, and any of ``client``, ``clients_count``, ``label_ids``, ``goods``, ``paid_full`` ...
+        """
+        given = [{"location_id": location_id, **row} for row in rows]
+        ids: list[int] = self._call("POST", "/appointments", given)["ids"]
+        return ids
+
     def truth(self, location_id: int) -> dict[str, Any]:
-        """What is really there: ``events`` (deleted ones too) and ``appointments``."""
+        """What is really there: ``events`` (deleted ones too), ``appointments``, ``cancelled`` ones, ``messages``."""
         return dict(self._call("GET", f"/truth/{location_id}"))
 
     def stats(self) -> dict[str, Any]:

@@ -12,13 +12,14 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from altegio_provider.sandbox.answers import Refusal
-from altegio_provider.sandbox.bookings import event_of_booking, unfold
 from altegio_provider.sandbox.clock import Clock
+from altegio_provider.sandbox.data.made_bookings import event_of_booking, unfold
+from altegio_provider.sandbox.data.seed import event_id_day, seeded_state
+from altegio_provider.sandbox.data.state import LARGEST, Appointment, Event, Location, State
 from altegio_provider.sandbox.faults import Faults
+from altegio_provider.sandbox.forms.answers import Refusal
 from altegio_provider.sandbox.limits import SlidingWindows
-from altegio_provider.sandbox.seed import event_id_day, seeded_state
-from altegio_provider.sandbox.state import LARGEST, Appointment, Event, Location, State
+from altegio_provider.sandbox.switches import AUTUMN, Switches
 
 __all__ = ["Call", "Operation", "Sandbox", "whole_number"]
 
@@ -32,6 +33,7 @@ class Sandbox:
     :param per_second: the limit for one address, 0 for none.
     :param per_minute: the same for the minute.
     :param retry_after: how a 429 says when to come again: ``seconds``, ``date`` or ``None``.
+    :param server: which server is imitated, from the beginning and after each reset.
     """
 
     seed: int = 1
@@ -42,15 +44,17 @@ class Sandbox:
     latency_seconds: float = 0.0
     retry_after: str | None = "seconds"
     faults: Faults = field(default_factory=Faults)
+    server: Switches = AUTUMN
 
     def __post_init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew, with the data of the seed and no faults."""
+        """Begin anew, with the data of the seed, no faults, and the switches of the beginning."""
         self.clock = Clock()
         self.state: State = seeded_state(self.seed, State(self.clock.now))
         self.faults = Faults()
+        self.switches = self.server
         self.limits = SlidingWindows(self.per_second, self.per_minute, self.clock.monotonic)
         self.arrivals: deque[tuple[float, str]] = deque(maxlen=_LOGGED)
         self.answers: Counter[tuple[str, int]] = Counter()
@@ -81,6 +85,10 @@ class Call:
     @property
     def state(self) -> State:
         return self.sandbox.state
+
+    @property
+    def switches(self) -> Switches:
+        return self.sandbox.switches
 
     @property
     def location(self) -> Location:

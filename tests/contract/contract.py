@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -18,7 +19,15 @@ from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 from tests.contract.wiretap import BASE, Exchange
 
-__all__ = ["DOCUMENT", "OPERATIONS", "Contract", "Operation", "each_operation"]
+__all__ = [
+    "DOCUMENT",
+    "OPERATIONS",
+    "WITHOUT_CLIENT",
+    "Contract",
+    "Operation",
+    "each_operation",
+    "each_operation_of_the_client",
+]
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "altegio-b2b-v2.openapi.yaml"
 _METHODS = ("get", "post", "put", "patch", "delete")
@@ -29,7 +38,8 @@ _HOST = "https://api.alteg.io"
 class Operation:
     """One operation of the document.
 
-    :param family: ``companies`` or ``locations``.
+    :param base: where the routes of its version of the API begin.
+    :param family: ``companies`` or ``locations``, or ``v1``.
     :param name: the client's method.
     """
 
@@ -37,14 +47,15 @@ class Operation:
     method: str
     path: str
     statuses: tuple[str, ...]
+    base: str = BASE
 
     @property
     def family(self) -> str:
-        return self.path.split("/")[1]
+        return self.path.split("/")[1] if self.base == BASE else "v1"
 
     @property
     def name(self) -> str:
-        return self.id.removesuffix("_companies").removesuffix("_locations")
+        return self.id.removesuffix(f"_{self.family}")
 
     @property
     def writes(self) -> bool:
@@ -62,7 +73,13 @@ def _read() -> dict[str, Any]:
 def _operations_of(document: dict[str, Any]) -> dict[str, Operation]:
     """The operations of a document by their id."""
     found = [
-        Operation(item[method]["operationId"], method.upper(), path, tuple(map(str, item[method]["responses"])))
+        Operation(
+            item[method]["operationId"],
+            method.upper(),
+            path,
+            tuple(map(str, item[method]["responses"])),
+            urlsplit(item["servers"][0]["url"]).path if "servers" in item else BASE,
+        )
         for path, item in document["paths"].items()
         for method in _METHODS
         if method in item
@@ -73,12 +90,22 @@ def _operations_of(document: dict[str, Any]) -> dict[str, Operation]:
 #: The operations of the document by their id.
 OPERATIONS = _operations_of(_read())
 
+#: What the client has no method for yet.
+WITHOUT_CLIENT = {"bulk_create_event_appointments", "duplicate_event", "get_location", "list_locations"}
+
+
+def _each(operations: Iterable[Operation]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        ("family", "operation"),
+        [pytest.param(one.family, one, id=one.id) for one in operations],
+        indirect=["family"],
+    )
+
+
 #: A test with ``family`` and ``operation`` for each operation.
-each_operation = pytest.mark.parametrize(
-    ("family", "operation"),
-    [pytest.param(one.family, one, id=one.id) for one in OPERATIONS.values()],
-    indirect=["family"],
-)
+each_operation = _each(OPERATIONS.values())
+#: The same for those that the client has a method for.
+each_operation_of_the_client = _each(one for one in OPERATIONS.values() if one.name not in WITHOUT_CLIENT)
 
 
 @dataclass
@@ -92,7 +119,7 @@ class _Request:
             query=ImmutableMultiDict(self.exchange.query), header=Headers(list(self.exchange.headers.items()))
         )
         self.host_url = _HOST
-        self.path = BASE + self.exchange.path
+        self.path = self.exchange.base + self.exchange.path
         self.method = self.exchange.method.lower()
         self.body = self.exchange.body or None
         self.content_type = self.exchange.headers.get("content-type", "").lower()
@@ -125,7 +152,8 @@ class Contract:
     def operation_of(self, exchange: Exchange) -> Operation | None:
         """The operation that a request is one of."""
         for operation, pattern in self._patterns:
-            if operation.method == exchange.method and pattern.fullmatch(exchange.path):
+            is_meant = (operation.method, operation.base) == (exchange.method, exchange.base)
+            if is_meant and pattern.fullmatch(exchange.path):
                 return operation
         return None
 

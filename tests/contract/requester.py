@@ -12,6 +12,7 @@ import requests
 
 from tests.contract.contract import Contract, Operation
 from tests.contract.target import Target
+from tests.contract.wiretap import BASE
 
 __all__ = ["ACCEPT", "NOBODY", "Request", "Requester"]
 
@@ -85,7 +86,7 @@ class Requester:
             defaults["Content-Type"] = "application/json"
         return self._session.request(
             operation.method,
-            self._url + path,
+            self._url.removesuffix(BASE) + operation.base + path if operation.base != BASE else self._url + path,
             params=list(query),
             headers={**defaults, **(headers or {})},
             timeout=60,
@@ -108,6 +109,10 @@ class Requester:
                 return Request(ids, body=self.event_body())
             case "create_event_appointment":
                 return Request(ids, body=self.booking())
+            case "bulk_create_event_appointments":
+                return Request(ids, body=self.bulk(1))
+            case "duplicate_event":
+                return Request(ids, body=self.copies(1))
             case "update_event_appointment":
                 return Request(ids, body=self.change())
             case "reschedule_event_appointment":
@@ -121,8 +126,9 @@ class Requester:
         answer = self.send(
             operation, body, query=query, headers=changes.pop("headers", None), **{**good.ids, **changes}
         )
-        if operation.name == "create_event" and answer.ok:
-            self.made.append(int(answer.json()["data"]["id"]))
+        if operation.name in ("create_event", "duplicate_event") and answer.ok:
+            made = answer.json()["data"]
+            self.made += [int(one["id"]) for one in (made if isinstance(made, list) else [made])]
         return answer
 
     def ahead(self, days: int = 1) -> list[tuple[str, Any]]:
@@ -154,6 +160,16 @@ class Requester:
             person = {"name": "Contract Test", "phone": PHONE, **dict.fromkeys(keys)}
         return {"client": {**person, **client}, "clients_count": clients_count}
 
+    def bulk(self, rows: int) -> dict[str, Any]:
+        """Many bookings, one seat each."""
+        phones = [str(int(PHONE) - number) for number in range(rows)]
+        return {"records": [{"name": "Contract Test", "phone": phone, "clients_count": 1} for phone in phones]}
+
+    def copies(self, dates: int) -> dict[str, Any]:
+        """Copies of an event, each at another hour."""
+        starts = [self.event_body()["date"].replace(" ", "T") for _ in range(dates)]
+        return {"dates": starts, "content_type": 1, "force": False}
+
     def change(self, **changes: Any) -> dict[str, Any]:
         """A change of an appointment that leaves it as it is."""
         return {"attendance_service_item": {"cost_per_unit": 0, "discount_percent": 0, "manual_cost": 0}, **changes}
@@ -165,9 +181,9 @@ class Requester:
         self.made.append(int(answer.json()["data"]["id"]))
         return self.made[-1]
 
-    def appointment(self, event_id: int, clients_count: int = 1) -> int:
+    def appointment(self, event_id: int, clients_count: int = 1, **client: Any) -> int:
         """Book an event and return the appointment's id."""
-        answer = self.send("create_event_appointment", self.booking(clients_count), event_id=event_id)
+        answer = self.send("create_event_appointment", self.booking(clients_count, **client), event_id=event_id)
         answer.raise_for_status()
         return int(answer.json()["data"]["id"])
 

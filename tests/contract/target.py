@@ -25,6 +25,7 @@ class Target:
     :param may_write: whether events and appointments may be made, changed and deleted in it.
     :param staff_id: a team member of it; 0 for one that the list of events shows.
     :param service_id: the same of a service.
+    :param families: the families of routes that it has, and ``v1`` where the older API is beside it.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Target:
     may_write: bool = True
     staff_id: int = 0
     service_id: int = 0
-    families: tuple[str, ...] = ("companies", "locations")
+    families: tuple[str, ...] = ("companies", "locations", "v1")
 
     @property
     def is_sandbox(self) -> bool:

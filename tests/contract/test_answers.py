@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_filters_leave_out_what_is_not_meant(requester):
 @pytest.mark.parametrize("family", ["locations"], indirect=True)
 def test_what_is_included_is_tied_to_the_event(requester):
     event_id = requester.event()
-    query = [*requester.ahead(), ("include", "staff"), ("include", "service")]
+    query = [*requester.ahead(), ("include[]", "staff"), ("include[]", "service")]
     page = requester.send("list_activities", query=query).json()
     (event,) = (row for row in page["data"] if row["id"] == str(event_id))
     there = {(one["type"], one["id"]) for one in page["included"]}
@@ -132,7 +133,7 @@ def test_a_life_of_an_appointment(requester):
     ids = {"event_id": here, "record_id": requester.appointment(here)}
 
     def appointments_of(event_id):
-        query = [("filter[activity_id]", event_id), ("include", "client")]
+        query = [("filter[activity_id]", event_id), ("include[]", "client")]
         return [row["id"] for row in rows(requester.send("list_appointments", query=query))]
 
     assert appointments_of(here) == [ids["record_id"]]
@@ -158,3 +159,117 @@ def test_appointments_are_listed_by_the_time_at_which_they_go_on(requester):
 
     assert found(hour, hour.replace(":00:00", ":10:00"))
     assert not found(hour.replace(":00:00", ":45:00"), hour.replace(":00:00", ":55:00"))
+
+
+@pytest.mark.usefixtures("memory")
+@pytest.mark.parametrize("family", ["locations"], indirect=True)
+def test_locations_lists_the_past_and_deleted_events_where_they_are_asked_for(requester):
+    here, gone = requester.event(), requester.event()
+    requester.send("delete_event", event_id=gone)
+    with_deleted = ("filter[include_deleted]", 1)
+    there = {
+        row["id"]: row["deleted"]
+        for row in rows(requester.send("list_activities", query=[*requester.ahead(), with_deleted]))
+    }
+    assert (there[here], there[gone]) == (False, True)
+    long_ago = requester.target.day - timedelta(days=5_500)
+    past = [("filter[from]", f"{long_ago} 00:00:00"), ("filter[to]", f"{long_ago + timedelta(days=30)} 00:00:00")]
+    assert requester.send("list_activities", query=past).status_code == 422
+    assert requester.send("list_activities", query=[*past, with_deleted]).ok
+
+
+@pytest.mark.usefixtures("memory")
+@pytest.mark.parametrize("family", ["locations"], indirect=True)
+def test_events_come_in_the_order_that_is_asked_for(requester):
+    made = [requester.event() for _ in range(4)]
+
+    def order(direction):
+        return [number for number in listed(requester, **{"filter[sort]": direction}) if number in made]
+
+    assert (order("asc"), order("desc")) == (made, made[::-1])
+
+
+@pytest.mark.usefixtures("memory")
+@pytest.mark.parametrize("family", ["locations"], indirect=True)
+def test_events_of_a_weekday(requester):
+    event_id, weekday = requester.event(), requester.target.day.isoweekday()
+    assert event_id in listed(requester, **{"filter[weekdays][]": weekday})
+    assert event_id not in listed(requester, **{"filter[weekdays][]": weekday % 7 + 1})
+
+
+@pytest.mark.usefixtures("memory")
+def test_a_replacement_has_the_seats_that_are_booked(requester):
+    event_id = requester.event(capacity=3)
+    requester.appointment(event_id, 2)
+    body = requester.event_body()
+    assert requester.send("update_event", {**body, "capacity": 1}, event_id=event_id).status_code == 422
+    assert requester.send("update_event", {**body, "capacity": 2}, event_id=event_id).ok
+
+
+@pytest.mark.usefixtures("memory")
+@pytest.mark.parametrize("family", ["locations"], indirect=True)
+def test_a_deletion_cancels_the_bookings(requester):
+    event_id = requester.event()
+    ids = {"event_id": event_id, "record_id": requester.appointment(event_id)}
+    requester.send("delete_event", event_id=event_id)
+    assert requester.send("list_appointments", query=[("filter[activity_id]", event_id)]).json()["data"] == []
+    assert requester.send("update_event_appointment", requester.change(), **ids).status_code == 404
+
+
+@pytest.mark.usefixtures("memory")
+@pytest.mark.parametrize("family", ["locations"], indirect=True)
+def test_null_clears_the_comment_of_an_appointment(requester):
+    event_id = requester.event()
+    ids = {"event_id": event_id, "record_id": requester.appointment(event_id)}
+    for comment in ("changed", None):
+        answer = requester.send("update_event_appointment", requester.change(comment=comment), **ids)
+        assert resource(answer)["comment"] == (comment or "")
+
+
+@pytest.mark.parametrize("family", ["locations"], indirect=True)
+def test_a_change_drops_the_tags_that_are_not_sent(requester, sandbox):
+    event_id = requester.event()
+    (record_id,) = sandbox.add_appointments(1001, [{"event_id": event_id, "label_ids": [1401, 1402]}])
+    ids = {"event_id": event_id, "record_id": record_id}
+
+    def tags():
+        query = [("filter[activity_id]", event_id), ("include[]", "labels")]
+        (row,) = requester.send("list_appointments", query=query).json()["data"]
+        return [int(one["id"]) for one in row["relationships"]["labels"]["data"]]
+
+    assert tags() == [1401, 1402]
+    requester.send("update_event_appointment", requester.change(label_ids=[1402]), **ids)
+    assert tags() == [1402]
+    requester.send("update_event_appointment", requester.change(), **ids)
+    assert tags() == []
+
+
+@pytest.mark.usefixtures("memory")
+@pytest.mark.parametrize("family", ["locations"], indirect=True)
+def test_a_bulk_booking_books_who_fits_and_names_the_others(requester):
+    event_id = requester.event(capacity=2)
+    answer = requester.send("bulk_create_event_appointments", requester.bulk(3), event_id=event_id)
+    assert answer.status_code == 201
+    assert [row["activity_id"] for row in rows(answer)] == [event_id] * 2
+    assert [one["index"] for one in answer.json()["meta"]["errors"]] == [2]
+    assert resource(requester.send("get_event", event_id=event_id))["clients_count"] == 2
+
+
+@pytest.mark.usefixtures("memory")
+@pytest.mark.parametrize("family", ["locations"], indirect=True)
+def test_copies_are_events_of_their_own(requester):
+    event_id = requester.event(capacity=7)
+    operation = requester.operation("duplicate_event")
+    made = rows(requester.send_good(operation, body=requester.copies(2), event_id=event_id))
+    assert len({event_id, *(row["id"] for row in made)}) == 3
+    assert {row["capacity"] for row in made} == {7}
+    assert {row["id"] for row in made} <= set(listed(requester))
+
+
+@pytest.mark.usefixtures("memory")
+@pytest.mark.parametrize("family", ["v1"], indirect=True)
+def test_a_location_tells_its_time_zone(requester):
+    location = resource(requester.send("get_location"))
+    assert location["id"] == requester.target.location_id
+    assert ZoneInfo(location["timezone_name"])
+    assert location in rows(requester.send("list_locations"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta, timezone
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,6 +25,8 @@ texts = st.one_of(
     st.text(max_size=20),
     st.sampled_from(["", " ", "a" * 255, "a" * 256, "a" * 500, "a" * 501, "\ud800", "\x00"]),
 )
+event_texts = texts.filter(lambda text: text != "")  # see NOT_CHECKED_YET
+totals = numbers.filter(lambda number: not isinstance(number, int | float) or not (number < 0 or number > 10**9))
 flags = st.sampled_from([True, False, None, 0, 1, "true"])
 id_lists = st.one_of(st.none(), st.lists(numbers, max_size=3), st.just("12"))
 seconds = st.sampled_from([-300, 0, 1, 299, 300, 600, 3600, 3900, 86_400, 86_700, 10**9, 300.0, None])
@@ -61,9 +64,9 @@ ODD_EVENT = {
     "length": seconds,
     "capacity": numbers,
     "technical_break_duration": seconds,
-    "comment": texts,
-    "instructions": texts,
-    "stream_link": texts,
+    "comment": event_texts,
+    "instructions": event_texts,
+    "stream_link": event_texts,
     "color": colours,
     "force": flags,
 }
@@ -91,14 +94,36 @@ ODD_BOOKING = {
     "is_trial_service": flags,
 }
 GOOD_PRICE = {"cost_per_unit": 1, "discount_percent": 0, "manual_cost": 1}
-ODD_PRICE = {"cost_per_unit": numbers, "discount_percent": numbers, "manual_cost": numbers, "is_trial": flags}
+ODD_PRICE = {"cost_per_unit": numbers, "discount_percent": numbers, "manual_cost": totals, "is_trial": flags}
+GOOD_ITEM = {
+    **GOOD_PRICE,
+    "id": None,
+    "good_id": 1,
+    "unit_id": 2,
+    "storage_id": 3,
+    "staff_id": 4,
+    "operation_unit_type": "sale",
+    "number": None,
+    "quantity": 1,
+    "marks": [],
+    "planned_activation_date": None,
+}
 ODD_CHANGE = {
     "comment": texts,
     "label_ids": id_lists,
     "color": colours,
     "clients_count": numbers,
-    "attendance_good_items": st.sampled_from([None, [], [{"good_id": 1}], [1], {}]),
+    "attendance_good_items": st.sampled_from([None, [], [GOOD_ITEM], [1], {}]),
 }
+#: What the client takes though the document forbids it: the kind of body, and the field.
+NOT_CHECKED_YET = [
+    ("event", {"comment": ""}),
+    ("event", {"instructions": ""}),
+    ("event", {"stream_link": ""}),
+    ("change", {"attendance_service_item": {**GOOD_PRICE, "manual_cost": -1}}),
+    ("change", {"attendance_service_item": {**GOOD_PRICE, "manual_cost": 10**9 + 1}}),
+    ("change", {"attendance_good_items": [{"good_id": 1}]}),
+]
 
 
 def with_odd(good: dict[str, Any], odd: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
@@ -173,3 +198,14 @@ def test_moves(judge):
         )
 
     run()
+
+
+@pytest.mark.xfail(strict=True, reason="the client does not check this yet")
+@pytest.mark.parametrize(("kind", "changes"), NOT_CHECKED_YET)
+def test_what_the_client_does_not_check_yet(kind, changes):
+    if kind == "event":
+        make = partial(checked_event, {**GOOD_EVENT, **changes}, ZoneInfo("UTC"), is_strict=True, is_replacement=True)
+    else:
+        make = partial(checked_change, {"attendance_service_item": GOOD_PRICE, **changes})
+    with pytest.raises(AltegioValidationError):
+        make()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+
 import pytest
 import requests
 import schemathesis
@@ -20,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
 from tests.contract.contract import OPERATIONS
 from tests.contract.requester import ACCEPT, Requester
 from tests.contract.target import in_sandbox
+from tests.contract.wiretap import BASE
 
 CHECKS = [
     not_a_server_error,
@@ -42,9 +46,11 @@ REAL_BODY = {
     "label_ids": [],
     "date": "2040-05-02 10:00:00",
     "reschedule_activity_id": 778,
+    "dates": ["2040-05-03T10:00:00"],
 }
 #: The fields with a rule that no schema can hold: the places that are free, one time before another, a day that is
-#: none, a part that is longer than the whole, a length of years, white space in other alphabets.
+#: none, a part that is longer than the whole, a length of years, white space in other alphabets, a product that is in
+#: another booking.
 BEYOND_SCHEMAS = {
     "clients_count",
     "client.email",
@@ -52,6 +58,7 @@ BEYOND_SCHEMAS = {
     "client.birthday",
     "technical_break_duration",
     "length",
+    "attendance_good_items.N.id",
 }
 
 few = settings(
@@ -90,17 +97,20 @@ def operation(request):
 def send(operation, altegio_sandbox, session, contract):
     """Send a generated request, after what it is about has been made."""
     altegio_sandbox.add_events(1001, [{"id": n, "date": "2040-05-01T10:00:00", "capacity": 10**6} for n in (777, 778)])
+    altegio_sandbox.switch(empty_texts="refused")
+    phones = itertools.count(12025550000)  # who is in a class cannot be moved to it once more
     booker = Requester(in_sandbox(altegio_sandbox), "locations", contract, altegio_sandbox.url)
 
     def send(case, is_real):
         if is_real:
             real = {"location_id": 1001, "event_id": 777}
             if operation.name in ("update_event_appointment", "reschedule_event_appointment", "delete_appointment"):
-                real["record_id"] = real["appointment_id"] = booker.appointment(777)
+                real["record_id"] = real["appointment_id"] = booker.appointment(777, phone=str(next(phones)))
             if operation.name == "delete_event":
                 (real["event_id"],) = altegio_sandbox.add_events(1001, [{"date": "2040-05-01T10:00:00"}])
             case.path_parameters = {name: real[name] for name in case.path_parameters}
-        return case.call(base_url=altegio_sandbox.url, session=session, headers=HEADERS)
+        base_url = altegio_sandbox.url.removesuffix(BASE) + operation.base
+        return case.call(base_url=base_url, session=session, headers=HEADERS)
 
     return send
 
@@ -159,7 +169,8 @@ def test_whatever_is_right_is_taken_unless_a_rule_forbids_it_that_no_schema_can_
         if is_real and answer.status_code >= 300:
             assert answer.status_code in (409, 422)
         if is_real and answer.status_code == 422:
-            assert set(answer.json()["meta"]["errors"]) <= BEYOND_SCHEMAS, answer.text
+            named = {re.sub(r"\.[0-9]+\.", ".N.", name) for name in answer.json()["meta"]["errors"]}
+            assert named <= BEYOND_SCHEMAS, answer.text
 
     run()
     # Which of the made requests hit something that is there is chance; that all of them are refused as wrong is not.

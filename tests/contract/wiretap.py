@@ -11,9 +11,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import urllib3
 
-__all__ = ["BASE", "Exchange", "Wiretap"]
+__all__ = ["BASE", "V1", "Exchange", "Wiretap"]
 
 BASE = "/api/v2"
+V1 = "/api/v1"
 _OF_ONE_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "content-encoding", "content-length", "host"}
 
 
@@ -21,7 +22,8 @@ _OF_ONE_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "content-
 class Exchange:
     """A request as it was on the wire, and its answer.
 
-    :param path: below the base URL, without the query.
+    :param path: below the base, without the query.
+    :param base: of which version of the API.
     """
 
     method: str
@@ -32,6 +34,7 @@ class Exchange:
     status: int
     answer_headers: dict[str, str]
     answer: bytes
+    base: str = BASE
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} -> {self.status}"
@@ -94,18 +97,22 @@ class Wiretap:
             handler.close_connection = True
             return
         target = urlsplit(handler.path)
-        path = target.path.removeprefix(BASE)
+        base = V1 if target.path.startswith(V1) else BASE
+        path = target.path.removeprefix(base)
+        behind = self._behind if base == BASE else self._behind.removesuffix(BASE) + V1
         self._wait_for_turn()
         answer = self._pool.request(
             handler.command,
-            self._behind + path + (f"?{target.query}" if target.query else ""),
+            behind + path + (f"?{target.query}" if target.query else ""),
             body=body or None,
             headers={name: value for name, value in sent.items() if name not in _OF_ONE_CONNECTION},
             redirect=False,
         )
         received = {name.lower(): value for name, value in answer.headers.items()}
         query = parse_qsl(target.query, keep_blank_values=True)
-        self.exchanges.append(Exchange(handler.command, path, query, sent, body, answer.status, received, answer.data))
+        self.exchanges.append(
+            Exchange(handler.command, path, query, sent, body, answer.status, received, answer.data, base)
+        )
         handler.send_response_only(answer.status)
         for name, value in received.items():
             if name not in _OF_ONE_CONNECTION:

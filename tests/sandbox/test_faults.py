@@ -262,3 +262,45 @@ def test_a_429_by_a_fault(call, altegio_sandbox, form):
     else:
         assert after is None
     assert altegio_sandbox.stats()["limited"] == 1
+
+
+@pytest.mark.parametrize("path", [LIST, "/locations/1001/events", "/locations/1001/appointments"])
+def test_timestamps_that_disagree_with_the_dates(call, ids, altegio_sandbox, path):
+    call("POST", f"/locations/1001/events/{ids[0]}/appointments", booking_body("locations"))
+
+    def timestamps():
+        query = DAY if "appointments" not in path else {"filter[activity_id]": ids[0]}
+        rows = call("GET", path, query=query).json["data"]
+        return {row["id"]: (row.get("attributes") or row)["timestamp"] for row in rows}
+
+    true = timestamps()
+    altegio_sandbox.fault("wrong_timestamp", by=-3600)
+    assert {number: true[number] - at for number, at in timestamps().items()} == dict.fromkeys(true, 3600)
+    altegio_sandbox.clear_faults()
+    altegio_sandbox.fault("wrong_timestamp", by=60, each=2)
+    late = {number for number, at in timestamps().items() if at != true[number]}
+    assert late == {number for number in true if int(number) % 2 == 0}
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("list", []),
+        ("empty", {}),
+        ("absent", None),
+        ("asked", {"pagination": {"page": 1, "offset": 0, "limit": 9}}),
+        ("wrong", {"pagination": {"page": 1, "offset": 0, "limit": 2}}),
+    ],
+)
+def test_pages_of_appointments_are_capped_and_their_metadata_odd(call, ids, altegio_sandbox, form, expected):
+    path = f"/locations/1001/events/{ids[0]}/appointments"
+    for number in range(5):
+        call("POST", path, booking_body("locations", phone=f"3712000000{number}"))
+    query = {"filter[activity_id]": ids[0], "limit": 9}
+    altegio_sandbox.fault("cap_limit", limit=2)
+    answer = call("GET", "/locations/1001/appointments", query=query).json
+    assert (len(answer["data"]), answer["meta"]["pagination"]["limit"]) == (2, 2)
+    altegio_sandbox.fault("meta", form=form)
+    assert call("GET", "/locations/1001/appointments", query=query).json.get("meta") == expected
+    altegio_sandbox.fault("short_page", rows=1)
+    assert len(call("GET", "/locations/1001/appointments", query=query).json["data"]) == 1

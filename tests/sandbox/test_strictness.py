@@ -74,6 +74,7 @@ def test_both_agreements_are_demanded(call, family, altegio_sandbox, agreements)
 
 
 def test_moving_a_booking_into_its_own_class_takes_no_seat_that_is_not_there(call, altegio_sandbox):
+    altegio_sandbox.switch(move_rules=False)
     event_id = altegio_sandbox.add_events(1001, [{"date": "2040-05-01 10:00:00", "capacity": 3}])[0]
     path = f"/locations/1001/events/{event_id}/appointments"
     record = call("POST", path, booking_body("locations")).json["data"]["id"]
@@ -103,9 +104,16 @@ def test_what_cannot_be_included(call, altegio_sandbox):
 
 @pytest.mark.parametrize(
     "change",
-    [{"comment": None}, {"color": None}, {"attendance_good_items": None}, {"attendance_good_items": [1]}],
+    [
+        {"comment": 1},
+        {"color": "#9c27b0"},
+        {"label_ids": [0]},
+        {"clients_count": 0},
+        {"attendance_good_items": None},
+        {"attendance_good_items": [1]},
+    ],
 )
-def test_what_a_change_of_an_appointment_leaves_out_is_not_null(call, altegio_sandbox, change):
+def test_a_wrong_field_of_a_change_is_named(call, altegio_sandbox, change):
     event_id = altegio_sandbox.add_events(1001, [{"date": "2040-05-01 10:00:00"}])[0]
     path = f"/locations/1001/events/{event_id}/appointments"
     record = call("POST", path, booking_body("locations")).json["data"]["id"]

@@ -9,8 +9,8 @@ import pytest
 from altegio_provider.api.ratelimit.limiter import Limiter, rates_of_limits
 from altegio_provider.api.ratelimit.stores import MemorySlotStore
 from altegio_provider.api.routes import COMPANIES
-from altegio_provider.sandbox.render import activity
-from altegio_provider.sandbox.seed import seeded_state
+from altegio_provider.sandbox.data.seed import seeded_state
+from altegio_provider.sandbox.forms.render import activity
 from altegio_provider.tables.convert.activities import ActivityConverter
 from altegio_provider.tables.dataset.dataset import ParquetDataset
 from scripts.plan import Plan, least_seconds, main, requests_for_rows

@@ -9,7 +9,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from altegio_provider.sandbox.state import Appointment, Event, Location
+from altegio_provider.sandbox.data.state import Appointment, Event, Location, price_line
 
 __all__ = ["event_of_booking", "unfold"]
 
@@ -50,6 +50,11 @@ def unfold(location: Location, event: Event, now: datetime) -> None:
             clients_count=taken,
             created=(starts - timedelta(days=chance.randint(1, 20))).astimezone(UTC),
             attendance=attendance,
+            price=price_line(location, event, taken),
+            paid_full=1 if attendance == 1 else 0,
+            source=1 if person % 3 else 0,
+            is_mobile=person % 3,
+            is_shown=False,
         )
         location.appointments[appointment.id] = appointment
         event.appointments[appointment.id] = appointment

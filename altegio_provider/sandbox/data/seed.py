@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from altegio_provider.sandbox.state import LARGEST, Event, Location, State
+from altegio_provider.sandbox.data.state import LARGEST, Event, Location, State
 
 __all__ = ["event_id_day", "explicit_event", "seeded_state", "whole"]
 
@@ -29,6 +29,8 @@ _STUDIOS: tuple[tuple[int, str, str, tuple[str, ...]], ...] = (
     (1002, "Brooklyn Barre & Yoga", "America/New_York", ("Maya Cohen", "Luis Ortega", "Grace Kim", "Zoë O'Neill")),
     (1003, "სტუდია მზე", "Asia/Tbilisi", ("ნინო ბერიძე", "გიორგი მაისურაძე", "Ελένη Παππά", "דנה לוי", "Арам С.")),
 )
+#: City, country and currency of each.
+_PLACES = (("Rīga", "Latvia", "EUR"), ("New York", "United States", "USD"), ("თბილისი", "Georgia", "GEL"))
 _SERVICES = (
     ("Morning yoga", "Йога утром", "Yoga", 12, 60),
     ("Vinyasa flow", "Vinyāsa plūsma", "Yoga", 15, 75),
@@ -49,7 +51,10 @@ def seeded_state(seed: int, state: State | None = None) -> State:
     """Return a state with the three studios."""
     state = state or State()
     for index, (number, title, timezone, teachers) in enumerate(_STUDIOS):
-        location = Location(number, title, timezone, fill_day=_filler(seed, index))
+        city, country, currency = _PLACES[index]
+        location = Location(
+            number, title, timezone, currency=currency, country=country, city=city, fill_day=_filler(seed, index)
+        )
         _furnish(location, index, teachers)
         state.locations[number] = location
     return state

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 __all__ = ["INVALID", "Broken", "Refusal", "data", "error_body", "json_answer"]
 
 INVALID = "The given data was invalid."
+_QUERY = {"limit", "page", "include"}
 
 
 def json_answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -36,12 +37,21 @@ def error_body(message: str, errors: dict[str, list[str]] | None = None, shape: 
     if shape == "fields":
         fields = [{"field_name": name, "field_value": None, "error_message": text} for name, text in pairs]
         return {"errors": fields or [{"field_name": "", "field_value": None, "error_message": message}]}
+    if shape == "jsonapi":
+        return {"errors": [_jsonapi_error(name, text, message) for name, text in pairs] or [{"title": message}]}
     meta: dict[str, Any] = {"message": message}
     if errors:
         meta["errors"] = errors
     if shape == "conflict":
         meta["conflict"] = True
     return {"success": False, "data": None, "meta": meta}
+
+
+def _jsonapi_error(name: str, text: str, title: str) -> dict[str, Any]:
+    """One error of a JSON:API array; of a field of the query, or of the body by a JSON pointer."""
+    is_query = "[" in name or name in _QUERY
+    source = {"parameter": name} if is_query else {"pointer": "/" + name.replace(".", "/")}
+    return {"title": title, "detail": text, "source": source}
 
 
 class Refusal(Exception):

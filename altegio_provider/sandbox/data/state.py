@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-__all__ = ["LARGEST", "Appointment", "Event", "Location", "State"]
+__all__ = ["LARGEST", "Appointment", "Event", "Location", "State", "price_line"]
 
 #: The largest number that there is.
 LARGEST = 2**63 - 1
@@ -85,11 +85,23 @@ class Appointment:
     label_ids: list[int] = field(default_factory=list)
     color: str = ""
     attendance: int = 0
+    #: The price line: ``cost_per_unit``, ``discount_percent``, ``manual_cost`` (the total after it), ``is_trial``.
+    price: dict[str, Any] = field(default_factory=dict)
+    #: Products that are sold with it.
+    goods: list[dict[str, Any]] = field(default_factory=list)
+    #: 0 unpaid, 1 paid, 2 overpaid.
+    paid_full: int = 0
+    source: int = 0
+    is_mobile: int = 0
+    prepaid_status: int = 0
+    record_from: str = ""
     #: When the answer begins to name the client (in practice seconds after the booking).
     client_known_at: float = 0.0
     #: False for one that was created without the event that was asked for.
     has_event: bool = True
     request_number: int = 0
+    #: Whether tests are told of it: not of the thousands that made classes begin with.
+    is_shown: bool = True
 
 
 @dataclass(eq=False)
@@ -103,12 +115,20 @@ class Location:
     services: dict[int, dict[str, Any]] = field(default_factory=dict)
     resources: dict[int, dict[str, Any]] = field(default_factory=dict)
     labels: dict[int, dict[str, Any]] = field(default_factory=dict)
+    currency: str = "EUR"
+    country: str = ""
+    city: str = ""
     #: Fills one day with events when it is first looked at; ``None`` for a location that holds what it is given.
     fill_day: Callable[[Location, date], Iterator[Event]] | None = None
     forbidden: bool = False
     events: dict[int, Event] = field(default_factory=dict)
     appointments: dict[int, Appointment] = field(default_factory=dict)
+    #: Bookings that went with their event.
+    cancelled: list[Appointment] = field(default_factory=list)
+    #: What clients were told: the number of the appointment, and why.
+    messages: list[tuple[int, str]] = field(default_factory=list)
     _order: list[tuple[int, int]] = field(default_factory=list)
+    _deleted: list[tuple[int, int]] = field(default_factory=list)
     _filled: set[int] = field(default_factory=set)
 
     @property
@@ -139,13 +159,13 @@ class Location:
     def add(self, event: Event) -> None:
         """Add an event, or list it again after a change of its start."""
         self.events[event.id] = event
-        if not event.deleted:
-            insort(self._order, event.place)
+        insort(self._deleted if event.deleted else self._order, event.place)
 
     def add_many(self, events: list[Event]) -> None:
         """Add many events at once."""
         self.events.update((event.id, event) for event in events)
         self._order = sorted(event.place for event in self.events.values() if not event.deleted)
+        self._deleted = sorted(event.place for event in self.events.values() if event.deleted)
 
     def unlist(self, event: Event) -> None:
         """Take an event out of the list, before it is deleted or moved."""
@@ -156,19 +176,35 @@ class Location:
     def delete(self, event: Event, request_number: int = 0) -> None:
         """Delete an event: it can still be read, and lists leave it out."""
         event.deleted_by = request_number
-        self.unlist(event)
+        if not event.deleted:
+            self.unlist(event)
+            insort(self._deleted, event.place)
         event.deleted = True
         event.rendered.clear()
 
+    def cancel_bookings(self, event: Event) -> None:
+        """Cancel every booking in an event, and tell the clients."""
+        for appointment in event.appointments.values():
+            self.appointments.pop(appointment.id, None)
+            self.cancelled.append(appointment)
+            self.messages.append((appointment.id, "the event was deleted"))
+        event.appointments.clear()
+        event.first_records = event.first_seats = 0
+        event.rendered.clear()
+
     def listed(self, start: datetime, end: datetime, with_end: bool) -> list[Event]:
-        """The events that start between two moments of the wall clock, in order."""
+        """The events that start between two moments of the wall clock, in order; without deleted ones."""
         first, last = self.span(start, end, with_end)
         return self.numbered(first, last)
 
+    def deleted_between(self, start: datetime, end: datetime, with_end: bool) -> list[Event]:
+        """The same of deleted events."""
+        first, last = _span(self._deleted, start, end, with_end)
+        return [self.events[number] for _, number in self._deleted[first:last]]
+
     def span(self, start: datetime, end: datetime, with_end: bool) -> tuple[int, int]:
         """Where in the list the events between two moments begin and end."""
-        first = bisect_left(self._order, (_seconds(start), 0))
-        return first, max(first, bisect_left(self._order, (_seconds(end) + (1 if with_end else 0), 0)))
+        return _span(self._order, start, end, with_end)
 
     def numbered(self, first: int, last: int) -> list[Event]:
         """The events at these places of the list."""
@@ -192,6 +228,7 @@ class State:
         self._appointment_ids = itertools.count(600_000_001)
         self._client_ids = itertools.count(170_000_001)
         self._comer_ids = itertools.count(180_000_001)
+        self._good_ids = itertools.count(190_000_001)
         self.clients: dict[str, int] = {}
 
     def next_event_id(self, taken: Collection[int] = ()) -> int:
@@ -213,6 +250,7 @@ class State:
         **details: Any,
     ) -> Appointment:
         """Book a client into an event."""
+        details.setdefault("price", price_line(location, event, clients_count))
         appointment = Appointment(
             id=next(self._appointment_ids),
             location_id=location.id,
@@ -228,6 +266,10 @@ class State:
         event.rendered.clear()
         return appointment
 
+    def next_good_id(self) -> int:
+        """Return a number for a product in a booking."""
+        return next(self._good_ids)
+
     def unbook(self, location: Location, appointment: Appointment) -> None:
         """Delete an appointment."""
         del location.appointments[appointment.id]
@@ -240,6 +282,17 @@ class State:
         if key not in self.clients:
             self.clients[key] = next(self._client_ids)
         return self.clients[key]
+
+
+def _span(places: list[tuple[int, int]], start: datetime, end: datetime, with_end: bool) -> tuple[int, int]:
+    first = bisect_left(places, (_seconds(start), 0))
+    return first, max(first, bisect_left(places, (_seconds(end) + (1 if with_end else 0), 0)))
+
+
+def price_line(location: Location, event: Event, seats: int) -> dict[str, Any]:
+    """The price line that a new booking begins with: the service's price for each seat."""
+    price = (location.services.get(event.service_id) or {}).get("price_min", 0)
+    return {"cost_per_unit": price, "discount_percent": 0, "manual_cost": price * seats, "is_trial": False}
 
 
 def _seconds(wall: datetime) -> int:

@@ -1,0 +1,1 @@
+"""What the API demands of what is sent to it."""
