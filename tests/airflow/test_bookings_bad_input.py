@@ -177,7 +177,7 @@ def test_no_right_to_the_location(tmp_path):
 
 def test_a_location_that_is_not_there(tmp_path):
     told = refusal(tmp_path, table(tmp_path / "clients.csv"), location_id=12345)
-    assert "404" in told or "no event 501" in (tmp_path / "report" / "report.csv").read_text()
+    assert "404" in told or "event 501 does not exist" in (tmp_path / "report" / "report.csv").read_text()
 
 
 def test_events_named_by_their_start_in_a_location_that_is_not_there(tmp_path):

@@ -152,7 +152,7 @@ def test_a_disk_without_room_for_the_copy_is_named(tmp_path, monkeypatch) -> Non
 
     path = table(tmp_path / "clients.csv", person())
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "no such folder"))
-    with pytest.raises(OSError, match=r"clients\.csv cannot be copied into .*no such folder"):
+    with pytest.raises(OSError, match=r"clients\.csv cannot be copied to .*no such folder"):
         open_source(str(path))
 
 
@@ -173,7 +173,7 @@ def test_a_file_that_was_exchanged_after_the_check_is_not_booked(tmp_path, alteg
 
 @pytest.mark.parametrize("fingerprint", ["", "None", "abc", 5])
 def test_a_fingerprint_that_is_none_is_not_taken_for_a_leave(tmp_path, altegio_sandbox, fingerprint) -> None:
-    with pytest.raises(AirflowFailException, match="source_fingerprint is not what a dry run returned"):
+    with pytest.raises(AirflowFailException, match="source_fingerprint is invalid"):
         run(tmp_path, table(tmp_path / "clients.csv", person()), source_fingerprint=fingerprint)
     assert altegio_sandbox.truth(LOCATION)["appointments"] == []
 
