@@ -36,6 +36,8 @@ _CLIENT_FIELDS = (
 _REQUIRED = {"companies": ("name", "phone", "email", "surname"), "locations": ("name",)}
 #: If the phone is not required, one of these must identify the client.
 _IDENTIFYING_FIELDS = ("phone", "email", "client_id")
+#: The consents of a client.
+_CONSENTS = ("newsletter_allowed", "personal_data_allowed")
 #: Required fields that the API accepts as empty text.
 _MAY_BE_EMPTY = ("email", "surname")
 #: Fields that only the other route family accepts.
@@ -95,6 +97,8 @@ class Validator:
             issues = self._issues_of_cells(row) + issues
         issues += self._issues_of_event(given)
         issues += self._issues_of_client(given)
+        if typed is not None:
+            issues += self._issues_of_consents(given)
         if issues or typed is None:
             return issues
         return self._request(row.line, typed)
@@ -123,10 +127,10 @@ class Validator:
         if custom := row.model_extra:
             values = {name.removeprefix(CUSTOM_FIELD): value for name, value in custom.items()}
             client["custom_field_values"] = [{"code": code, "value": value} for code, value in values.items()]
-        if row.newsletter_allowed is not None or row.personal_data_allowed is not None:
+        if row.newsletter_allowed is not None:
             client["agreements"] = {
-                "is_newsletter_allowed": bool(row.newsletter_allowed),
-                "is_personal_data_processing_allowed": bool(row.personal_data_allowed),
+                "is_newsletter_allowed": row.newsletter_allowed,
+                "is_personal_data_processing_allowed": row.personal_data_allowed,
             }
         if self._family == "companies":
             client.setdefault("gender", 0)
@@ -183,6 +187,14 @@ class Validator:
                 advice = f"drop the column with column_mapping={{{heading!r}: None}}"
                 issues.append(self._issue(name, given, f"is accepted only with route_family={other!r}; {advice}"))
         return issues
+
+    def _issues_of_consents(self, given: Mapping[str, Any]) -> list[RowIssue]:
+        """Check that both consents are given or none: the API takes them together, and neither may be assumed."""
+        missing = [name for name in _CONSENTS if name not in given]
+        if len(missing) != 1:
+            return []
+        message = f"give both {' and '.join(_CONSENTS)}, or neither: the API takes the two consents together"
+        return [self._issue(missing[0], given, message)]
 
     def _why_required(self, name: str) -> str:
         text = f"is required by the API with route_family={self._family!r}"

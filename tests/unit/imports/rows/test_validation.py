@@ -58,7 +58,10 @@ def client_with(**more):
 
 
 def fault_of(column, value, **options):
-    found = faults(ANNA | {column: value}, **options)
+    return fault_of_one(faults(ANNA | {column: value}, **options), column)
+
+
+def fault_of_one(found, column):
     assert list(found) == [column]
     return found[column]
 
@@ -106,7 +109,10 @@ def test_a_full_row_becomes_the_appointment_in_the_names_of_the_api():
 @pytest.mark.parametrize("family", ["companies", "locations"])
 def test_what_passes_here_passes_the_check_of_the_client_too(family):
     least = ANNA if family == "companies" else {"name": "Anna", "client_id": 5, "event_id": 7}
-    for values in (least, ANNA | {"gender": "m", "birthday": "1990-03-31", "newsletter_allowed": 1}):
+    for values in (
+        least,
+        ANNA | {"gender": "m", "birthday": "1990-03-31", "newsletter_allowed": 1, "personal_data_allowed": 1},
+    ):
         body = checked_appointment(booked(values, family=family).appointment(), is_strict=family == "locations")
         assert body["clients_count"] == 1
 
@@ -338,8 +344,20 @@ def test_other_genders_are_faults(raw):
     ],
 )
 def test_yes_and_no_are_read_in_many_languages(raw, allowed):
-    agreements = client_with(newsletter_allowed=raw)["agreements"]
+    agreements = client_with(newsletter_allowed=raw, personal_data_allowed="no")["agreements"]
     assert agreements == {"is_newsletter_allowed": allowed, "is_personal_data_processing_allowed": False}
+
+
+@pytest.mark.parametrize("family", ["companies", "locations"])
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [("newsletter_allowed", "personal_data_allowed"), ("personal_data_allowed", "newsletter_allowed")],
+)
+@pytest.mark.parametrize("answer", ["yes", "no"])
+def test_a_consent_that_is_not_stated_is_never_sent(family, given, missing, answer):
+    fault = fault_of_one(faults(ANNA | {given: answer}, family=family), missing)
+    assert "give both newsletter_allowed and personal_data_allowed" in fault.message
+    assert "agreements" not in booked(ANNA, family=family).client
 
 
 @pytest.mark.parametrize("raw", ["0", "-1", "1.5", "1e3", "1 000", "1,000", True, 2**70, float("inf"), [1], "²"])
