@@ -7,17 +7,20 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from altegio_provider.operators.bulk import BulkOperator
-from altegio_provider.operators.personal import PersonalField, revealed
-from altegio_provider.operators.single_call import SingleCallOperator, as_number, never_again_when_unknown, picked
-
-if TYPE_CHECKING:
-    from altegio_provider.imports.engine.file_import import FileImport
+from altegio_provider.operators.personal import PersonalField, unwrap_personal
+from altegio_provider.operators.single_call import (
+    SingleCallOperator,
+    integer_or_unchanged,
+    no_retry_if_outcome_unknown,
+    select_fields,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from altegio_provider.api.types import Appointment
     from altegio_provider.hooks.altegio import AltegioHook
+    from altegio_provider.imports.engine.file_import import FileImport
 
 __all__ = [
     "AltegioCreateAppointmentsOperator",
@@ -84,8 +87,8 @@ class AltegioListAppointmentsOperator(SingleCallOperator):
 
         appointments = hook.list_appointments(
             location_id,
-            event_id=as_number(self.event_id),
-            client_id=as_number(self.client_id),
+            event_id=integer_or_unchanged(self.event_id),
+            client_id=integer_or_unchanged(self.client_id),
             date_from=self.date_from,
             date_to=self.date_to,
             include=("client",) if self.include_personal_data else (),
@@ -104,9 +107,9 @@ class AltegioListAppointmentsOperator(SingleCallOperator):
         }
 
     def _shown(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        shown = picked(row, _SUMMARY)
+        shown = select_fields(row, _SUMMARY)
         if self.include_personal_data:
-            shown["client"] = picked(row.get("client") or {}, _PERSONAL)
+            shown["client"] = select_fields(row.get("client") or {}, _PERSONAL)
         return shown
 
 
@@ -152,16 +155,16 @@ class AltegioUpdateAppointmentOperator(_RecordOperator):
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
         from altegio_provider.api.writes.repeatable import repeat_until_answered
 
-        event_id, record_id = as_number(self.event_id), as_number(self.record_id)
-        changes = revealed(self.changes)
+        event_id, record_id = integer_or_unchanged(self.event_id), integer_or_unchanged(self.record_id)
+        changes = unwrap_personal(self.changes)
 
         def change() -> Appointment:
             return hook.update_event_appointment(location_id, event_id, record_id, changes)
 
         if isinstance(changes, Mapping) and changes.get("attendance_good_items"):
-            with never_again_when_unknown():
-                return picked(change(), _SUMMARY)
-        return picked(repeat_until_answered(change), _SUMMARY)
+            with no_retry_if_outcome_unknown():
+                return select_fields(change(), _SUMMARY)
+        return select_fields(repeat_until_answered(change), _SUMMARY)
 
 
 class AltegioRescheduleAppointmentOperator(_RecordOperator):
@@ -207,13 +210,13 @@ class AltegioRescheduleAppointmentOperator(_RecordOperator):
         moved = reschedule_until_seen(
             hook.get_conn(),
             location_id,
-            as_number(self.event_id),
-            as_number(self.record_id),
-            as_number(self.to_event_id),
+            integer_or_unchanged(self.event_id),
+            integer_or_unchanged(self.record_id),
+            integer_or_unchanged(self.to_event_id),
             with_comer=self.with_comer,
-            clients_count=as_number(self.clients_count),
+            clients_count=integer_or_unchanged(self.clients_count),
         )
-        return picked(moved, _SUMMARY)
+        return select_fields(moved, _SUMMARY)
 
 
 class AltegioDeleteAppointmentOperator(SingleCallOperator):
@@ -239,7 +242,7 @@ class AltegioDeleteAppointmentOperator(SingleCallOperator):
         self.missing_ok = missing_ok
 
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
-        appointment_id = as_number(self.appointment_id)
+        appointment_id = integer_or_unchanged(self.appointment_id)
 
         def delete() -> None:
             hook.delete_appointment(location_id, appointment_id)

@@ -9,7 +9,7 @@ from altegio_provider.api.secrets import Secret, clear_variables_on_error
 from altegio_provider.compat import AirflowFailException, mask_secret
 from altegio_provider.hooks.altegio import AltegioHook
 from altegio_provider.operators.passwords import passwords_in, without_password
-from altegio_provider.operators.personal import OperatorWithPersonalFields, PersonalField, revealed
+from altegio_provider.operators.personal import OperatorWithPersonalFields, PersonalField, unwrap_personal
 
 if TYPE_CHECKING:
     from altegio_provider.compat import Context
@@ -255,7 +255,7 @@ class BulkOperator(OperatorWithPersonalFields):
 
         if self.sql and self.sql_conn_id:
             return bulk_run.open_query(self.sql, self.sql_conn_id)
-        source = revealed(self.source)
+        source = unwrap_personal(self.source)
         if self.sql or source is None:
             raise ImportFileError("the source is missing: give `source`, or `sql` with `sql_conn_id`.")
         return bulk_run.open_source_argument(

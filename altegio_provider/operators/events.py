@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from altegio_provider.operators.bulk import BulkOperator
-from altegio_provider.operators.personal import PersonalField, revealed
-from altegio_provider.operators.single_call import SingleCallOperator, as_number, never_again_when_unknown, picked
-
-if TYPE_CHECKING:
-    from altegio_provider.imports.engine.file_import import FileImport
+from altegio_provider.operators.personal import PersonalField, unwrap_personal
+from altegio_provider.operators.single_call import (
+    SingleCallOperator,
+    integer_or_unchanged,
+    no_retry_if_outcome_unknown,
+    select_fields,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from altegio_provider.hooks.altegio import AltegioHook
+    from altegio_provider.imports.engine.file_import import FileImport
 
 __all__ = [
     "AltegioCreateEventAppointmentOperator",
@@ -94,22 +97,22 @@ class AltegioCreateEventOperator(SingleCallOperator):
         from altegio_provider.api.writes.create_once import create_event_once
 
         given = {
-            "staff_id": as_number(self.staff_id),
-            "service_id": as_number(self.service_id),
+            "staff_id": integer_or_unchanged(self.staff_id),
+            "service_id": integer_or_unchanged(self.service_id),
             "date": self.date,
-            "length": as_number(self.length),
-            "capacity": as_number(self.capacity),
+            "length": integer_or_unchanged(self.length),
+            "capacity": integer_or_unchanged(self.capacity),
         }
         event = {
-            **checked_mapping("event", revealed(self.event) or None),
+            **checked_mapping("event", unwrap_personal(self.event) or None),
             **{name: value for name, value in given.items() if value is not None},
         }
         if self.force:
             event["force"] = True
-        with never_again_when_unknown():
+        with no_retry_if_outcome_unknown():
             created = create_event_once(hook.get_conn(), location_id, event)
         self.log.info("Event %s of location %s is created", created.get("id"), location_id)
-        return picked(created, _SUMMARY)
+        return select_fields(created, _SUMMARY)
 
 
 class AltegioGetEventOperator(SingleCallOperator):
@@ -131,7 +134,7 @@ class AltegioGetEventOperator(SingleCallOperator):
         self.event_id = event_id
 
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
-        return picked(hook.get_event(location_id, as_number(self.event_id)), _SUMMARY)
+        return select_fields(hook.get_event(location_id, integer_or_unchanged(self.event_id)), _SUMMARY)
 
 
 class AltegioUpdateEventOperator(SingleCallOperator):
@@ -169,13 +172,13 @@ class AltegioUpdateEventOperator(SingleCallOperator):
         from altegio_provider.api.writes.repeatable import repeat_until_answered
         from altegio_provider.common.location_time import load_zone
 
-        event_id = as_number(self.event_id)
-        body = dict(checked_mapping("changes", revealed(self.changes)))
+        event_id = integer_or_unchanged(self.event_id)
+        body = dict(checked_mapping("changes", unwrap_personal(self.changes)))
         if not self.replace:
             client = hook.get_conn()
             event = client.get_event(location_id, event_id, joined=True)
             body = replacement_body(event, body, load_zone(client.timezone))
-        return picked(repeat_until_answered(lambda: hook.update_event(location_id, event_id, body)), _SUMMARY)
+        return select_fields(repeat_until_answered(lambda: hook.update_event(location_id, event_id, body)), _SUMMARY)
 
 
 class AltegioDeleteEventOperator(SingleCallOperator):
@@ -199,7 +202,7 @@ class AltegioDeleteEventOperator(SingleCallOperator):
         self.missing_ok = missing_ok
 
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
-        event_id = as_number(self.event_id)
+        event_id = integer_or_unchanged(self.event_id)
 
         def delete() -> None:
             hook.delete_event(location_id, event_id)
@@ -240,9 +243,9 @@ class AltegioCreateEventAppointmentOperator(SingleCallOperator):
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
         from altegio_provider.imports.engine.booking_once import book_once
 
-        event_id = as_number(self.event_id)
-        with never_again_when_unknown():
-            record = book_once(hook.get_conn(), location_id, event_id, revealed(self.appointment))
+        event_id = integer_or_unchanged(self.event_id)
+        with no_retry_if_outcome_unknown():
+            record = book_once(hook.get_conn(), location_id, event_id, unwrap_personal(self.appointment))
         carried = record.get("activity_id", event_id)
         if carried != event_id:
             self.log.warning(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from altegio_provider.compat import Context
 
-__all__ = ["OperatorWithPersonalFields", "Personal", "PersonalField", "revealed"]
+__all__ = ["OperatorWithPersonalFields", "Personal", "PersonalField", "unwrap_personal"]
 
 _SHOWN = "***"
 
@@ -108,6 +108,6 @@ class OperatorWithPersonalFields(BaseOperator):
         return super().render_template(value, context, jinja_env, seen_oids)
 
 
-def revealed(value: Any) -> Any:
+def unwrap_personal(value: Any) -> Any:
     """Return the value of a field, personal or not."""
     return value.value if isinstance(value, Personal) else value

@@ -13,7 +13,7 @@ from altegio_provider.operators.personal import OperatorWithPersonalFields
 if TYPE_CHECKING:
     from altegio_provider.compat import Context
 
-__all__ = ["SingleCallOperator", "as_number", "never_again_when_unknown", "picked"]
+__all__ = ["SingleCallOperator", "integer_or_unchanged", "no_retry_if_outcome_unknown", "select_fields"]
 
 
 class SingleCallOperator(OperatorWithPersonalFields):
@@ -51,7 +51,7 @@ class SingleCallOperator(OperatorWithPersonalFields):
             try:
                 return self._call(hook, location_id)
             except AltegioNotFoundError as error:
-                event_id = as_number(getattr(self, "event_id", None))
+                event_id = integer_or_unchanged(getattr(self, "event_id", None))
                 missing = describe_missing(hook.get_conn(), location_id, event_id, self.also_named)
                 error.hint = f"{missing} {error.hint}".strip()
                 raise
@@ -81,7 +81,7 @@ class SingleCallOperator(OperatorWithPersonalFields):
 
 
 @contextmanager
-def never_again_when_unknown() -> Iterator[None]:
+def no_retry_if_outcome_unknown() -> Iterator[None]:
     """Fail the task for good, whatever its ``retries``, when a write's outcome cannot be found out.
 
     :raises AirflowFailException: in place of an ``AltegioOutcomeUnknownError``, which a retry would make worse.
@@ -95,7 +95,7 @@ def never_again_when_unknown() -> Iterator[None]:
         raise AirflowFailException(str(error)) from error
 
 
-def as_number(value: Any) -> Any:
+def integer_or_unchanged(value: Any) -> Any:
     """A template gives text where a number belongs; what is no number is left for the checks to name."""
     from altegio_provider.common.integers import integer_or_none
 
@@ -103,6 +103,6 @@ def as_number(value: Any) -> Any:
     return value if number is None else number
 
 
-def picked(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+def select_fields(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """Return the named fields that a row has."""
     return {name: row[name] for name in names if name in row}
