@@ -19,6 +19,7 @@ from altegio_provider.imports.matching.identity import are_named_alike
 from altegio_provider.imports.matching.lost_bookings import find_lost_bookings, lost_booking_of, missing_event_remark
 from altegio_provider.imports.matching.match import Verdict
 from altegio_provider.imports.model import BookingRequest, SourceRow
+from altegio_provider.imports.rows.column_facts import column_facts
 from altegio_provider.imports.rows.columns import Columns
 from altegio_provider.imports.rows.validation import Validator
 
@@ -53,6 +54,7 @@ class BookingImport(FileImport):
             timezone=self.timezone,
             default_region=options.default_region,
             route_family=self.client.route_family,
+            facts=column_facts(source, columns),
         )
 
         def plan(row: SourceRow) -> None:

@@ -45,7 +45,7 @@ class CsvSource(RowSource):
         kind = DELIMITERS.get(delimiter, repr(delimiter))
         super().__init__(file.name, columns, f"{file.encoding}, delimited by {kind}")
 
-    def __iter__(self) -> Iterator[SourceRow]:
+    def _rows(self) -> Iterator[SourceRow]:
         columns: list[Any] = self.columns
         with self._records() as records:
             next(records, None)
@@ -120,7 +120,7 @@ class JsonLinesSource(RowSource):
         super().__init__(file.name, checked_columns(list(keys), file.name), f"JSON Lines, {file.encoding}")
         self._columns_of_keys = dict(zip(keys, self.columns, strict=True))
 
-    def __iter__(self) -> Iterator[SourceRow]:
+    def _rows(self) -> Iterator[SourceRow]:
         nothing = dict.fromkeys(self.columns)
         for line, values in self._objects():
             if not all(map(is_blank, values.values())):

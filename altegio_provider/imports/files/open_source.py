@@ -51,12 +51,13 @@ class _MappingsSource(RowSource):
     def __init__(self, name: str, keys: list[Any], rows: Iterable[Mapping[str, Any]]) -> None:
         super().__init__(name, checked_columns(keys, name), "rows")
         self._columns_of_keys = dict(zip(keys, self.columns, strict=True))
-        self._rows = rows
+        self._mappings = rows
         self._was_read = False
+        self.is_read_once = iter(rows) is rows
 
-    def __iter__(self) -> Iterator[SourceRow]:
-        rows = iter(self._rows)
-        if self._was_read and rows is self._rows:
+    def _rows(self) -> Iterator[SourceRow]:
+        rows = iter(self._mappings)
+        if self._was_read and rows is self._mappings:
             raise ImportFileError(f"{self.name} can be read only once and were read already.")
         self._was_read = True
         columns = self._columns_of_keys
@@ -78,12 +79,14 @@ class _UnescapedSource(RowSource):
         super().__init__(source.name, [unescaped(column) for column in source.columns], source.how)
         self._source = source
         self.digest = source.digest
+        self.is_read_once = source.is_read_once
 
-    def __iter__(self) -> Iterator[SourceRow]:
+    def _rows(self) -> Iterator[SourceRow]:
         for row in self._source:
             yield SourceRow(row.line, {_unescaped(key): _unescaped(value) for key, value in row.values.items()})
 
     def close(self) -> None:
+        super().close()
         self._source.close()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import IO, Any, Self
 
+from altegio_provider.imports.files.row_spool import RowSpool
 from altegio_provider.imports.files.source_copy import SourceCopy
 from altegio_provider.imports.model import ImportFileError, SourceRow
 
@@ -49,6 +50,7 @@ class RowSource(ABC):
         #: SHA-256 of a file's content, as hexadecimal digits; ``None`` if the source is not a file.
         self.digest: str | None = None
         self._let_go: Callable[[], object] = lambda: None
+        self._spool: RowSpool | None = None
 
     def with_copy(self, copy: SourceCopy) -> Self:
         """Set the copy of the file that the rows are read from. It is deleted when the source is closed.
@@ -58,15 +60,34 @@ class RowSource(ABC):
         self.digest, self._let_go = copy.digest, copy.close
         return self
 
-    @abstractmethod
+    #: Whether reading the rows a second time is slow or impossible, so that they are kept when they are read twice.
+    is_read_once = False
+
     def __iter__(self) -> Iterator[SourceRow]:
         """Yield the rows that are not blank.
 
         :raises ImportFileError: a later part of the file cannot be read.
         """
+        return self._rows() if self._spool is None else iter(self._spool)
+
+    def in_advance(self) -> Iterator[SourceRow]:
+        """Yield the rows before they are read for the import, to learn from whole columns what single cells mean.
+
+        :raises ImportFileError: a part of the file cannot be read.
+        """
+        if not self.is_read_once:
+            return iter(self)
+        self._spool = RowSpool(self._rows())
+        return self._spool.fill()
+
+    @abstractmethod
+    def _rows(self) -> Iterator[SourceRow]:
+        """Yield the rows that are not blank."""
 
     def close(self) -> None:
         """Close the source and delete its copy."""
+        if self._spool is not None:
+            self._spool.close()
         self._let_go()
 
     def __enter__(self) -> Self:

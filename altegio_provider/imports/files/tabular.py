@@ -41,7 +41,7 @@ class ParquetSource(RowSource):
         super().__init__(name, checked_columns(headings, name), "Parquet")
         self._columns_of_headings = dict(zip(headings, self.columns, strict=True))
 
-    def __iter__(self) -> Iterator[SourceRow]:
+    def _rows(self) -> Iterator[SourceRow]:
         import pyarrow as pa
 
         number = 0
@@ -83,6 +83,8 @@ class WorkbookSource(RowSource):
     :raises ImportFileError: the file cannot be read, or ``openpyxl`` is not installed.
     """
 
+    is_read_once = True
+
     def __init__(self, name: str, open_file: OpenFile) -> None:
         try:
             import openpyxl  # noqa: F401 - only whether it is there
@@ -99,7 +101,7 @@ class WorkbookSource(RowSource):
         self._named = [at for at, cell in enumerate(heading) if not is_blank(cell)]
         super().__init__(name, checked_columns([heading[at] for at in self._named], name), "Excel, the first sheet")
 
-    def __iter__(self) -> Iterator[SourceRow]:
+    def _rows(self) -> Iterator[SourceRow]:
         rows = self._cells()
         next(rows)
         named = set(self._named)
@@ -150,7 +152,7 @@ class DataFrameSource(RowSource):
         super().__init__("the DataFrame", checked_columns(list(frame.columns), "the DataFrame"), "a DataFrame")
         self._frame = frame
 
-    def __iter__(self) -> Iterator[SourceRow]:
+    def _rows(self) -> Iterator[SourceRow]:
         number = 0
         for start in range(0, len(self._frame), _ROWS_AT_ONCE):
             part = self._frame.iloc[start : start + _ROWS_AT_ONCE]

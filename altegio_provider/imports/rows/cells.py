@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from altegio_provider.imports.files.row_source import is_blank
 from altegio_provider.imports.model import normalized_text
-from altegio_provider.imports.rows.vocabularies import BOOLEANS, GENDERS
+from altegio_provider.imports.rows.vocabularies import BOOLEANS, GENDER_LETTERS, GENDERS
 
 __all__ = [
     "TOO_LONG",
@@ -22,6 +22,7 @@ __all__ = [
     "custom_value",
     "flag",
     "gender",
+    "gender_letter",
     "is_scientific",
     "label_ids",
     "line_of_text",
@@ -86,9 +87,30 @@ def whole_number(value: Any) -> int:
     return number
 
 
-def gender(value: Any) -> int:
-    """Read a gender: 0 unknown, 1 male, 2 female, as a number or a word."""
-    return _translated(value, GENDERS, "must be 0 (unknown), 1 (male), 2 (female), or a word such as male, женский, w")
+def gender(value: Any, letters: Mapping[str, int]) -> int:
+    """Read a gender: 0 unknown, 1 male, 2 female, as a number, a word or a letter.
+
+    :param value: the raw cell.
+    :param letters: what the letters of the column mean; see
+        :func:`~altegio_provider.imports.rows.vocabularies.meaning_of_gender_letters`.
+    """
+    if isinstance(value, str) and (letter := gender_letter(value)):
+        if letter not in letters:
+            raise CellError(
+                "must be a word such as male or female, or 0, 1, 2: a letter alone is a man in one language and a "
+                "woman in another, and the other letters of the column do not tell which is meant"
+            )
+        return letters[letter]
+    return _translated(value, GENDERS, "must be 0 (unknown), 1 (male), 2 (female), or a word such as male, женский")
+
+
+def gender_letter(value: str) -> str:
+    """Return the letter of a gender that depends on the other letters of its column, or an empty text.
+
+    :param value: the raw cell.
+    """
+    letter = value.strip().rstrip(".").lower()
+    return letter if letter in GENDER_LETTERS else ""
 
 
 def flag(value: Any) -> bool:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from altegio_provider.imports.rows import cells, contacts, dates
+from altegio_provider.imports.rows.column_facts import ColumnFacts
 
 __all__ = ["RowContext", "TypedRow"]
 
@@ -19,15 +20,21 @@ class RowContext(NamedTuple):
     :param zone: the location's time zone.
     :param region: the country of phones without ``+``, or ``None``.
     :param today: the day in the location.
+    :param facts: what whole columns tell.
     """
 
     zone: ZoneInfo
     region: str | None
     today: date
+    facts: ColumnFacts = ColumnFacts()
 
 
 def _phone(value: Any, info: ValidationInfo[RowContext]) -> str:
     return contacts.phone(value, info.context.region)
+
+
+def _gender(value: Any, info: ValidationInfo[RowContext]) -> int:
+    return cells.gender(value, info.context.facts.gender_letters)
 
 
 def _birthday(value: Any, info: ValidationInfo[RowContext]) -> str:
@@ -68,7 +75,7 @@ class TypedRow(BaseModel):
     patronymic: _Name = None
     phone: Annotated[str | None, BeforeValidator(_phone)] = None
     email: Annotated[str | None, BeforeValidator(contacts.email)] = None
-    gender: Annotated[int | None, BeforeValidator(cells.gender)] = None
+    gender: Annotated[int | None, BeforeValidator(_gender)] = None
     birthday: Annotated[str | None, BeforeValidator(_birthday)] = None
     national_id: _Line = None
     comment: _Text = None

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from altegio_provider.imports.files.row_source import is_blank
 from altegio_provider.imports.model import BookingRequest, EventReference, ImportFileError, RowIssue, SourceRow
 from altegio_provider.imports.rows.cells import TOO_LONG, CellError, shape_of, too_long
+from altegio_provider.imports.rows.column_facts import NO_FACTS, ColumnFacts
 from altegio_provider.imports.rows.columns import CUSTOM_FIELD, Columns
 from altegio_provider.imports.rows.contacts import checked_region
 from altegio_provider.imports.rows.typed_row import RowContext, TypedRow
@@ -54,6 +55,7 @@ class Validator:
     :param default_region: the country of phones without ``+``, such as ``LV``; ``None``: all phones need ``+``.
     :param route_family: ``companies`` or ``locations``.
     :param now: returns the current time.
+    :param facts: what whole columns tell; see :func:`~altegio_provider.imports.rows.column_facts.column_facts`.
     :raises ImportFileError: a required field has no column, a default is invalid, or the country is unknown.
     """
 
@@ -65,13 +67,14 @@ class Validator:
         default_region: str | None,
         route_family: str,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        facts: ColumnFacts = NO_FACTS,
     ) -> None:
         if route_family not in _REQUIRED:
             raise ImportFileError(f"route_family {route_family!r} is unknown; use 'companies' or 'locations'.")
         self._columns = columns
         self._family = route_family
         self._required = _REQUIRED[route_family]
-        self._context = RowContext(timezone, checked_region(default_region), now().astimezone(timezone).date())
+        self._context = RowContext(timezone, checked_region(default_region), now().astimezone(timezone).date(), facts)
         #: Fields that are sent empty in rows without a value.
         self._empty = tuple(name for name, value in columns.constants.items() if value == "")
         self._check_columns()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -304,3 +305,11 @@ def test_reading_leaves_no_file_open(file):
 def test_json_values_keep_their_types(file):
     row = {"name": "Anna", "labels": [1], "newsletter allowed": True, "phone": None}
     assert read(file(json.dumps(row), "one.json")) == [(1, row)]
+
+
+def test_rows_that_can_be_read_once_are_kept_when_they_are_read_in_advance():
+    mappings = [{"name": f"Client{n}", "phone": n, "born": date(1990, 1, 1)} for n in range(1_200)]
+    with rows_source(["name", "phone", "born"], iter(mappings)) as source:
+        assert [row.values for row in source.in_advance()] == mappings
+        assert [(row.line, row.values) for row in source] == list(enumerate(mappings, 1))
+        assert [row.line for row in source] == list(range(1, 1_201))

@@ -1,0 +1,89 @@
+"""Files as people have them are booked as they were meant, or rejected with what to do."""
+
+from __future__ import annotations
+
+import csv
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator
+
+LOCATION = 77
+START = (datetime.now(UTC) + timedelta(days=20)).replace(hour=15, minute=0, second=0, microsecond=0, tzinfo=None)
+
+
+@pytest.fixture(params=["companies", "locations"])
+def family(request, altegio_sandbox, monkeypatch):
+    altegio_sandbox.add_location(
+        LOCATION,
+        timezone="Europe/Riga",
+        staff=[{"id": 1, "name": "Anna"}],
+        services=[{"id": 2, "title": "Yoga"}],
+    )
+    event = {"id": 501, "date": START.isoformat(), "staff_id": 1, "service_id": 2, "length": 3600, "capacity": 50}
+    altegio_sandbox.add_events(LOCATION, [event])
+    connection = altegio_sandbox.airflow_connection(
+        timezone="Europe/Riga", route_family=request.param, location_id=LOCATION
+    )
+    monkeypatch.setenv("AIRFLOW_CONN_ALTEGIO_DEFAULT", connection)
+    return request.param
+
+
+@pytest.fixture
+def book(tmp_path, family, altegio_sandbox):
+    """Book the sound rows of a file, whatever the others are, and return the booked clients by their first names."""
+
+    def run(text, name="clients.csv", **options):
+        source = tmp_path / name
+        source.write_bytes(text if isinstance(text, bytes) else text.encode())
+        AltegioCreateAppointmentsOperator(
+            task_id="book",
+            source=str(source),
+            report_path=str(tmp_path / "report"),
+            ledger_url=f"sqlite:///{tmp_path / 'ledger.db'}",
+            **{"settle_seconds": 0.05, "max_rejected": 1.0, **options},
+        ).execute({})
+        return {one["client"]["name"]: one for one in altegio_sandbox.truth(LOCATION)["appointments"]}
+
+    return run
+
+
+@pytest.fixture
+def rejected(tmp_path):
+    """Return the rows of ``rejected.csv``."""
+
+    def read():
+        with (tmp_path / "report" / "rejected.csv").open(encoding="utf-8-sig", newline="") as file:
+            return list(csv.DictReader(file))
+
+    return read
+
+
+def clients(heading, *cells):
+    """A file of clients that differ in their names, phones and one more column."""
+    rows = [f"501,Client{n},Ruiz,+3461234567{n},c{n}@example.com,{cell}" for n, cell in enumerate(cells)]
+    return "\n".join([f"event_id,name,surname,phone,email,{heading}", *rows])
+
+
+@pytest.mark.parametrize(
+    ("cells", "genders"),
+    [
+        ("HMH", [1, 2, 1]),
+        ("MFm", [1, 2, 1]),
+        ("MWM", [1, 2, 1]),
+        ("FFF", [2, 2, 2]),
+        ("FNF", [1, 2, 1]),
+        ("МЖЖ", [1, 2, 2]),
+    ],
+)
+def test_the_letters_of_a_gender_are_read_in_the_language_of_the_column(book, cells, genders):
+    booked = book(clients("gender", *cells))
+    assert [booked[f"Client{n}"]["client"]["gender"] for n in range(3)] == genders
+
+
+@pytest.mark.parametrize("cells", ["MMM", ["M", "mujer", "M"], "VMV", "MFH"])
+def test_a_gender_that_could_be_either_is_rejected(book, rejected, cells):
+    booked = book(clients("gender", *cells))
+    assert len(booked) == sum(len(cell) > 1 for cell in cells)
+    assert all("man in one language" in row["altegio_reasons"] for row in rejected())
