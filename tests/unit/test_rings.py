@@ -152,3 +152,15 @@ def test_only_compat_looks_at_the_version_of_airflow():
         text = path.read_text()
         for sign in ("AIRFLOW_V_", "airflow.version", "version_compat", "airflow.__version__"):
             assert sign not in text, f"{path} looks at Airflow's version ({sign}); let compat.py do it"
+
+
+def test_no_two_classes_share_a_name():
+    """The sandbox is apart: it may not know the client."""
+    seen: dict[str, Path] = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        if "sandbox" in path.relative_to(ROOT).parts:
+            continue
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                assert node.name not in seen, f"{node.name} is in {seen[node.name]} and in {path}"
+                seen[node.name] = path
