@@ -74,6 +74,7 @@ __all__ = [
     "XComArg",
     "conf",
     "dag",
+    "get_connection",
     "get_hook_lineage_collector",
     "mask_secret",
     "retry_policy",
@@ -113,6 +114,24 @@ def __getattr__(name: str) -> Any:
     module = _ELSEWHERE.get(name, "airflow.providers.common.compat.sdk")
     value = globals()[name] = getattr(import_module(module), name)
     return value
+
+
+def get_connection(conn_id: str) -> Connection:
+    """Return an Airflow connection.
+
+    Where there is none, Airflow 3.1.0 fails outside of a task with an ``ImportError``. When 3.1 is dropped, this is
+    ``BaseHook.get_connection``.
+
+    :raises AirflowNotFoundException: there is no such connection.
+    """
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+    try:
+        return BaseHook.get_connection(conn_id)
+    except ImportError as error:
+        if error.name != "airflow.sdk.execution_time.task_runner":
+            raise
+    raise AirflowNotFoundException(f"The conn_id `{conn_id}` isn't defined")
 
 
 def with_connection_form(hook: type[_Hook]) -> type[_Hook]:

@@ -13,12 +13,14 @@ lock() {  # further requirements come on standard input
 tools='setuptools>=77
 uv>=0.8'
 lock --all-extras --output-file constraints.txt <<<"$tools"
-# Airflow 3.1.0 does not limit these, and fails to start with what came later: its structlog lost a name in 25.5, its
-# routes lost theirs in FastAPI 0.118, and its ObjectStoragePath is made for the 0.2 line of universal-pathlib. The newest
-# joserfc, which Airflow brings, would raise the lowest cryptography above our own bound.
+# Airflow 3.1.0 does not limit these, and fails with what came later: its structlog lost a name in 25.5, its routes lost
+# theirs in FastAPI 0.118, pyjwt refuses its tokens without an issuer since 2.11, and its ObjectStoragePath is made for
+# the 0.2 line of universal-pathlib. The newest joserfc, which Airflow brings, would raise the lowest cryptography above
+# our own bound.
 lock --extra dev --resolution lowest-direct --output-file constraints-lowest.txt --constraint <(cat <<'END'
 structlog<25.5
 fastapi<0.118
+pyjwt<2.11
 universal-pathlib<0.3
 cryptography<45
 END

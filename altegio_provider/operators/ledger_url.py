@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from altegio_provider.compat import AirflowNotFoundException, BaseHook, conf, mask_secret
+from altegio_provider.compat import AirflowNotFoundException, BaseHook, conf, get_connection, mask_secret
 from altegio_provider.imports.ledger.ledger import LedgerError
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _password_in(url: str) -> str | None:
 
 def _of_connection(conn_id: str) -> str:
     try:
-        connection = BaseHook.get_connection(conn_id)
+        connection = get_connection(conn_id)
     except AirflowNotFoundException:
         raise LedgerError(
             f"there is no Airflow connection {conn_id!r} for the ledger: make one of type postgres, mysql or sqlite"

@@ -15,7 +15,7 @@ from altegio_provider.api.arguments import argument_error
 from altegio_provider.api.secrets import Secret
 from altegio_provider.common.garbage_collection import reduced_garbage_collection
 from altegio_provider.common.location_time import TimeRange
-from altegio_provider.compat import Asset, BaseHook, mask_secret
+from altegio_provider.compat import Asset, get_connection, mask_secret
 from altegio_provider.operators.arguments import PRIVATE, mode_of
 from altegio_provider.tables.convert.pseudonyms import Pseudonymizer
 from altegio_provider.tables.dataset.dataset import DatasetError, ParquetDataset
@@ -89,7 +89,7 @@ def pseudonyms_from_connection(conn_id: str) -> Pseudonymizer:
     :param conn_id: a connection of any type.
     :raises AltegioValidationError: the password is missing or too short.
     """
-    key = Secret(BaseHook.get_connection(conn_id).password or "")
+    key = Secret(get_connection(conn_id).password or "")
     mask_secret(key.reveal())
     try:
         return Pseudonymizer(key.reveal().encode())

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from altegio_provider.api.arguments import argument_error
 from altegio_provider.api.errors import AltegioValidationError
-from altegio_provider.compat import BaseHook, get_hook_lineage_collector
+from altegio_provider.compat import get_connection, get_hook_lineage_collector
 from altegio_provider.operators.arguments import storage_path
 from altegio_provider.tables.convert.unify import cast_batches, unify_schemas
 from altegio_provider.tables.dataset.conflict_retry import retry_on_conflict
@@ -148,7 +148,7 @@ def open_warehouse(conn_id: str, wait_seconds: float = WAIT_SECONDS) -> Iterator
         another database than PostgreSQL.
     :raises WarehouseBusyError: another process had the DuckDB file open for too long.
     """
-    kind = "duckdb" if conn_id == "duckdb_default" else BaseHook.get_connection(conn_id).conn_type
+    kind = "duckdb" if conn_id == "duckdb_default" else get_connection(conn_id).conn_type
     if kind == "duckdb":
         with _closing(_duckdb(conn_id, wait_seconds)) as connection:
             yield DuckDbWarehouse(connection, wait_seconds)

@@ -133,12 +133,13 @@ def test_a_run_renders_both_plugins(airflow, tmp_path):
 def test_airflow_loads_both_plugins_without_import_errors():
     program = (
         "import json\n"
-        "from airflow import plugins_manager as manager\n"
-        "plugins = manager.get_plugin_info()\n"
-        "print(json.dumps([manager.get_import_errors(), sorted(p['name'] for p in plugins)]))\n"
+        "from airflow import plugins_manager\n"
+        "from airflow.api_fastapi.core_api.routes.public.plugins import import_errors\n"
+        "errors = [error.model_dump() for error in import_errors().import_errors]\n"
+        "print(json.dumps([errors, sorted(p['name'] for p in plugins_manager.get_plugin_info())]))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     errors, names = json.loads(done.stdout.splitlines()[-1])
-    assert errors == {}
+    assert errors == []
     assert [name for name in names if name.startswith("altegio")] == ["altegio", "altegio_local"]

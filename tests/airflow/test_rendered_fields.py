@@ -168,10 +168,12 @@ def test_of_a_body_what_tells_of_nobody_is_shown() -> None:
 
 
 def test_a_whole_body_may_be_a_template(monkeypatch) -> None:
-    operator = AltegioUpdateAppointmentOperator(
-        task_id="change", event_id=1, record_id=2, changes="{{ {'comment': 'Ask ' ~ name} }}"
-    )
-    operator.render_template_as_native_obj = True
+    from airflow.sdk import DAG
+
+    with DAG("native", schedule=None, render_template_as_native_obj=True):
+        operator = AltegioUpdateAppointmentOperator(
+            task_id="change", event_id=1, record_id=2, changes="{{ {'comment': 'Ask ' ~ name} }}"
+        )
     assert shown(operator, "changes") == "{{ {'comment': 'Ask ' ~ name} }}"
     operator.render_template_fields({"name": "Svetozar"})
     assert operator.changes == {"comment": "Ask Svetozar"}

@@ -262,8 +262,7 @@ def test_wrong_tokens_are_asked_again_at_the_same_pace_for_airflow_begins_anew(f
 
 
 def test_a_connection_that_is_not_there_is_an_error_too() -> None:
-    # Outside of a triggerer, the task SDK of Airflow 3.1.0 finds nobody to ask. When 3.1 is dropped, the second goes.
-    with pytest.raises((AirflowNotFoundException, ImportError)):
+    with pytest.raises(AirflowNotFoundException):
         told(trigger_of(altegio_conn_id="nowhere"))
 
 
