@@ -147,7 +147,8 @@ def test_a_person_says_for_each_file_whether_it_is_booked(inbox, settings, sandb
             path = f"{runs}/{quote(asks['dag_run_id'])}/taskInstances/{asks['task_id']}/{asks['map_index']}/hitlDetails"
             choice = next(answer for part, answer in answers.items() if part in question["body"])
             # As Airflow's page does: on 3.1 a question has the DAG's params too, and wants them back.
-            params = {name: param["value"] for name, param in question["params"].items()}
+            asked = question["params"].items()
+            params = {name: param["value"] if isinstance(param, dict) else param for name, param in asked}
             airflow.call("PATCH", path, {"chosen_options": [choice], "params_input": params})
 
         def ended():
