@@ -1,6 +1,6 @@
 """A whole Airflow with a scheduler, a triggerer and an API server, for what ``airflow dags test`` does not do.
 
-Airflow 3.1 runs no trigger in ``dags test`` that asks its supervisor for an answer of a person, as approvals do.
+Before Airflow 3.3 ``dags test`` runs no trigger that asks its supervisor for a person's answer, as approvals do.
 """
 
 from __future__ import annotations

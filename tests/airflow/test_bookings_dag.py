@@ -1,6 +1,6 @@
 """Files in a folder become bookings: the example DAG, through Airflow, against the sandbox.
 
-What a person is asked runs in a whole Airflow: on Airflow 3.1 ``airflow dags test`` cannot wait for the answer.
+What a person is asked runs in a whole Airflow: before Airflow 3.3 ``airflow dags test`` cannot wait for the answer.
 """
 
 from __future__ import annotations
