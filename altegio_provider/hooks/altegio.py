@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from altegio_provider.api.arguments import argument_error
 from altegio_provider.api.errors import AltegioError, AltegioNotFoundError, AltegioValidationError
 from altegio_provider.api.secrets import clear_variables_on_error
-from altegio_provider.compat import AirflowNotFoundException, BaseHook, get_connection, mask_secret, with_connection_form
+from altegio_provider.compat import (
+    AirflowNotFoundException,
+    BaseHook,
+    get_connection,
+    mask_secret,
+    with_connection_form,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
