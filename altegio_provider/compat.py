@@ -122,6 +122,8 @@ def get_connection(conn_id: str) -> Connection:
     Where there is none, Airflow 3.1.0 fails outside of a task with an ``ImportError``. When 3.1 is dropped, this is
     ``BaseHook.get_connection``.
 
+    :param conn_id: its id.
+    :returns: the connection.
     :raises AirflowNotFoundException: there is no such connection.
     """
     from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
