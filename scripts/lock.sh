@@ -25,3 +25,4 @@ universal-pathlib<0.3
 cryptography<45
 END
 ) <<<"$tools"
+rm -rf airflow_provider_altegio.egg-info  # uv leaves it, and Airflow would find every entry point twice

@@ -39,6 +39,7 @@ constraints_of() {  # the file of a cell's versions; all but the lowest are reso
     printf '%s\n' 'setuptools>=77' uv $wanted |
         uv pip compile --quiet --upgrade --python-version "$python" --extra dev --no-header --no-annotate \
             --output-file "$file" setup.cfg - >/dev/null
+    rm -rf airflow_provider_altegio.egg-info  # uv leaves it, and Airflow would find every entry point twice
     echo "$file"
 }
 
