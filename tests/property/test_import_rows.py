@@ -23,7 +23,7 @@ from altegio_provider.imports.rows.validation import Validator
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 
 
-def by_the_library(text, region):
+def parsed_by_the_library(text, region):
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
@@ -31,6 +31,15 @@ def by_the_library(text, region):
     written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     is_good = phonenumbers.is_valid_number(number) and not number.extension and 9 <= len(written) - 1 <= 15
     return written if is_good else None
+
+
+def by_the_library(text, region):
+    """Digits without ``+`` are a number at home, or one that lost its ``+``; valid both ways, they are neither."""
+    at_home = parsed_by_the_library(text, region)
+    if text.startswith("+"):
+        return at_home
+    abroad = parsed_by_the_library("+" + "".join(filter(str.isdecimal, text)), None)
+    return None if at_home and abroad and at_home != abroad else at_home or abroad
 
 
 def by_us(text, region):

@@ -44,7 +44,13 @@ _LARGEST_ID = 2**63 - 1
 _SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d*)?[eE][+-]?\d+")
 # Three zeros after a comma could mean thousands.
 _WHOLE = re.compile(r"(\d+)([.,]00?)?")
-_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2060\ufeff\u00ad"))
+_INVISIBLE = dict.fromkeys(
+    map(ord, "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff\u00ad")
+)
+#: How workbooks write control characters.
+_ESCAPED_SPACE = re.compile(r"_x00(?:0[9AaDd]|20)_")
+#: What programs write for a cell without a value. "Null" and "Nan" are names.
+_NO_NAME = frozenset({"NULL", "null", "nan", "NaN", "None", "none", "NaT", "<NA>", "N/A", "n/a", "\\N"})
 _SPREADSHEET_ERRORS = {"#n/a", "#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!", "#####"}
 
 
@@ -55,7 +61,7 @@ class CellError(ValueError):
 def line_of_text(value: Any) -> str:
     """Read a text of one line: normalised (NFC), stripped, runs of spaces and breaks made one space."""
     text = _as_text(value, _LONGEST_LINE)
-    return text if text.isascii() and " " not in text else " ".join(text.split())
+    return text if text.isascii() and " " not in text and text.isprintable() else " ".join(text.split())
 
 
 def long_text(value: Any) -> str:
@@ -68,6 +74,10 @@ def person_name(value: Any) -> str:
     text = line_of_text(value)
     if not isinstance(value, str) or "@" in text or sum(map(str.isdigit, text)) > 4:
         raise CellError("must be a name; this looks like the value of another column")
+    if "?" in text:
+        raise CellError("has a question mark: letters were lost when the file was saved; export it again as UTF-8")
+    if text in _NO_NAME or text[0] == "#":
+        raise CellError("must be a name; this is what programs write for a cell without a value, or for an error")
     return text
 
 
@@ -203,7 +213,11 @@ def _as_text(value: Any, longest: int) -> str:
             raise CellError(f"must have at most {longest} characters")
         if not (text.isprintable() and unicodedata.is_normalized("NFC", text)) or "\ufffd" in text:
             text = _cleaned(text)
-        elif text[:1] == "#" and text.lower() in _SPREADSHEET_ERRORS:
+        if "_x00" in text:
+            text = _ESCAPED_SPACE.sub(" ", text).strip()
+        if text[:2] == '="' and text[-1] == '"' and len(text) > 3:
+            text = text[2:-1].strip()  # so that a spreadsheet program takes it for text
+        if text[:1] == "#" and text.lower() in _SPREADSHEET_ERRORS:
             raise CellError("is a spreadsheet error; correct the formula")
     elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         text = str(int(value)) if _is_whole(value) else str(value)
@@ -211,6 +225,8 @@ def _as_text(value: Any, longest: int) -> str:
         text = value.isoformat()
     else:
         raise CellError("must be text")
+    if not text:
+        raise CellError("contains no visible characters")
     if len(text) > longest:
         raise CellError(f"must have at most {longest} characters")
     return text
@@ -220,8 +236,6 @@ def _cleaned(text: str) -> str:
     text = unicodedata.normalize("NFC", text.translate(_INVISIBLE).replace("\r\n", "\n").replace("\r", "\n")).strip()
     if any(unicodedata.category(sign) in ("Cc", "Cs") and not sign.isspace() for sign in text) or "\ufffd" in text:
         raise CellError("contains characters that are not text; check the file's encoding")
-    if not text:
-        raise CellError("contains no visible characters")
     return text
 
 

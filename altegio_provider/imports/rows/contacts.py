@@ -13,11 +13,17 @@ from email_validator import EmailNotValidError, validate_email
 
 from altegio_provider.imports.model import ImportFileError
 from altegio_provider.imports.rows.cells import CellError, is_scientific, line_of_text
-from altegio_provider.imports.rows.phone_fast_path import E164, is_surely_valid, plain_e164
+from altegio_provider.imports.rows.phone_fast_path import (
+    E164,
+    is_surely_valid,
+    is_valid_as_written,
+    plain_e164,
+)
 
 __all__ = ["checked_region", "email", "phone"]
 
-_PHONE = re.compile(r"\+?[\d\s().\-/\u2010-\u2015]+")
+_PHONE = re.compile(r"\+?[\d\s().\-/\u2010-\u2015\u2212]+")
+_NO_DIGIT = re.compile(r"\D")
 _SPREADSHEET_DECIMALS = re.compile(r"(\d{7,15})[.,]0")
 _PLAIN_LOCAL_PART = re.compile(r"[A-Za-z0-9_]+(?:[.+-][A-Za-z0-9_]+)*")
 _LONGEST_LOCAL_PART = 64
@@ -48,19 +54,43 @@ def phone(value: Any, region: str | None) -> str:
         text = "+" + text[2:]
     if region is None and not text.startswith("+"):
         raise CellError("must begin with + and the country code, such as +13155550175; or set default_region")
+    abroad = "" if text.startswith("+") else _with_lost_plus(text)
+    at_home = _e164(text, region)
+    if at_home and abroad and at_home != abroad:
+        raise CellError(
+            f"could be a number in {region}, or a number of another country without its +; write it with + and the "
+            "country code"
+        )
+    written = at_home or abroad
+    if not written:
+        raise CellError(_advice(region))
+    if not E164.fullmatch(written):
+        raise CellError("must have 9 to 15 digits including the country code, as the API requires")
+    return written
+
+
+def _e164(text: str, region: str | None) -> str:
+    """The number in E.164, or an empty text where it is not valid."""
     plain = plain_e164(text, region)
     if is_surely_valid(plain):
         return plain
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
-        raise CellError(_advice(region)) from None
+        return ""
     if number.extension or not phonenumbers.is_valid_number(number):
-        raise CellError(_advice(region))
-    written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    if not E164.fullmatch(written):
-        raise CellError("must have 9 to 15 digits including the country code, as the API requires")
-    return written
+        return ""
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _with_lost_plus(text: str) -> str:
+    """What digits without ``+`` are if only the ``+`` was lost: spreadsheet programs drop it. Empty where not valid."""
+    number = "+" + (text if text.isdecimal() else _NO_DIGIT.sub("", text))
+    is_valid = is_valid_as_written(number)
+    if is_valid is None:
+        number = _e164(number, None)
+        return number if E164.fullmatch(number) else ""
+    return number if is_valid else ""
 
 
 def email(value: Any) -> str:
@@ -99,7 +129,7 @@ def _digits_of(value: Any) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
     # In spreadsheet programs an apostrophe marks a number as text; some programs write it into the file.
-    text = text.removeprefix("'").removeprefix("tel:")
+    text = text.removeprefix("'").removeprefix("tel:").lstrip()
     if E164.fullmatch(text):
         return text
     if is_scientific(text):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import phonenumbers
 
-__all__ = ["E164", "is_surely_valid", "plain_e164"]
+__all__ = ["E164", "is_surely_valid", "is_valid_as_written", "plain_e164"]
 
 #: A phone as the API takes it: 9 to 15 digits.
 E164 = re.compile(r"\+[1-9][0-9]{8,14}")
@@ -66,6 +66,14 @@ def is_surely_valid(text: str) -> bool:
     It says no where parsing could change the number: where a prefix could be stripped from the national part, or where
     that begins with a nought, which is a part of the number in some countries.
     """
+    return is_valid_as_written(text) is True
+
+
+def is_valid_as_written(text: str) -> bool | None:
+    """Return whether a number in E.164 is valid, or ``None`` where only parsing it tells; see :func:`is_surely_valid`.
+
+    :param text: ``+`` and digits.
+    """
     if not E164.fullmatch(text):
         return False
     for length in (1, 2, 3):
@@ -77,7 +85,7 @@ def is_surely_valid(text: str) -> bool:
     national = text[1 + length :]
     rules = _rules_of(code)
     if national[0] == "0" or rules.trunk.match(national):
-        return False
+        return None
     if rules.leading.match(national) and rules.every.fullmatch(national):
         for lengths, pattern in rules.usual:
             if len(national) in lengths and pattern.fullmatch(national):

@@ -180,6 +180,15 @@ def test_a_row_with_other_numbers_of_cells_is_a_fault():
         ("8 (916) 123-45-67", "RU", "+79161234567"),
         ("79161234567", "ru", "+79161234567"),
         ("(0151) 123 456 78", "DE", "+4915112345678"),
+        ("79161234567", "LV", "+79161234567"),
+        (79161234567.0, "LV", "+79161234567"),
+        ("\u202a+371 20000001\u202c", None, "+37120000001"),
+        ("\u206620 000 001\u2069", "LV", "+37120000001"),
+        ("+371 20\u2212000\u2212001", None, "+37120000001"),
+        ("'+37120000001", None, "+37120000001"),
+        ("' +37120000001", None, "+37120000001"),
+        ('="+37120000001"', None, "+37120000001"),
+        ('="20000001"', "LV", "+37120000001"),
         ("＋３７１２０００ ０００１", None, "+37120000001"),
     ],
 )
@@ -198,6 +207,13 @@ def test_phones_are_read_as_people_write_them(raw, region, phone):
         (True, "LV", "must be"),
         ("+37112345678", None, "not a valid phone number"),
         ("1234", "LV", "not a valid phone number"),
+        ("4915123456789", "DE", "another country"),
+        (4915123456789, "DE", "another country"),
+        (4915123456789.0, "DE", "another country"),
+        ("4915123456789.0", "DE", "another country"),
+        ("49 (151) 23456789", "DE", "another country"),
+        ("37126000000", "DE", "another country"),
+        ('=""', "LV", "one phone"),
         ("+37120000001, +37120000002", None, "one phone"),
         ("+37120000001/+37120000002", None, "one phone"),
         ("1-800-FLOWERS", "US", "one phone"),
@@ -370,10 +386,49 @@ def test_text_is_stripped_and_normalised():
 
 
 @pytest.mark.parametrize(
-    "raw", ["+37120000001", "anna@example.com", 5, "An\x07na", "\u200b", "x" * 256, "#REF!", "A\ufffd"]
+    "raw",
+    [
+        "J?nis",
+        "B?rzi??",
+        "NULL",
+        "null",
+        "nan",
+        "NaN",
+        "\\N",
+        "#N/A",
+        "#BEZUG!",
+        "<NA>",
+        "_x000D_",
+        "\u202e",
+        "+37120000001",
+        "anna@example.com",
+        5,
+        "An\x07na",
+        "\u200b",
+        "x" * 256,
+        "#REF!",
+        "A\ufffd",
+    ],
 )
 def test_names_that_are_none_are_faults(raw):
     assert fault_of("name", raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        ("Anna\nMaria", "Anna Maria"),
+        ("Anna\r\nMaria\n", "Anna Maria"),
+        ("Anna_x000D_\nMaria_x000D_", "Anna Maria"),
+        ("\u202eAnna\u202c", "Anna"),
+        ("\u2067Anna\u2069", "Anna"),
+        ("Null", "Null"),
+        ("Nan", "Nan"),
+        ('="Anna"', "Anna"),
+    ],
+)
+def test_names_hold_no_line_breaks_and_no_marks(raw, name):
+    assert client_with(name=raw)["name"] == name
 
 
 def test_custom_values_keep_numbers_and_truth():
