@@ -21,7 +21,6 @@ from altegio_provider.api.bodies.fields import is_text
 from altegio_provider.api.calls import Calls
 from altegio_provider.api.paging.reader import PageReader
 from altegio_provider.api.routes import LOCATIONS, ListPage, PageSpan, Query, Row
-from altegio_provider.api.rows import parse_page
 from altegio_provider.api.secrets import clear_variables_on_error
 from altegio_provider.api.types import Appointment
 from altegio_provider.common.location_time import LocationClock, TimeRange, wall_range
@@ -299,12 +298,11 @@ class AppointmentCalls(Calls):
         route = LOCATIONS.route("list_appointments")
         path = route.path.format(location_id=checked_id("location_id", location_id))
         clock = clock or LocationClock(checked_zone(self.timezone))
-        query = [*filters.query(window, clock.zone), *_included(include)]
+        query = filters.query(window, clock.zone)
+        include = _checked_names(include)
 
         def fetch(_part: TimeRange | None, span: PageSpan) -> ListPage:
-            return parse_page(
-                self._transport.request(route.method, path, query=[*query, *LOCATIONS.paging_query(span)]), path
-            )
+            return self._page("appointments", path, lambda _: [*query, *LOCATIONS.paging_query(span)], include)
 
         def start_us(row: Row) -> int | None:
             start = clock.start_of(row)
@@ -335,12 +333,12 @@ def _id_or_none(argument: str, value: int | None) -> int | None:
     return None if value is None else checked_id(argument, value)
 
 
-def _included(names: Sequence[str]) -> Query:
+def _checked_names(names: Sequence[str]) -> list[str]:
     is_list = isinstance(names, Iterable) and not isinstance(names, str | bytes)
     names = list(names) if is_list else []
     if not is_list or not all(is_text(name) and name for name in names):
         raise argument_error("include", "must be a list of names such as ['client', 'staff']")
-    return [("include", name) for name in names]
+    return names
 
 
 @clear_variables_on_error

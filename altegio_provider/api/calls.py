@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from altegio_provider.api.arguments import checked_id
 from altegio_provider.api.http.transport import Query, Transport
-from altegio_provider.api.routes import RouteFamily, Row
-from altegio_provider.api.rows import parse_resource
+from altegio_provider.api.routes import ListPage, RouteFamily, Row
+from altegio_provider.api.rows import parse_page, parse_resource
+from altegio_provider.api.server_forms import Forms, ServerForms
 
 __all__ = ["Calls"]
 
@@ -29,19 +30,51 @@ class Calls:
         self._family = family
         self._transport = transport
         self._now = now
+        self._server = ServerForms()
         #: The location's IANA time zone.
         self.timezone = timezone
+
+    @property
+    def rows_without(self) -> Mapping[str, int]:
+        """How many rows of lists came without a relationship that was asked for, by its name."""
+        return dict(self._server.rows_without)
+
+    def _page(
+        self,
+        what: str,
+        path: str,
+        query: Callable[[Forms], Query],
+        include: Sequence[str],
+        *,
+        is_event_list: bool = False,
+    ) -> ListPage:
+        """Ask for a page of a list, with relationships.
+
+        :param what: what the rows are, for the log.
+        :param query: makes the query but for the relationships.
+        """
+
+        def request(forms: Forms) -> Any:
+            return self._transport.request("GET", path, query=[*query(forms), *forms.include_query(include)])
+
+        document = self._server.send(request, has_include=bool(include), is_event_list=is_event_list)
+        page = parse_page(document, path, include)
+        self._server.count_missing(what, page.missing, len(page.rows))
+        return page
 
     def _call_for_row(
         self,
         operation: str,
         location_id: int,
         *,
-        query: Query = (),
+        include: Sequence[str] = (),
         body: Mapping[str, Any] | None = None,
         **ids: int,
     ) -> Row:
-        method, path, document = self._call(operation, location_id, query=query, body=body, **ids)
+        def request(forms: Forms) -> tuple[str, str, Any]:
+            return self._call(operation, location_id, query=forms.include_query(include), body=body, **ids)
+
+        method, path, document = self._server.send(request, has_include=True) if include else request(Forms())
         return parse_resource(document, method, path)
 
     def _call(

@@ -21,7 +21,6 @@ from altegio_provider.api.calls import Calls
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.api.paging.reader import PageReader
 from altegio_provider.api.routes import ActivityFilter, ListPage, PageSpan, Row
-from altegio_provider.api.rows import parse_page
 from altegio_provider.api.secrets import clear_variables_on_error
 from altegio_provider.api.types import Event
 from altegio_provider.common.location_time import LocationClock, TimeRange, wall_range, wall_text
@@ -92,7 +91,7 @@ class EventCalls(Calls):
                 start = max(start, self.earliest_listed or start)
             wall_from, wall_to = wall_range(start, end, clock.zone)
             query = self._family.list_query(wall_from, wall_to, filters, span)
-            return parse_page(self._transport.request(route.method, path, query=query), path)
+            return self._page("events", path, lambda _forms: query, self._family.includes)
 
         def start_us(row: Row) -> int | None:
             start = clock.start_of(row)
@@ -125,8 +124,7 @@ class EventCalls(Calls):
         :raises AltegioError: the request failed; the class says what to do.
         """
         includes = self._family.includes if joined else ()
-        query = [("include", name) for name in includes]
-        event = self._call_for_row("get_event", location_id, query=query, event_id=event_id)
+        event = self._call_for_row("get_event", location_id, include=includes, event_id=event_id)
         if any(name in event for name in includes):
             # The server may leave out a list that is empty.
             event.update({name: [] for name in _LIST_FIELDS if name not in event})

@@ -48,10 +48,16 @@ SpanOf = Callable[[int, int, bool], PageSpan]
 
 
 class ListPage(NamedTuple):
-    """The response to a list request: its rows, and the total that the server claims (used as a hint only)."""
+    """The response to a list request.
+
+    :param rows: its rows, flat.
+    :param total: the total that the server claims (used as a hint only).
+    :param missing: the relationships that were requested and that no row has.
+    """
 
     rows: list[Row]
     total: int | None
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,6 @@ class RouteFamily:
             ("filter[from]", wall_from),
             ("filter[to]", wall_to),
             *self.filter_query(filters),
-            *(("include", name) for name in self.includes),
             *self.paging_query(span),
         ]
 

@@ -136,6 +136,8 @@ def extract(
             progress.report(batch.num_rows)
         texts_replaced = extract_input.converter.replacements.total()
         notes |= {"table": table, "texts_replaced": texts_replaced, **extract_input.notes}
+        if rows_without := hook.get_conn().rows_without:
+            notes["rows_without"] = dict(rows_without)
     if extract_input.done:
         extract_input.done()
     extract_input.converter.warn(task.log)

@@ -280,3 +280,17 @@ def test_the_daily_dag_brings_three_locations_into_the_warehouse(
             "FROM altegio_appointments"
         ).fetchone()
     assert counted == (len(frame), len(frame), 0, len(frame))
+
+
+def test_rows_without_what_was_asked_for_are_counted_in_the_manifest_and_said_once(
+    connect, altegio_sandbox, tmp_path, caplog
+) -> None:
+    """A server that keeps only the last of several bare keys: 299 rows without a name must not look like success."""
+    altegio_sandbox.switch(bracket_include="refused", bare_include="last")
+    extract(tmp_path)
+    frame = pd.read_parquet(tmp_path)
+    assert frame["staff_name"].isna().all()
+    (file,) = read_manifest(tmp_path)
+    assert file.notes["rows_without"].keys() == {"staff", "services"}
+    assert all(count >= file.rows for count in file.notes["rows_without"].values())
+    assert sum("'staff'" in text for text in caplog.messages) == 1

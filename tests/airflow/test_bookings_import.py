@@ -100,6 +100,21 @@ def test_each_row_is_booked_once_and_the_same_file_again_sends_nothing(tmp_path,
 
 
 @pytest.mark.parametrize(
+    "switches", [{"bracket_include": "refused", "bare_include": "last"}, {"bracket_include": "ignored"}]
+)
+def test_where_the_server_does_not_show_the_client_a_lost_answer_ends_in_doubt(
+    tmp_path, family, altegio_sandbox, switches
+):
+    altegio_sandbox.switch(**switches)
+    rows = [client_row(number) for number in range(4)]
+    altegio_sandbox.fault("lose_answer_after", route="create_event_appointment", nth=2)
+    with pytest.raises(AirflowFailException, match="1 rows are in doubt"):
+        run(tmp_path, write_csv(tmp_path / "clients.csv", rows), concurrency=1)
+    assert booked(altegio_sandbox) == asked_for(rows)
+    assert Counter(row["status"] for row in outcomes(tmp_path)) == {"created": 3, "in_doubt": 1}
+
+
+@pytest.mark.parametrize(
     "effect",
     [
         "lose_answer_after",

@@ -156,7 +156,9 @@ def _compare_client(client: Mapping[str, Any], row: Row) -> _ClientMatch:
     if client.get("id") and shown_id:
         return _ClientMatch.YES if str(client["id"]) == str(shown_id) else _ClientMatch.NO
     if not any(shown.get(name) for name in ("phone", "email", "name", "surname")):
-        return _ClientMatch.INCOMPLETE
+        # A server that knows the client's number and does not join the client will not do so later either.
+        is_left_out = not isinstance(row.get("client"), Mapping) and bool(row.get("client_id"))
+        return _ClientMatch.HIDDEN if is_left_out else _ClientMatch.INCOMPLETE
     by_phone = compare_phones(client.get("phone"), shown.get("phone"))
     if by_phone is True:
         return _ClientMatch.YES
@@ -191,6 +193,8 @@ def _could_come(sought: LostBooking, row: Row) -> bool:
     name = normalized_text(str(shown.get("name") or "")) if isinstance(shown, Mapping) else ""
     if sought.comer and sought.comer.get("id"):
         return str(sought.comer["id"]) == str(row.get("comer_id"))
+    if row.get("comer_id") and not name:
+        return False  # somebody comes, and the server does not show who
     if sought.comer:
         return name == normalized_text(str(sought.comer.get("name") or ""))
     return not name or are_named_alike(sought.client, {"name": name})

@@ -59,10 +59,12 @@ def new_client(waits) -> Iterator[Callable[..., AltegioClient]]:
     """Make clients of a base URL: without a limit, without waiting."""
     clients: list[AltegioClient] = []
 
-    def make(url: str, *, retry: dict[str, Any] | None = None, **options: Any) -> AltegioClient:
+    def make(
+        url: str, *, tokens: tuple[str, str] = (PARTNER, USER), retry: dict[str, Any] | None = None, **options: Any
+    ) -> AltegioClient:
         policy = RetryPolicy(**{"sleep": waits.append, **(retry or {})})
         defaults = {"requests_per_second": 0, "requests_per_minute": 0, "timeout": 5, "retry": policy}
-        clients.append(AltegioClient(url, PARTNER, USER, **{**defaults, **options}))
+        clients.append(AltegioClient(url, *tokens, **{**defaults, **options}))
         return clients[-1]
 
     yield make

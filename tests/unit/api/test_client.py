@@ -51,12 +51,12 @@ def test_the_locations_family_is_asked_with_repeated_ids_includes_and_a_page(con
         ("filter[master_ids][]", "10"),
         ("filter[service_ids][]", "3"),
         ("filter[capacity]", "2"),
-        ("include", "staff"),
-        ("include", "service"),
-        ("include", "labels"),
-        ("include", "resource_instances"),
         ("limit", "250"),
         ("page", "1"),
+        ("include[]", "staff"),
+        ("include[]", "service"),
+        ("include[]", "labels"),
+        ("include[]", "resource_instances"),
     ]
 
 

@@ -194,3 +194,21 @@ def test_a_location_without_a_right_is_named_as_such(client, altegio_sandbox) ->
     altegio_sandbox.add_location(78, forbidden=True)
     with pytest.raises(AltegioAuthError):
         book_once(client, 78, 5, ANNA)
+
+
+@pytest.mark.parametrize("other", [None, ZOE])
+@pytest.mark.parametrize(
+    "switches", [{"bracket_include": "refused", "bare_include": "last"}, {"bracket_include": "ignored"}]
+)
+def test_a_server_that_does_not_show_the_client_leaves_a_lost_booking_in_doubt(
+    book, client, event_id, altegio_sandbox, switches, other
+) -> None:
+    if other is not None:
+        client.create_event_appointment(LOCATION, event_id, other)
+    altegio_sandbox.switch(**switches)
+    altegio_sandbox.fault("lose_answer_after", route="create_event_appointment", times=1)
+    before = altegio_sandbox.stats()["requests"]
+    with pytest.raises(AltegioOutcomeUnknownError, match="not shown"):
+        book()
+    assert altegio_sandbox.stats()["requests"] - before <= 10, "it is looked for once"
+    assert len(booked(altegio_sandbox)) == 1 + (other is not None)

@@ -1,0 +1,137 @@
+"""Which forms of a request the server accepts: those of autumn 2026, or those of an older server.
+
+The client sends the newest form first. Where the server refuses it (400 or 422), the client sends the older one, says
+so once in the log, and sends the older one from then on.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from altegio_provider.api.errors import AltegioValidationError
+
+__all__ = ["Forms", "ServerForms"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_REFUSED = (400, 422)
+_WORD = re.compile(r"[A-Za-z_]+")
+#: The field of an error that names no field.
+_UNNAMED = "request"
+
+
+@dataclass(frozen=True)
+class Forms:
+    """The forms that one request is sent in.
+
+    :param has_bracket_include: relationships are asked for by ``include[]``; else by the bare ``include``, of which
+        some servers keep the last key alone.
+    :param has_deleted_events: ``filter[include_deleted]=1`` is sent with a list of events, which brings the past and
+        the deleted events.
+    """
+
+    has_bracket_include: bool = True
+    has_deleted_events: bool = True
+
+    def include_query(self, names: Collection[str]) -> list[tuple[str, str]]:
+        """Return the query that asks for relationships."""
+        return [("include[]" if self.has_bracket_include else "include", name) for name in names]
+
+    def alternatives(self, error: AltegioValidationError, *, has_include: bool, is_event_list: bool) -> Iterator[Forms]:
+        """Yield the forms to try after a refusal: older ones of what the error names, or of all if it names nothing.
+
+        :param has_include: whether the request asked for relationships.
+        :param is_event_list: whether it asked for a list of events.
+        """
+        words = {word for field in error.errors if field != _UNNAMED for word in _WORD.findall(field)}
+        if has_include and self.has_bracket_include and (not words or "include" in words):
+            yield replace(self, has_bracket_include=False)
+        if is_event_list and self.has_deleted_events and (not words or words & {"include_deleted", "from"}):
+            yield replace(self, has_deleted_events=False)
+
+
+class ServerForms:
+    """What a client has found out about its server. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._told: set[str] = set()
+        #: The forms that the server accepts, as far as is known.
+        self.accepted = Forms()
+        #: How many rows came without a relationship that was asked for, by its name.
+        self.rows_without: Counter[str] = Counter()
+
+    def send(self, request: Callable[[Forms], T], *, has_include: bool, is_event_list: bool = False) -> T:
+        """Send a request in the newest form that the server accepts.
+
+        :param request: sends it in the given forms.
+        :param has_include: whether it asks for relationships.
+        :param is_event_list: whether it asks for a list of events.
+        :raises AltegioValidationError: the server refuses each form; this is the first refusal.
+        """
+        first: AltegioValidationError | None = None
+        untried, tried = [self.accepted], set()
+        while untried:
+            forms = untried.pop(0)
+            tried.add(forms)
+            try:
+                answer = request(forms)
+            except AltegioValidationError as error:
+                if error.status not in _REFUSED:
+                    raise
+                first = first or error
+                others = forms.alternatives(error, has_include=has_include, is_event_list=is_event_list)
+                untried += [one for one in others if one not in tried and one not in untried]
+                continue
+            if first is not None:
+                self._accept(forms)
+            return answer
+        assert first is not None  # noqa: S101 - the loop ends without an answer only after a refusal
+        raise first
+
+    def count_missing(self, what: str, names: Collection[str], rows: int) -> None:
+        """Note that rows came without relationships that were asked for, and say so once for each of them.
+
+        :param what: what the rows are, such as ``events``.
+        :param names: the relationships.
+        :param rows: how many rows the page had.
+        """
+        for name in names:
+            with self._lock:
+                self.rows_without[name] += rows
+            self._tell_once(
+                f"{what} {name}",
+                "The server sent no %r with %s, though the request asked for it. Its columns are null.",
+                name,
+                what,
+            )
+
+    def _accept(self, forms: Forms) -> None:
+        with self._lock:
+            before, self.accepted = self.accepted, forms
+        if before.has_bracket_include and not forms.has_bracket_include:
+            self._tell_once(
+                "include",
+                "The server refuses include[]: it is older than autumn 2026. The client sends include instead.",
+            )
+        if before.has_deleted_events and not forms.has_deleted_events:
+            self._tell_once(
+                "include_deleted",
+                "The server refuses filter[include_deleted] or the past: it is older than autumn 2026. "
+                "It lists neither past nor deleted events.",
+            )
+
+    def _tell_once(self, key: str, text: str, *arguments: str) -> None:
+        with self._lock:
+            is_known = key in self._told
+            self._told.add(key)
+        if not is_known:
+            log.warning(text, *arguments)
