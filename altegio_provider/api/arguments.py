@@ -30,6 +30,7 @@ __all__ = [
     "checked_page_size",
     "checked_range",
     "checked_seconds",
+    "checked_sort",
     "checked_text",
     "checked_zone",
     "flag_or_none",
@@ -146,6 +147,26 @@ def checked_ids(argument: str, values: Sequence[int] | None) -> list[int]:
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
         raise argument_error(argument, f"must be a list of ids, not a {type(values).__name__}")
     return [checked_id(argument, value) for value in values]
+
+
+def checked_weekdays(values: Sequence[int] | None) -> list[int]:
+    """Return a list of weekdays, 1 for Monday to 7 for Sunday; ``None`` is none.
+
+    :param values: the argument.
+    :raises AltegioValidationError: it is no list, or one of them is no weekday.
+    """
+    return [checked_integer("weekdays", value, least=1, most=7) for value in checked_ids("weekdays", values)]
+
+
+def checked_sort(value: str | None) -> str:
+    """Return ``asc``, ``desc``, or an empty text for ``None``.
+
+    :param value: the argument.
+    :raises AltegioValidationError: it is none of them.
+    """
+    if value not in (None, "", "asc", "desc"):
+        raise argument_error("sort", "must be 'asc' or 'desc'")
+    return value or ""
 
 
 def checked_mapping(argument: str, value: Any) -> Mapping[str, Any]:

@@ -108,8 +108,11 @@ class AltegioClient(EventCalls, AppointmentCalls):
 
     @property
     def lists_the_past(self) -> bool:
-        """Whether the route family in use lists past activities."""
-        return self._family.lists_the_past
+        """Whether a list of activities may begin before now, as far as is known.
+
+        Under ``locations`` that depends on the server: this is true until it has refused a list of the past.
+        """
+        return self.earliest_listed is None
 
     @property
     def stats(self) -> TransportStats:

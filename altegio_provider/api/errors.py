@@ -4,6 +4,7 @@
 
     AltegioError
     ├── AltegioValidationError      400, 422, or an invalid argument: correct it             (also a ValueError)
+    │   └── AltegioPastNotListedError  the server does not list events that started before now
     ├── AltegioAuthError            401, 402, 403: the tokens, their rights or the licence
     ├── AltegioNotFoundError        404, 405: the location, event, team member, service or route does not exist
     ├── AltegioConflictError        409: the team member or a resource is busy
@@ -36,6 +37,7 @@ __all__ = [
     "AltegioNotFoundError",
     "AltegioNotSentError",
     "AltegioOutcomeUnknownError",
+    "AltegioPastNotListedError",
     "AltegioRateLimitError",
     "AltegioResponseError",
     "AltegioResponseOutcomeUnknownError",
@@ -107,6 +109,15 @@ class AltegioValidationError(AltegioError, ValueError):
     """A field or argument is invalid: the API refused the request (400, 422), or it was not sent."""
 
     default_hint = "Correct the named fields; a retry with the same values fails again."
+
+
+class AltegioPastNotListedError(AltegioValidationError):
+    """The server lists no events that began before now: it is older than autumn 2026, and asked by ``locations``."""
+
+    default_hint = (
+        "Use a future range such as now to now + 30 days, history='auto' in a task that extracts the past, "
+        "or route_family='companies'."
+    )
 
 
 class AltegioAuthError(AltegioError):

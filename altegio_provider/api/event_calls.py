@@ -7,21 +7,26 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from altegio_provider.api.arguments import (
+    argument_error,
     checked_concurrency,
     checked_count,
+    checked_flag,
     checked_id,
     checked_ids,
     checked_page_size,
     checked_range,
+    checked_sort,
     checked_text,
+    checked_weekdays,
     checked_zone,
 )
 from altegio_provider.api.bodies.event import checked_event
 from altegio_provider.api.calls import Calls
-from altegio_provider.api.errors import AltegioValidationError
+from altegio_provider.api.errors import AltegioPastNotListedError
 from altegio_provider.api.paging.reader import PageReader
-from altegio_provider.api.routes import ActivityFilter, ListPage, PageSpan, Row
+from altegio_provider.api.routes import ActivityFilter, ListPage, PageSpan, Query, Row
 from altegio_provider.api.secrets import clear_variables_on_error
+from altegio_provider.api.server_forms import Forms
 from altegio_provider.api.types import Event
 from altegio_provider.common.location_time import LocationClock, TimeRange, wall_range, wall_text
 
@@ -47,6 +52,10 @@ class EventCalls(Calls):
         service_ids: Sequence[int] | None = None,
         capacity: int | None = None,
         search: str | None = None,
+        resource_ids: Sequence[int] | None = None,
+        weekdays: Sequence[int] | None = None,
+        sort: str | None = None,
+        include_deleted: bool = False,
         page_size: int | None = None,
         concurrency: int = 4,
         timezone: str | None = None,
@@ -55,6 +64,9 @@ class EventCalls(Calls):
 
         Rows may be created and deleted meanwhile; :mod:`~altegio_provider.api.paging.reader` says what is guaranteed.
         Only the pages that are being requested are held in memory. The arguments are checked at the call.
+
+        Under ``locations`` the past is listed by ``filter[include_deleted]=1``, which is always sent. A server that is
+        older than autumn 2026 refuses it, and is asked without.
 
         Operation: ``GET /companies/{id}/activities`` or ``GET /locations/{id}/events``.
 
@@ -65,33 +77,56 @@ class EventCalls(Calls):
         :param service_ids: only these services' activities.
         :param capacity: the API's filter (under ``locations``: at least so many free seats).
         :param search: text in the name or description (``companies`` only).
+        :param resource_ids: only activities with one of these rooms or devices (``locations`` only).
+        :param weekdays: only activities on these weekdays, 1 for Monday to 7 for Sunday (``locations`` only).
+        :param sort: the order by start, ``asc`` or ``desc`` (``locations`` only); default: the server's own order.
+        :param include_deleted: yield deleted activities too, with ``deleted`` true (``locations`` only).
         :param page_size: rows of a request; the default is the API's own (100, or 250 under ``locations``).
         :param concurrency: how many requests may run at once.
         :param timezone: the location's IANA time zone, if it is not the client's.
         :returns: flat activities, in the server's order; see :mod:`~altegio_provider.api.rows` for their shape.
         :raises AltegioValidationError: an argument is invalid, or the API refuses the request.
+        :raises AltegioPastNotListedError: the range begins before now, and the server does not list the past.
         :raises AltegioError: a request failed; the class says what to do.
         """
         clock = LocationClock(checked_zone(timezone or self.timezone))
-        window = self._checked_window(date_from, date_to, clock)
+        window = checked_range(date_from, date_to, clock.zone)
+        if self.earliest_listed is not None:
+            self._listed_part(window, clock)
         filters = ActivityFilter(
             checked_ids("staff_ids", staff_ids),
             checked_ids("service_ids", service_ids),
-            checked_count("capacity", capacity),
-            checked_text("search", search),
+            resource_ids=checked_ids("resource_ids", resource_ids),
+            weekdays=checked_weekdays(weekdays),
+            sort=checked_sort(sort),
+            capacity=checked_count("capacity", capacity),
+            search=checked_text("search", search),
         )
+        is_with_deleted = checked_flag("include_deleted", include_deleted)
+        if is_with_deleted and self._family.lists_the_past:
+            raise argument_error(
+                "include_deleted",
+                f"needs route_family='locations': {self._family.name!r} does not list deleted events",
+                "Set it in the connection's extra.",
+            )
         size = checked_page_size(page_size, self._family.page_size, self._family.largest_page)
         self._family.filter_query(filters)
         route = self._family.route("list_activities")
         path = route.path.format(location_id=checked_id("location_id", location_id))
 
         def fetch(part: TimeRange | None, span: PageSpan) -> ListPage:
-            start, end = part or window
-            if not self._family.lists_the_past:
-                start = max(start, self.earliest_listed or start)
-            wall_from, wall_to = wall_range(start, end, clock.zone)
-            query = self._family.list_query(wall_from, wall_to, filters, span)
-            return self._page("events", path, lambda _forms: query, self._family.includes)
+            def query(forms: Forms) -> Query:
+                asked, deleted = part or window, []
+                if not self._family.lists_the_past:
+                    if forms.has_deleted_events:
+                        deleted = [("filter[include_deleted]", "1")]
+                    else:
+                        asked = self._listed_part(window, clock, asked)
+                wall_from, wall_to = wall_range(*asked, clock.zone)
+                return [*self._family.list_query(wall_from, wall_to, filters, span), *deleted]
+
+            is_event_list = not self._family.lists_the_past
+            return self._page("events", path, query, self._family.includes, is_event_list=is_event_list)
 
         def start_us(row: Row) -> int | None:
             start = clock.start_of(row)
@@ -104,12 +139,15 @@ class EventCalls(Calls):
             concurrency=checked_concurrency(concurrency),
             start_us=start_us,
         )
-        return cast("Iterator[Event]", _starting_within(reader.read(window), window, clock))
+        drops_deleted = not (is_with_deleted or self._family.lists_the_past)
+        wanted = _RowFilter(window, filters, clock, drops_deleted)
+        return cast("Iterator[Event]", wanted.rows(reader.read(window)))
 
     @property
     def earliest_listed(self) -> datetime | None:
-        """The earliest start that a list requested now can have, in UTC; ``None`` for any."""
-        return None if self._family.lists_the_past else self._now() + _NOW_LEAD
+        """The earliest start that a list which is asked for now tells, in UTC; ``None``: any, as far as is known."""
+        is_any = self._family.lists_the_past or self._server.accepted.has_deleted_events
+        return None if is_any else self._now() + _NOW_LEAD
 
     @clear_variables_on_error
     def get_event(self, location_id: int, event_id: int, *, joined: bool = False) -> Event:
@@ -183,35 +221,78 @@ class EventCalls(Calls):
         zone = checked_zone(self.timezone)
         return checked_event(event, zone, is_strict=self._family.is_strict, is_replacement=is_replacement)
 
-    def _checked_window(self, date_from: datetime | str, date_to: datetime | str, clock: LocationClock) -> TimeRange:
-        start, end = window = checked_range(date_from, date_to, clock.zone)
+    def _listed_part(self, window: TimeRange, clock: LocationClock, part: TimeRange | None = None) -> TimeRange:
+        """Return the part of a range that a server lists which does not list the past.
+
+        :param window: the whole range that was asked for.
+        :param part: the part of it that is asked for now; default: all of it.
+        :raises AltegioPastNotListedError: the whole range begins before now.
+        """
         now = self._now()
-        if not self._family.lists_the_past and start < now - _NOW_TOLERANCE:
-            raise AltegioValidationError(
-                f"route_family={self._family.name!r} lists future events only, "
-                f"and the range begins at {wall_text(start, clock.zone)}, before now.",
+        if window.start < now - _NOW_TOLERANCE:
+            raise AltegioPastNotListedError(
+                f"the server lists future events only under route_family={self._family.name!r}, "
+                f"and the range begins at {wall_text(window.start, clock.zone)}, before now.",
                 errors={"date_from": ["must not be before now"]},
-                hint="Use a future range such as now to now + 30 days, history=True in a task that extracts the past, "
-                "or route_family='companies'.",
             )
-        if not self._family.lists_the_past and end <= now + _NOW_LEAD:
-            raise AltegioValidationError("the range ends in the past.", errors={"date_to": ["must be after now"]})
-        return window
+        if window.end <= now + _NOW_LEAD:
+            raise AltegioPastNotListedError("the range ends in the past.", errors={"date_to": ["must be after now"]})
+        start, end = part or window
+        return TimeRange(max(start, now + _NOW_LEAD), end)
 
 
-#: The fields of an event that are lists.
+#: How a flag that is set may be written.
+_TRUE = (True, "1", "true")
+#: What an event may have several of.
 _LIST_FIELDS = ("labels", "resource_instances")
 
 
-@clear_variables_on_error
-def _starting_within(pages: Iterator[list[Row]], window: TimeRange, clock: LocationClock) -> Iterator[Row]:
-    """Keep the rows that start in the window, and rows without a readable start, which the server put in it."""
-    first, behind = (round(moment.timestamp() * 1e6) for moment in window)
-    for rows in pages:
-        if clock.all_start_within(rows, *window):
-            yield from rows
-            continue
-        for row in rows:
-            start = clock.start_of(row)
-            if start is None or first <= start.instant_us < behind:
-                yield row
+class _RowFilter:
+    """Keeps the rows that were asked for, whatever the server makes of the query.
+
+    :param window: the range in which a row must start; one that does not say when is kept: the server put it here.
+    :param filters: the filters; an older server ignores those of rooms and weekdays.
+    :param clock: the location's.
+    :param drops_deleted: whether deleted events were listed and are not wanted.
+    """
+
+    def __init__(self, window: TimeRange, filters: ActivityFilter, clock: LocationClock, drops_deleted: bool) -> None:
+        self._window = window
+        self._bounds_us = tuple(round(moment.timestamp() * 1e6) for moment in window)
+        self._weekdays = frozenset(filters.weekdays)
+        self._resources = frozenset(filters.resource_ids)
+        self._clock = clock
+        self._drops_deleted = drops_deleted
+
+    @clear_variables_on_error
+    def rows(self, pages: Iterator[list[Row]]) -> Iterator[Row]:
+        """Yield the rows of the pages that were asked for."""
+        for rows in pages:
+            if self._drops_deleted:
+                rows = [row for row in rows if row.get("deleted") not in _TRUE]
+            if self._resources:
+                rows = [row for row in rows if self._may_use_a_resource(row)]
+            if not self._weekdays and self._clock.all_start_within(rows, *self._window):
+                yield from rows
+            else:
+                yield from filter(self._starts_as_wanted, rows)
+
+    def _starts_as_wanted(self, row: Row) -> bool:
+        start = self._clock.start_of(row)
+        if start is None:
+            return True
+        first, behind = self._bounds_us
+        is_day = not self._weekdays or start.instant is None or self._weekday(start.instant) in self._weekdays
+        return first <= start.instant_us < behind and is_day
+
+    def _weekday(self, instant: datetime) -> int:
+        return instant.astimezone(self._clock.zone).isoweekday()
+
+    def _may_use_a_resource(self, row: Row) -> bool:
+        """Whether a row has one of the resources, as far as it tells: the filter may name a room, or its kind."""
+        instances = row.get("resource_instances")
+        if not isinstance(instances, list):
+            return True
+        known = [one for one in instances if isinstance(one, dict)]
+        ids = {number for one in known for number in (one.get("id"), one.get("resource_id"))}
+        return None in ids or not self._resources.isdisjoint(ids)

@@ -62,12 +62,20 @@ class ListPage(NamedTuple):
 
 @dataclass(frozen=True)
 class ActivityFilter:
-    """The filters of a list of activities. An empty or missing one does not filter."""
+    """The filters of a list of activities, and its order. An empty or missing one does not filter.
+
+    :param resource_ids: rooms or devices, of which an activity must have at least one.
+    :param weekdays: 1 for Monday to 7 for Sunday.
+    :param sort: ``asc`` or ``desc``, by start; empty for the server's own order.
+    """
 
     staff_ids: Sequence[int] = ()
     service_ids: Sequence[int] = ()
     capacity: int | None = None
     search: str | None = None
+    resource_ids: Sequence[int] = ()
+    weekdays: Sequence[int] = ()
+    sort: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class RouteFamily:
     :param routes: its operations, by the name of the client's method.
     :param page_size: the default number of rows of a page.
     :param largest_page: the API's maximum for it, if it is known.
-    :param lists_the_past: whether a list may begin before now.
+    :param lists_the_past: whether a list may begin before now without ``filter[include_deleted]``.
     :param is_strict: whether bodies must keep the stricter rules: no unknown keys, five-minute lengths.
     :param span: returns the page to request; see :data:`SpanOf`.
     :param paging_query: returns the query parameters of a page.
@@ -158,6 +166,13 @@ def _numbered_query(span: PageSpan) -> Query:
 
 
 def _joined_filters(filters: ActivityFilter) -> Query:
+    for name in ("resource_ids", "weekdays", "sort"):
+        if getattr(filters, name):
+            raise argument_error(
+                name,
+                "does not exist under route_family='companies'",
+                "Leave it out, or set route_family to 'locations' in the connection's extra.",
+            )
     query = [
         (f"filter[{name}][]", ",".join(map(str, ids)))
         for name, ids in (("master_ids", filters.staff_ids), ("service_ids", filters.service_ids))
@@ -177,10 +192,17 @@ def _repeated_filters(filters: ActivityFilter) -> Query:
             "does not exist under route_family='locations'",
             "Leave it out, or set route_family to 'companies' in the connection's extra.",
         )
-    query = [("filter[master_ids][]", str(staff_id)) for staff_id in filters.staff_ids]
-    query += [("filter[service_ids][]", str(service_id)) for service_id in filters.service_ids]
+    lists = {
+        "master_ids": filters.staff_ids,
+        "service_ids": filters.service_ids,
+        "resource_ids": filters.resource_ids,
+        "weekdays": filters.weekdays,
+    }
+    query = [(f"filter[{name}][]", str(number)) for name, numbers in lists.items() for number in numbers]
     if filters.capacity is not None:
         query.append(("filter[capacity]", str(filters.capacity)))
+    if filters.sort:
+        query.append(("filter[sort]", filters.sort))
     return query
 
 

@@ -51,11 +51,16 @@ class Forms:
         :param has_include: whether the request asked for relationships.
         :param is_event_list: whether it asked for a list of events.
         """
-        words = {word for field in error.errors if field != _UNNAMED for word in _WORD.findall(field)}
+        words = _words(error)
         if has_include and self.has_bracket_include and (not words or "include" in words):
             yield replace(self, has_bracket_include=False)
         if is_event_list and self.has_deleted_events and (not words or words & {"include_deleted", "from"}):
             yield replace(self, has_deleted_events=False)
+
+
+def _words(error: AltegioValidationError) -> set[str]:
+    """The words of the fields that a refusal names."""
+    return {word for field in error.errors if field != _UNNAMED for word in _WORD.findall(field)}
 
 
 class ServerForms:
@@ -86,6 +91,8 @@ class ServerForms:
                 answer = request(forms)
             except AltegioValidationError as error:
                 if error.status not in _REFUSED:
+                    if first is not None and _words(first):
+                        self._accept(forms)  # the range cannot be asked for in the form that the server accepts
                     raise
                 first = first or error
                 others = forms.alternatives(error, has_include=has_include, is_event_list=is_event_list)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from altegio_provider.transfers.base import BaseExtractOperator
@@ -17,10 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AltegioActivitiesToParquetOperator", "AltegioAppointmentsToParquetOperator"]
 
-#: A retry uses the answers that an attempt saved within this time.
-_FRESH_FOR = timedelta(hours=24)
-#: The manifest's note on what a file lacks that was made from appointments.
-_LACKS = "events that nobody booked, unless an earlier extract read them"
 #: The objects to include in each appointment, besides client and visitor.
 _IMPERSONAL_OBJECTS = ("staff", "services", "labels")
 
@@ -34,11 +29,11 @@ class AltegioActivitiesToParquetOperator(BaseExtractOperator):
     readers never see a partial run, and a killed task leaves no visible files. A run without rows writes a file that
     has only the schema.
 
-    Operation: ``GET /companies/{id}/activities`` or ``GET /locations/{id}/events``. The latter lists only future
-    events: give it a future range such as now to now + 30 days, or ``history=True`` for a past range. With
-    ``history=True`` the operations are ``GET /locations/{id}/appointments``, and
-    ``GET /locations/{id}/events/{event_id}`` for each event that has an appointment. A retry continues after the last
-    answer (:mod:`altegio_provider.transfers.history`, ``docs/howto/history.md``).
+    Operation: ``GET /companies/{id}/activities`` or ``GET /locations/{id}/events``, for past and future ranges. A
+    server older than autumn 2026 refuses the past under ``locations``. Then the operations are
+    ``GET /locations/{id}/appointments``, and ``GET /locations/{id}/events/{event_id}`` for each event that has an
+    appointment. A retry continues after the last answer (:mod:`altegio_provider.transfers.history`,
+    ``docs/howto/history.md``).
 
     :param output_path: the dataset: a directory, as any URL that ``ObjectStoragePath`` accepts (``file://``,
         ``s3://conn@bucket/…``, a plain path), or one file, if it ends in ``.parquet``. Templated.
@@ -52,11 +47,15 @@ class AltegioActivitiesToParquetOperator(BaseExtractOperator):
     :param search: only activities with this text in the name or description (``companies`` only). Templated.
     :param timezone: the location's IANA time zone; default: the connection's. Templated.
     :param lookback: moves the start back by this time, to read events again that were changed late.
-    :param history: rebuild a past range from its appointments (``locations`` only, without filters). This cannot find
-        events that nobody booked: they are kept as an earlier run read them, or are missing, and the manifest's notes
-        say so. Under ``companies``, whose list has the past, it is an error.
-    :param mark_deleted: keep rows of earlier runs that the API does not list any more, with ``is_deleted``; ``False``
-        drops them. A run with filters marks nothing, and drops the rows that it does not read.
+    :param resource_ids: only activities with one of these rooms or devices (``locations`` only). Templated.
+    :param weekdays: only activities on these weekdays, 1 for Monday to 7 for Sunday (``locations`` only). Templated.
+    :param history: ``"auto"``: read the list, and where the server refuses the past, rebuild it from its appointments;
+        true: rebuild it from its appointments (``locations`` only); false: read only the list. Events that nobody
+        booked are not in appointments: they are kept as an earlier run read them, or are missing. A range that is
+        rebuilt takes no filters. The log and ``source`` in the manifest's notes say which way was taken.
+    :param mark_deleted: write deleted activities, which ``locations`` lists, and keep rows of earlier runs that the API
+        does not list any more, all with ``is_deleted``; ``False`` drops them. A run with filters drops the rows that it
+        does not read.
     :param transform: a function from DataFrame to DataFrame, or its import path, called for each chunk of rows before
         they are written. The DataFrame has Arrow-backed types. All results of a run must have the same schema.
     :param concurrency: the maximum number of simultaneous requests.
@@ -78,6 +77,8 @@ class AltegioActivitiesToParquetOperator(BaseExtractOperator):
         "service_ids",
         "capacity",
         "search",
+        "resource_ids",
+        "weekdays",
     )
 
     def __init__(
@@ -87,7 +88,9 @@ class AltegioActivitiesToParquetOperator(BaseExtractOperator):
         service_ids: Sequence[int] | str | None = None,
         capacity: int | str | None = None,
         search: str | None = None,
-        history: bool = False,
+        resource_ids: Sequence[int] | str | None = None,
+        weekdays: Sequence[int] | str | None = None,
+        history: bool | str = "auto",
         mark_deleted: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -96,6 +99,8 @@ class AltegioActivitiesToParquetOperator(BaseExtractOperator):
         self.service_ids = service_ids
         self.capacity = capacity
         self.search = search
+        self.resource_ids = resource_ids
+        self.weekdays = weekdays
         self.history = history
         self.mark_deleted = mark_deleted
 
@@ -103,56 +108,19 @@ class AltegioActivitiesToParquetOperator(BaseExtractOperator):
         self, hook: AltegioHook, dataset: ParquetDataset, window: TimeRange, timezone: str
     ) -> ExtractInput:
         from altegio_provider.api.arguments import checked_flag
-        from altegio_provider.tables.convert.activities import ActivityConverter
-        from altegio_provider.transfers.extract import ExtractInput
+        from altegio_provider.transfers.activity_source import ActivitySource, checked_history
 
-        history, mark_deleted = checked_flag("history", self.history), checked_flag("mark_deleted", self.mark_deleted)
-        filters = self._filters()
-        options: dict[str, Any] = {"page_size": self.page_size, "concurrency": self.concurrency, "timezone": timezone}
-        if history:
-            return self._history(hook, dataset, window, filters, options)
-        client = hook.get_conn()
-        rows = client.list_activities(dataset.location_id, window.start, window.end, **filters, **options)
-        converter = ActivityConverter(dataset.location_id, timezone)
-        if filters or not mark_deleted:
-            return ExtractInput(rows, converter)
-        previous = dataset.previous_rows(*window)
-
-        def listed() -> Iterator[Mapping[str, Any]]:
-            yield from rows
-            # If the list has no past events, an event that started during this run was not deleted.
-            previous.complete_from = client.earliest_listed or window.start
-
-        return ExtractInput(listed(), converter, previous=previous)
-
-    def _history(
-        self,
-        hook: AltegioHook,
-        dataset: ParquetDataset,
-        window: TimeRange,
-        filters: dict[str, Any],
-        options: dict[str, Any],
-    ) -> ExtractInput:
-        from altegio_provider.tables.convert.activities import ActivityConverter
-        from altegio_provider.transfers.extract import ExtractInput
-        from altegio_provider.transfers.history import BookedEvents
-
-        client = hook.get_conn()
-        _check_history(client.lists_the_past, filters)
-        saved = dataset.saved_answers("history", *window, _FRESH_FOR)
-        events = BookedEvents(client, dataset.location_id, *window, saved=saved, **options)
-        notes = {"source": "history", "lacks": _LACKS, "not_found": 0}
-
-        def booked() -> Iterator[Mapping[str, Any]]:
-            with saved:
-                yield from events.rows()
-            events.warn(self.log)
-            notes["not_found"] = events.not_found
-
-        converter = ActivityConverter(dataset.location_id, options["timezone"], saved.began_at)
-        return ExtractInput(
-            booked(), converter, notes, dataset.previous_rows(*window, marks_deleted=False), saved.clear
+        source = ActivitySource(
+            hook.get_conn(),
+            dataset,
+            window,
+            history=checked_history(self.history),
+            filters=self._filters(),
+            mark_deleted=checked_flag("mark_deleted", self.mark_deleted),
+            options={"page_size": self.page_size, "concurrency": self.concurrency, "timezone": timezone},
+            log=self.log,
         )
+        return source.extract_input()
 
     def _filters(self) -> dict[str, Any]:
         """Return the filters that are set."""
@@ -161,28 +129,12 @@ class AltegioActivitiesToParquetOperator(BaseExtractOperator):
         filters = {
             "staff_ids": ids_of("staff_ids", self.staff_ids),
             "service_ids": ids_of("service_ids", self.service_ids),
+            "resource_ids": ids_of("resource_ids", self.resource_ids),
+            "weekdays": ids_of("weekdays", self.weekdays),
             "capacity": number_of("capacity", self.capacity),
             "search": self.search or None,
         }
         return {name: value for name, value in filters.items() if value not in (None, [])}
-
-
-def _check_history(lists_the_past: bool, filters: dict[str, Any]) -> None:
-    from altegio_provider.api.arguments import argument_error
-    from altegio_provider.api.errors import AltegioValidationError
-
-    if lists_the_past:
-        raise argument_error(
-            "history",
-            "is only for route_family='locations'",
-            "Omit it: under this connection's route family, the list has past events, even those that nobody booked.",
-        )
-    if filters:
-        raise AltegioValidationError(
-            "history=True cannot be combined with filters.",
-            errors={name: ["omit it"] for name in filters},
-            hint="A run replaces all rows of its range, so it must read all of them.",
-        )
 
 
 class AltegioAppointmentsToParquetOperator(BaseExtractOperator):

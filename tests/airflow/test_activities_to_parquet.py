@@ -298,11 +298,11 @@ def test_bad_input_is_one_clear_error_and_touches_nothing(connect, tmp_path, arg
     assert not list(tmp_path.rglob("*.parquet"))
 
 
-def test_locations_refuse_the_past_before_the_first_request(connect, altegio_sandbox, tmp_path) -> None:
-    connect(route_family="locations")
-    with pytest.raises(AltegioValidationError, match="companies"):
-        extract(tmp_path)
-    assert altegio_sandbox.stats()["requests"] == 0
+@pytest.mark.parametrize("family", ["companies", "locations"])
+def test_a_day_that_is_over_is_read_alike_under_both_families(connect, altegio_sandbox, tmp_path, family) -> None:
+    connect(route_family=family)
+    extract(tmp_path)
+    assert set(pd.read_parquet(tmp_path)["id"]) == true_ids(altegio_sandbox, *DAY)
 
 
 def test_tokens_are_in_no_error_and_no_log(connect, altegio_sandbox, tmp_path, caplog) -> None:

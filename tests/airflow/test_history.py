@@ -1,4 +1,4 @@
-"""The past of `locations`, rebuilt from bookings: what it finds, what it keeps, and how it goes on after a stop."""
+"""The past of `locations`: read from the list, or rebuilt from bookings where a server refuses it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from altegio_provider.api.errors import AltegioAuthError, AltegioValidationError
+from altegio_provider.api.errors import AltegioAuthError, AltegioPastNotListedError, AltegioValidationError
 from altegio_provider.tables.dataset.dataset import read_manifest
 from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToParquetOperator
 
@@ -143,7 +143,7 @@ def test_a_retry_asks_for_what_was_not_answered_alone(connect, altegio_sandbox, 
     ("arguments", "text"),
     [({"staff_ids": [4]}, "staff_ids"), ({"capacity": 0}, "capacity"), ({"search": "a"}, "search")],
 )
-def test_filters_are_refused(connect, altegio_sandbox, tmp_path, arguments, text) -> None:
+def test_filters_are_refused_where_the_past_is_rebuilt(connect, altegio_sandbox, tmp_path, arguments, text) -> None:
     with pytest.raises(AltegioValidationError, match=text):
         extract(tmp_path, **arguments)
     assert altegio_sandbox.stats()["requests"] == 0
@@ -164,7 +164,8 @@ def test_a_server_that_joins_nothing_to_one_event_is_asked_without(connect, alte
 
 
 def test_what_the_list_of_the_future_cannot_show_is_not_gone(connect, altegio_sandbox, studio, tmp_path) -> None:
-    """The range begins now, and classes begin while it is read: these are not listed any more."""
+    """The range begins now, and classes begin while it is read: an older server does not list them any more."""
+    altegio_sandbox.switch(include_deleted="refused")
     now = datetime.now(UTC)
     for number, seconds in ((1, -30), (2, 600), (3, 900)):
         moment = pd.Timestamp(now + timedelta(seconds=seconds)).tz_convert("Europe/Riga")
@@ -178,6 +179,93 @@ def test_what_the_list_of_the_future_cannot_show_is_not_gone(connect, altegio_sa
     frame = pd.read_parquet(tmp_path).set_index("id")
     assert frame["is_deleted"].to_dict() == {1: False, 2: True, 3: False}
     assert (summary["rows"], summary["deleted"]) == (3, 1)
+
+
+OLD = [{"include_deleted": "refused"}, {"include_deleted": "ignored"}, {"server": "older"}]
+
+
+def listed(sandbox):
+    return sum(one["times"] for one in sandbox.stats()["answers"] if one["route"].endswith("list_activities"))
+
+
+def test_three_thousand_past_classes_cost_sixteen_requests_at_the_most(connect, altegio_sandbox, studio, tmp_path):
+    moments = pd.date_range("2026-02-02 08:00", periods=3000, freq="27min")
+    rows = [{"id": 1 + n, "date": f"{at:%Y-%m-%d %H:%M:%S}", "service_id": 2} for n, at in enumerate(moments)]
+    altegio_sandbox.add_events(5, rows)
+    before = altegio_sandbox.stats()["requests"]
+    summary = extract(tmp_path, "2026-02-01T00:00:00+02:00", "2026-04-01T00:00:00+03:00", history="auto")
+    assert altegio_sandbox.stats()["requests"] - before == summary["requests"] <= 16
+    assert summary["rows"] == 3000
+    assert pd.read_parquet(tmp_path)["id"].nunique() == 3000
+    assert read_manifest(tmp_path)[0].notes["source"] == "list"
+
+
+@pytest.mark.parametrize("mark_deleted", [True, False])
+def test_past_classes_that_nobody_booked_and_deleted_ones_come_from_the_list(
+    connect, altegio_sandbox, studio, tmp_path, mark_deleted
+):
+    for number, seats in ((1, 0), (2, 3), (3, 1)):
+        studio(number, f"2026-03-03 0{number}:00:00", seats=seats)
+    altegio_sandbox.delete_event(5, 3)
+    extract(tmp_path, history="auto", mark_deleted=mark_deleted)
+    frame = pd.read_parquet(tmp_path).set_index("id")
+    assert frame["is_deleted"].to_dict() == {1: False, 2: False} | ({3: True} if mark_deleted else {})
+    assert asked(altegio_sandbox) == 0
+
+
+def test_the_list_of_the_past_takes_filters(connect, altegio_sandbox, studio, tmp_path):
+    for number in (1, 2, 3):
+        studio(number, f"2026-03-0{number + 1} 10:00:00", staff_id=number)
+    extract(tmp_path / "staff", history="auto", staff_ids="2,3")
+    assert sorted(pd.read_parquet(tmp_path / "staff")["id"]) == [2, 3]
+    extract(tmp_path / "days", history="auto", weekdays="1, 3")  # the second of March is a Monday
+    assert sorted(pd.read_parquet(tmp_path / "days")["id"]) == [1, 3]
+
+
+@pytest.mark.parametrize("switches", OLD)
+def test_an_older_server_s_past_is_rebuilt_and_that_is_said(
+    connect, altegio_sandbox, studio, tmp_path, caplog, capsys, switches
+):
+    altegio_sandbox.switch(**switches)
+    studio(1, "2026-03-03 10:00:00")
+    studio(2, "2026-03-03 11:00:00", seats=0)
+    extract(tmp_path, history="auto")
+    assert pd.read_parquet(tmp_path)["id"].tolist() == [1]
+    (file,) = read_manifest(tmp_path)
+    assert file.notes["source"] == "history"
+    assert "nobody booked" in file.notes["lacks"]
+    said = caplog.text + capsys.readouterr().out
+    assert said.count("does not list the past") == 1
+    assert not list(tmp_path.rglob(".saved*")) + list(tmp_path.rglob(".spool*"))
+
+
+@pytest.mark.parametrize("switches", OLD)
+def test_of_a_range_that_goes_on_the_rest_comes_from_the_list(connect, altegio_sandbox, studio, tmp_path, switches):
+    altegio_sandbox.switch(**switches)
+    now = pd.Timestamp(datetime.now(UTC)).tz_convert("Europe/Riga")
+    for number, hours, seats in ((1, -30, 1), (2, -20, 0), (3, 20, 1), (4, 30, 0)):
+        studio(number, f"{now + pd.Timedelta(hours=hours):%Y-%m-%d %H:%M:%S}", seats=seats)
+    extract(tmp_path, (now - timedelta(days=2)).isoformat(), (now + timedelta(days=2)).isoformat(), history="auto")
+    assert sorted(pd.read_parquet(tmp_path)["id"]) == [1, 3, 4]
+
+
+@pytest.mark.parametrize("switches", OLD)
+def test_history_false_and_filters_want_a_server_that_lists_the_past(
+    connect, altegio_sandbox, studio, tmp_path, switches
+):
+    altegio_sandbox.switch(**switches)
+    with pytest.raises(AltegioPastNotListedError, match=r"future events only.*history='auto'"):
+        extract(tmp_path, history=False)
+    with pytest.raises(AltegioValidationError, match="combined with filters"):
+        extract(tmp_path, history="auto", staff_ids=[1])
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("value", ["always", 2, "history"])
+def test_history_is_one_of_three_words(connect, altegio_sandbox, tmp_path, value):
+    with pytest.raises(AltegioValidationError, match="history must be 'auto', true or false"):
+        extract(tmp_path, history=value)
+    assert altegio_sandbox.stats()["requests"] == 0
 
 
 def test_the_snapshot_dag_writes_what_is_to_come_of_each_location(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from altegio_provider.api import AltegioClient
-from altegio_provider.api.errors import AltegioNotFoundError, AltegioValidationError
+from altegio_provider.api.errors import AltegioNotFoundError, AltegioPastNotListedError, AltegioValidationError
 from altegio_provider.api.http.redaction import single_line
 from altegio_provider.common.location_time import LocationClock
 from altegio_provider.imports.model import EventReference, normalized_text
@@ -133,16 +133,21 @@ class EventFinder:
         zone = self._clock.zone
         begin = midnight.replace(tzinfo=zone).astimezone(UTC)
         end = (midnight + timedelta(days=1)).replace(tzinfo=zone).astimezone(UTC)
-        if self._client.route_family == "locations":
-            begin = max(begin, datetime.now(UTC))
-            if begin >= end:
-                return f"{midnight:%Y-%m-%d} is past, and route_family='locations' lists no past events: use event_id"
         try:
-            return list(self._listed(begin, end))
+            return self._listed(begin, end)
+        except AltegioPastNotListedError:
+            begin = max(begin, datetime.now(UTC))
+        except AltegioValidationError as error:
+            return f"the events of {midnight:%Y-%m-%d} cannot be listed: {single_line(str(error))}"
+        if begin >= end:
+            return f"{midnight:%Y-%m-%d} is past, and the server lists no past events: use event_id"
+        try:
+            return self._listed(begin, end)
         except AltegioValidationError as error:
             return f"the events of {midnight:%Y-%m-%d} cannot be listed: {single_line(str(error))}"
 
-    def _listed(self, begin: datetime, end: datetime) -> Iterator[_ListedEvent]:
+    def _listed(self, begin: datetime, end: datetime) -> list[_ListedEvent]:
+        listed = []
         timezone = self._clock.zone.key
         for row in self._client.list_activities(self._location_id, begin, end, timezone=timezone):
             start = self._clock.start_of(row)
@@ -151,14 +156,17 @@ class EventFinder:
                 continue
             wall = instant.astimezone(self._clock.zone).replace(tzinfo=None)
             service, staff = _nested(row, "service"), _nested(row, "staff")
-            yield _ListedEvent(
-                id=int(row["id"]),
-                start=wall,
-                service_id=row.get("service_id") or service.get("id"),
-                service_title=str(service.get("title") or row.get("name") or ""),
-                staff_id=row.get("staff_id") or staff.get("id"),
-                staff_name=str(staff.get("name") or ""),
+            listed.append(
+                _ListedEvent(
+                    id=int(row["id"]),
+                    start=wall,
+                    service_id=row.get("service_id") or service.get("id"),
+                    service_title=str(service.get("title") or row.get("name") or ""),
+                    staff_id=row.get("staff_id") or staff.get("id"),
+                    staff_name=str(staff.get("name") or ""),
+                )
             )
+        return listed
 
 
 def _nested(row: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class RowConverter:
         self._location_id = location_id
         self._timezone = timezone
         self._timestamps = TimestampReader(load_zone(timezone))
-        self._extracted_us = round((extracted_at or datetime.now(UTC)).timestamp() * 1_000_000)
+        self.extracted_at = extracted_at or datetime.now(UTC)
         self._known = known_keys(self.columns)
         self._column = {column.name: column for column in self.columns}
         self.rows = 0
@@ -66,6 +66,15 @@ class RowConverter:
         self.replacements: Counter[str] = Counter()
         #: For each field without a column, how many rows had it. At most a hundred names are kept.
         self.unknown_fields: Counter[str] = Counter()
+
+    @property
+    def extracted_at(self) -> datetime:
+        """When the reading began; it may be set until the first batch is made."""
+        return datetime.fromtimestamp(self._extracted_us / 1_000_000, UTC)
+
+    @extracted_at.setter
+    def extracted_at(self, moment: datetime) -> None:
+        self._extracted_us = round(moment.timestamp() * 1_000_000)
 
     @property
     def start_disagreements(self) -> int:

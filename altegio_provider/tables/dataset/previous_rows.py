@@ -83,7 +83,8 @@ class PreviousRows:
     ) -> None:
         self._folder = folder
         self._previous_files = previous_files
-        self._marks_deleted = marks_deleted
+        #: See ``marks_deleted`` above; it may be changed until the first batch comes.
+        self.marks_deleted = marks_deleted
         self._ids = BitMap64()
         #: The run's list is complete from this start on. Missing rows that start earlier stay unchanged.
         self.complete_from = _EPOCH.replace(year=1)
@@ -95,8 +96,10 @@ class PreviousRows:
 
         :param batches: the batches as converted from the API's rows.
         """
-        gone = set() if self._marks_deleted else self._gone()
+        gone: set[tuple[int, int]] | None = None
         for batch in batches:
+            if gone is None:
+                gone = set() if self.marks_deleted else self._gone()
             ids = batch.column("id").to_pylist()
             self._ids.update([_unsigned(number) for number in ids if number is not None])
             if gone:
@@ -146,7 +149,7 @@ class PreviousRows:
                 is_taken.append(takes)
                 if key is not None and takes:
                     self._ids.add(key.number)
-                    flags.append(key.was_deleted or (self._marks_deleted and key.start >= complete_from))
+                    flags.append(key.was_deleted or (self.marks_deleted and key.start >= complete_from))
             if flags:
                 self.deleted += sum(flags)
                 self.kept += len(flags) - sum(flags)

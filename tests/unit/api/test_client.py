@@ -8,7 +8,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from altegio_provider.api import AltegioClient
-from altegio_provider.api.errors import AltegioNotFoundError, AltegioServerError, AltegioValidationError
+from altegio_provider.api.errors import (
+    AltegioNotFoundError,
+    AltegioPastNotListedError,
+    AltegioServerError,
+    AltegioValidationError,
+)
 from tests.unit.api.scripted import answer, ok, page
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -53,6 +58,7 @@ def test_the_locations_family_is_asked_with_repeated_ids_includes_and_a_page(con
         ("filter[capacity]", "2"),
         ("limit", "250"),
         ("page", "1"),
+        ("filter[include_deleted]", "1"),
         ("include[]", "staff"),
         ("include[]", "service"),
         ("include[]", "labels"),
@@ -275,19 +281,90 @@ def test_a_range_that_is_none_is_refused_before_anything_is_sent(
     assert server.requests == []
 
 
+DELETED = ("filter[include_deleted]", "1")
+
+
+def refusal(*fields: str):
+    return answer(422, {"success": False, "meta": {"message": "no", "errors": {field: ["no"] for field in fields}}})
+
+
+def test_the_locations_family_lists_the_past_with_deleted_events_and_leaves_them_out(connect, server) -> None:
+    rows = [
+        {"type": "activity", "id": str(number), "attributes": {"date": "2020-01-01T10:00:00+0000", "deleted": deleted}}
+        for number, deleted in enumerate((False, True, False), 1)
+    ]
+    server.otherwise = ok(rows)
+    asked = ("2020-01-01", "2020-01-02")
+    assert [row["id"] for row in connect("locations").list_activities(7, *asked)] == [1, 3]
+    assert first_query(server)[0] == ("filter[from]", "2020-01-01 00:00:00")
+    assert DELETED in first_query(server)
+    everything = connect("locations").list_activities(7, *asked, include_deleted=True)
+    assert [(row["id"], row["deleted"]) for row in everything] == [(1, False), (2, True), (3, False)]
+
+
+@pytest.mark.parametrize("fields", [("filter[include_deleted]",), ("filter[from]",), ()])
 @pytest.mark.parametrize("began", [timedelta(minutes=6), timedelta(days=1)])
-def test_the_locations_family_says_that_it_does_not_list_the_past(connect, server, began) -> None:
-    with pytest.raises(AltegioValidationError, match=r"future events only.*'companies'") as caught:
-        connect("locations").list_activities(7, NOW - began, NOW + timedelta(days=1))
-    assert list(caught.value.errors) == ["date_from"]
-    with pytest.raises(AltegioValidationError, match="ends in the past"):
-        connect("locations").list_activities(7, NOW - timedelta(minutes=1), NOW)
-    assert server.requests == []
+def test_a_server_that_refuses_the_past_is_told_apart(connect, server, began, fields) -> None:
+    server.otherwise = refusal(*fields)
+    client = connect("locations")
+    assert client.lists_the_past
+    for _ in range(2):
+        with pytest.raises(AltegioPastNotListedError, match=r"future events only.*'companies'") as caught:
+            list(client.list_activities(7, NOW - began, NOW + timedelta(days=1)))
+        assert list(caught.value.errors) == ["date_from"]
+    if fields:
+        assert len(server.requests) == 1
+        assert not client.lists_the_past
+        with pytest.raises(AltegioValidationError, match="ends in the past"):
+            client.list_activities(7, NOW - timedelta(minutes=1), NOW)
 
 
-def test_the_locations_family_is_asked_from_a_moment_after_now_on(connect, server) -> None:
-    list(connect("locations").list_activities(7, NOW - timedelta(minutes=4), NOW + timedelta(days=1)))
-    assert first_query(server)[:2] == [("filter[from]", "2026-11-21 09:00:02"), ("filter[to]", "2026-11-22 09:00:00")]
+@pytest.mark.parametrize("field", ["filter[include_deleted]", "filter[from]"])
+def test_such_a_server_is_asked_from_a_moment_after_now_on(connect, server, caplog, field) -> None:
+    server.script(refusal(field))
+    client = connect("locations")
+    for _ in range(2):
+        list(client.list_activities(7, NOW - timedelta(minutes=4), NOW + timedelta(days=1)))
+    assert server.requests[1].query[:2] == [
+        ("filter[from]", "2026-11-21 09:00:02"),
+        ("filter[to]", "2026-11-22 09:00:00"),
+    ]
+    assert [DELETED in request.query for request in server.requests] == [True] + [False] * (len(server.requests) - 1)
+    assert sum("neither past nor deleted" in text for text in caplog.messages) == 1
+
+
+def test_rooms_weekdays_and_an_order_are_asked_for_under_locations_alone(connect, server) -> None:
+    rows = [
+        {
+            "id": number,
+            "date": f"2026-11-{22 + number} 10:00:00",
+            "resource_instances": [{"id": room, "resource_id": 5}],
+        }
+        for number, room in ((1, 4), (2, 4), (3, 6), (4, 5))
+    ]
+    server.otherwise = ok(rows)
+    options = {"resource_ids": [4], "weekdays": [1, 2], "sort": "desc"}
+    found = connect("locations").list_activities(7, "2026-11-22", "2026-11-29", **options)
+    # An older server ignores the filters: the 23rd is a Monday, and row 3 is in another room of another kind.
+    assert [row["id"] for row in found] == [1, 2]
+    for wanted in (
+        ("filter[resource_ids][]", "4"),
+        ("filter[weekdays][]", "1"),
+        ("filter[weekdays][]", "2"),
+        ("filter[sort]", "desc"),
+    ):
+        assert wanted in first_query(server)
+    assert [row["id"] for row in connect("locations").list_activities(7, "2026-11-22", "2026-11-29", resource_ids=[5])]
+    before = len(server.requests)
+    for name, value in {**options, "include_deleted": True}.items():
+        with pytest.raises(AltegioValidationError, match="'locations'") as caught:
+            connect("companies").list_activities(7, "2026-11-22", "2026-11-23", **{name: value})
+        assert name in caught.value.errors
+    for name, value in {"weekdays": [0], "sort": "up", "resource_ids": "4", "include_deleted": "perhaps"}.items():
+        with pytest.raises(AltegioValidationError) as caught:
+            connect("locations").list_activities(7, "2026-11-22", "2026-11-23", **{name: value})
+        assert name in caught.value.errors
+    assert len(server.requests) == before
 
 
 def test_the_companies_family_lists_the_past(connect, server) -> None:
