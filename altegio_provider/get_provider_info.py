@@ -107,7 +107,7 @@ def _connection_type() -> dict[str, Any]:
             },
             "route_family": {
                 "label": "Route family",
-                "description": "`companies`, or `locations`: newer routes (July 2026) that list only future events.",
+                "description": "`companies`, or `locations`: the routes published since July 2026.",
                 "schema": {"type": "string", "enum": ["companies", "locations"], "default": DEFAULT_ROUTE_FAMILY},
             },
             "timezone": {

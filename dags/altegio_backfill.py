@@ -14,8 +14,8 @@ Three things keep it out of the daily run's way:
   ``requests_per_minute`` 150. Both share one budget, and the lower limit counts everybody's requests: the backfill
   takes what is left of 150 and stands still where the daily run needs it all (``docs/scaling.md``).
 
-``ALTEGIO_DATA`` and ``ALTEGIO_LOCATIONS`` are those of ``altegio_activities_daily``. ``ALTEGIO_HISTORY=true`` is for
-connections of the family ``locations``, whose list knows no past (``docs/howto/history.md``).
+``ALTEGIO_DATA`` and ``ALTEGIO_LOCATIONS`` are those of ``altegio_activities_daily``. ``ALTEGIO_HISTORY`` is
+``history`` of the operator: ``auto`` (the default), ``true`` or ``false`` (``docs/howto/history.md``).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from altegio_provider.compat import Asset, dag, retry_policy, task
 from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToParquetOperator
 
 DATA = os.environ.get("ALTEGIO_DATA", "data").rstrip("/")
-HISTORY = os.environ.get("ALTEGIO_HISTORY", "").lower() == "true"
+HISTORY = os.environ.get("ALTEGIO_HISTORY", "auto").lower()
 
 activities = Asset(name="altegio_activities", uri="altegio://activities")
 

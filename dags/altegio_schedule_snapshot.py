@@ -4,7 +4,7 @@ One mapped task per location writes the classes from now to ``days`` days ahead 
 ``ALTEGIO_SNAPSHOT_DAYS`` or 30) into the dataset of ``altegio_activities_daily``, under either family of routes. Each
 row says when it was seen (``extracted_at``). A class that has gone since the last snapshot stays, with ``is_deleted``.
 
-Under ``locations``, whose list knows no past, this is what keeps the classes that nobody books
+Where a server does not list the past, this is what keeps the classes that nobody books
 (``docs/howto/history.md``). Each snapshot that ``altegio_warehouse_load`` loads is a point of the fill curve.
 
 ``ALTEGIO_DATA`` and ``ALTEGIO_LOCATIONS`` are those of ``altegio_activities_daily``, and so is the pool
@@ -22,7 +22,7 @@ from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToPar
 
 DATA = os.environ.get("ALTEGIO_DATA", "data").rstrip("/")
 DAYS = int(os.environ.get("ALTEGIO_SNAPSHOT_DAYS", "30"))
-# When the task begins and not when it was planned: the list of the future begins now.
+# When the task begins and not when it was planned: an older server lists nothing that began before.
 NOW = "macros.datetime.now().astimezone().replace(microsecond=0)"
 
 activities = Asset(name="altegio_activities", uri="altegio://activities")

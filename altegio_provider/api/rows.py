@@ -20,7 +20,6 @@ from altegio_provider.api.errors import AltegioResponseError
 from altegio_provider.api.http.responses import invalid_response
 from altegio_provider.api.routes import ListPage, Row
 from altegio_provider.common.integers import integer_or_none
-from altegio_provider.common.integers import integer_or_none
 
 __all__ = ["parse_page", "parse_resource"]
 

@@ -1,4 +1,6 @@
-"""Rebuilds past events from their appointments, for the route family whose list has future events only.
+"""Rebuilds past events from their appointments, where the server lists only future events.
+
+A server of autumn 2026 lists past events; :mod:`~altegio_provider.transfers.activity_source` chooses.
 
 Appointments can be listed for any range, and each names its event (``activity_id``). A single event can be read by
 its id, even if it is long over. So this module lists the appointments of the range and reads each of their events

@@ -21,6 +21,7 @@ from altegio_provider.api.arguments import argument_error
 from altegio_provider.api.errors import (
     AltegioAuthError,
     AltegioNotFoundError,
+    AltegioPastNotListedError,
     AltegioResponseError,
     AltegioValidationError,
 )
@@ -175,16 +176,20 @@ def _is_listed(client: AltegioClient, request: ConditionRequest, starts_at: date
     """Whether the list of its time has the event. True if the list cannot be read."""
     if not client.lists_the_past and starts_at <= now + _LEAD:
         return True
-    first = starts_at - _AROUND if client.lists_the_past else max(starts_at - _AROUND, now + _LEAD)
+    day = starts_at - _AROUND, starts_at + _AROUND
     try:
-        for begin, end in ((starts_at, starts_at + _CLOSE), (first, starts_at + _AROUND)):
-            rows = client.list_activities(request.location_id, begin, end, concurrency=1, timezone=request.timezone)
-            if any(row.get("id") == request.event_id for row in rows):
-                return True
+        try:
+            return _has(client, request, starts_at, starts_at + _CLOSE) or _has(client, request, *day)
+        except AltegioPastNotListedError:
+            return starts_at <= now + _LEAD or _has(client, request, max(day[0], now + _LEAD), day[1])
     except (AltegioNotFoundError, AltegioValidationError) as error:
         log.warning("Cannot check whether event %d is deleted: %s", request.event_id, error)
         return True
-    return False
+
+
+def _has(client: AltegioClient, request: ConditionRequest, begin: datetime, end: datetime) -> bool:
+    rows = client.list_activities(request.location_id, begin, end, concurrency=1, timezone=request.timezone)
+    return any(row.get("id") == request.event_id for row in rows)
 
 
 def _check_location(

@@ -42,8 +42,8 @@ def create_event_once(
 
     It looks for events with the same team member, service and start, after a while. Such events that existed before
     are known, because they are listed before the first attempt; a new one is the event that the lost request created.
-    If they cannot be listed (a past start under ``locations``, or no permission), the event is sent nevertheless, and
-    the outcome of a lost response stays unknown.
+    If they cannot be listed (a past start on a server that does not list the past, or no permission), the event is
+    sent nevertheless, and the outcome of a lost response stays unknown.
 
     :param client: the client.
     :param location_id: the location.
