@@ -275,7 +275,7 @@ def test_no_booking_that_is_there_is_ever_taken_for_absent_and_no_appointment_fo
 def test_a_client_whose_number_is_there_and_who_is_not_joined_stays_in_doubt_at_once():
     row = {"id": 1, "clients_count": 1, "client_id": 77}
     verdict = verdict_on(sought(), row)
-    assert getattr(verdict, "may_clear_up", None) is False
+    assert getattr(verdict, "retryable", None) is False
 
 
 def test_a_visitor_who_is_not_shown_is_not_taken_for_the_client():
