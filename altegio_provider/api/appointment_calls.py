@@ -302,7 +302,14 @@ class AppointmentCalls(Calls):
         include = _checked_names(include)
 
         def fetch(_part: TimeRange | None, span: PageSpan) -> ListPage:
-            return self._page("appointments", path, lambda _: [*query, *LOCATIONS.paging_query(span)], include)
+            return self._page(
+                "appointments",
+                path,
+                span,
+                lambda _forms, sent: [*query, *LOCATIONS.paging_query(sent)],
+                include,
+                safe_page=LOCATIONS.safe_page,
+            )
 
         def start_us(row: Row) -> int | None:
             start = clock.start_of(row)

@@ -8,8 +8,9 @@ from typing import Any
 
 from altegio_provider.api.arguments import checked_id
 from altegio_provider.api.http.transport import Query, Transport
-from altegio_provider.api.routes import ListPage, RouteFamily, Row
-from altegio_provider.api.rows import parse_page, parse_resource
+from altegio_provider.api.paging.pagination import shows_end
+from altegio_provider.api.routes import ListPage, PageSpan, RouteFamily, Row
+from altegio_provider.api.rows import pagination_of, parse_page, parse_resource
 from altegio_provider.api.server_forms import Forms, ServerForms
 
 __all__ = ["Calls"]
@@ -43,24 +44,37 @@ class Calls:
         self,
         what: str,
         path: str,
-        query: Callable[[Forms], Query],
+        span: PageSpan,
+        query: Callable[[Forms, PageSpan], Query],
         include: Sequence[str],
         *,
+        safe_page: int,
         is_event_list: bool = False,
     ) -> ListPage:
-        """Ask for a page of a list, with relationships.
+        """Request a page of a list, with relationships.
 
         :param what: what the rows are, for the log.
+        :param path: the path of the list.
+        :param span: the page to request.
         :param query: makes the query but for the relationships.
+        :param include: the relationships.
+        :param safe_page: rows of a page that every server returns, if it has them.
+        :param is_event_list: whether the rows are events of ``locations``.
         """
 
-        def request(forms: Forms) -> Any:
-            return self._transport.request("GET", path, query=[*query(forms), *forms.include_query(include)])
+        def request(forms: Forms) -> tuple[PageSpan, Any]:
+            sent = span if forms.has_large_pages else PageSpan(span.start, min(span.limit, safe_page))
+            query_of_page = [*query(forms, sent), *forms.include_query(include)]
+            return sent, self._transport.request("GET", path, query=query_of_page)
 
-        document = self._server.send(request, has_include=bool(include), is_event_list=is_event_list)
+        sent, document = self._server.send(
+            request, has_include=bool(include), is_event_list=is_event_list, has_large_page=span.limit > safe_page
+        )
         page = parse_page(document, path, include)
         self._server.count_missing(what, page.missing, len(page.rows))
-        return page
+        uncapped = max(safe_page, self._server.longest_page)
+        self._server.longest_page = max(self._server.longest_page, len(page.rows))
+        return page._replace(is_last=shows_end(sent, len(page.rows), pagination_of(document), uncapped))
 
     def _call_for_row(
         self,

@@ -81,7 +81,8 @@ class EventCalls(Calls):
         :param weekdays: only activities on these weekdays, 1 for Monday to 7 for Sunday (``locations`` only).
         :param sort: the order by start, ``asc`` or ``desc`` (``locations`` only); default: the server's own order.
         :param include_deleted: yield deleted activities too, with ``deleted`` true (``locations`` only).
-        :param page_size: rows of a request; the default is the API's own (100, or 250 under ``locations``).
+        :param page_size: rows of a request; the default is 300, or 250 under ``locations``. Where the
+            server refuses more than 100, it is 100.
         :param concurrency: how many requests may run at once.
         :param timezone: the location's IANA time zone, if it is not the client's.
         :returns: flat activities, in the server's order; see :mod:`~altegio_provider.api.rows` for their shape.
@@ -115,7 +116,7 @@ class EventCalls(Calls):
         path = route.path.format(location_id=checked_id("location_id", location_id))
 
         def fetch(part: TimeRange | None, span: PageSpan) -> ListPage:
-            def query(forms: Forms) -> Query:
+            def query(forms: Forms, sent: PageSpan) -> Query:
                 asked, deleted = part or window, []
                 if not self._family.lists_the_past:
                     if forms.has_deleted_events:
@@ -123,10 +124,18 @@ class EventCalls(Calls):
                     else:
                         asked = self._listed_part(window, clock, asked)
                 wall_from, wall_to = wall_range(*asked, clock.zone)
-                return [*self._family.list_query(wall_from, wall_to, filters, span), *deleted]
+                return [*self._family.list_query(wall_from, wall_to, filters, sent), *deleted]
 
             is_event_list = not self._family.lists_the_past
-            return self._page("events", path, query, self._family.includes, is_event_list=is_event_list)
+            return self._page(
+                "events",
+                path,
+                span,
+                query,
+                self._family.includes,
+                safe_page=self._family.safe_page,
+                is_event_list=is_event_list,
+            )
 
         def start_us(row: Row) -> int | None:
             start = clock.start_of(row)

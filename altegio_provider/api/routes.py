@@ -53,11 +53,13 @@ class ListPage(NamedTuple):
     :param rows: its rows, flat.
     :param total: the total that the server claims (used as a hint only).
     :param missing: the relationships that were requested and that no row has.
+    :param is_last: whether the server's own pagination shows that no row comes after these.
     """
 
     rows: list[Row]
     total: int | None
     missing: tuple[str, ...] = ()
+    is_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class RouteFamily:
     :param name: its name in the connection.
     :param routes: its operations, by the name of the client's method.
     :param page_size: the default number of rows of a page.
+    :param safe_page: rows of a page that every server returns, if it has them: the API's documented default.
     :param largest_page: the API's maximum for it, if it is known.
     :param lists_the_past: whether a list may begin before now without ``filter[include_deleted]``.
     :param is_strict: whether bodies must keep the stricter rules: no unknown keys, five-minute lengths.
@@ -97,6 +100,7 @@ class RouteFamily:
     name: str
     routes: Mapping[str, Route]
     page_size: int
+    safe_page: int
     largest_page: int | None
     lists_the_past: bool
     is_strict: bool
@@ -223,7 +227,8 @@ _LIST_APPOINTMENTS = Route("GET", "/locations/{location_id}/appointments")
 COMPANIES = RouteFamily(
     name="companies",
     routes=_event_routes("/companies/{location_id}/activities", "records"),
-    page_size=100,
+    page_size=300,
+    safe_page=100,
     largest_page=None,
     lists_the_past=True,
     is_strict=False,
@@ -243,6 +248,7 @@ LOCATIONS = RouteFamily(
         "delete_appointment": Route("DELETE", "/locations/{location_id}/appointments/{appointment_id}"),
     },
     page_size=250,
+    safe_page=250,
     largest_page=250,
     lists_the_past=False,
     is_strict=True,

@@ -21,7 +21,7 @@ from altegio_provider.api.http.responses import invalid_response
 from altegio_provider.api.routes import ListPage, Row
 from altegio_provider.common.integers import integer_or_none
 
-__all__ = ["parse_page", "parse_resource"]
+__all__ = ["pagination_of", "parse_page", "parse_resource"]
 
 
 def parse_page(document: Mapping[str, Any], path: str, asked: Sequence[str] = ()) -> ListPage:
@@ -40,13 +40,21 @@ def parse_page(document: Mapping[str, Any], path: str, asked: Sequence[str] = ()
             path=path,
             status=200,
         )
-    meta = document.get("meta")
-    pagination = meta.get("pagination") if isinstance(meta, dict) else None
-    total = pagination.get("total") if isinstance(pagination, dict) else None
     included = _Included(document.get("included"), data)
     rows = [_row(row, included) for row in data]
     missing = tuple(name for name in asked if rows and not included.shows(name, data))
-    return ListPage(rows, total if isinstance(total, int) and not isinstance(total, bool) else None, missing)
+    return ListPage(rows, pagination_of(document).get("total"), missing)
+
+
+def pagination_of(document: Mapping[str, Any]) -> Mapping[str, int]:
+    """Return the whole numbers that a list response has in ``meta.pagination``.
+
+    :param document: the response's JSON document.
+    """
+    meta = document.get("meta")
+    pagination = meta.get("pagination") if isinstance(meta, dict) else None
+    fields = pagination.items() if isinstance(pagination, dict) else ()
+    return {name: value for name, value in fields if type(value) is int}
 
 
 def parse_resource(document: Mapping[str, Any], method: str, path: str) -> Row:

@@ -36,22 +36,32 @@ class Forms:
         some servers keep the last key alone.
     :param has_deleted_events: ``filter[include_deleted]=1`` is sent with a list of events, which brings the past and
         the deleted events.
+    :param has_large_pages: ``limit`` may be larger than the API's documented default.
     """
 
     has_bracket_include: bool = True
     has_deleted_events: bool = True
+    has_large_pages: bool = True
 
     def include_query(self, names: Collection[str]) -> list[tuple[str, str]]:
         """Return the query that asks for relationships."""
         return [("include[]" if self.has_bracket_include else "include", name) for name in names]
 
-    def alternatives(self, error: AltegioValidationError, *, has_include: bool, is_event_list: bool) -> Iterator[Forms]:
+    def alternatives(
+        self, error: AltegioValidationError, *, has_include: bool, is_event_list: bool, has_large_page: bool
+    ) -> Iterator[Forms]:
         """Yield the forms to try after a refusal: older ones of what the error names, or of all if it names nothing.
 
+        :param error: the refusal.
         :param has_include: whether the request asked for relationships.
-        :param is_event_list: whether it asked for a list of events.
+        :param is_event_list: whether it asked for a list of events of ``locations``.
+        :param has_large_page: whether it asked for more rows than the API's documented default.
         """
         words = _words(error)
+        if has_large_page and self.has_large_pages and (not words or "limit" in words):
+            yield replace(self, has_large_pages=False)
+        if error.status not in _REFUSED:
+            return
         if has_include and self.has_bracket_include and (not words or "include" in words):
             yield replace(self, has_bracket_include=False)
         if is_event_list and self.has_deleted_events and (not words or words & {"include_deleted", "from"}):
@@ -71,15 +81,25 @@ class ServerForms:
         self._told: set[str] = set()
         #: The forms that the server accepts, as far as is known.
         self.accepted = Forms()
+        #: The most rows that a page had: the server does not cap pages at fewer.
+        self.longest_page = 0
         #: How many rows came without a relationship that was asked for, by its name.
         self.rows_without: Counter[str] = Counter()
 
-    def send(self, request: Callable[[Forms], T], *, has_include: bool, is_event_list: bool = False) -> T:
+    def send(
+        self,
+        request: Callable[[Forms], T],
+        *,
+        has_include: bool,
+        is_event_list: bool = False,
+        has_large_page: bool = False,
+    ) -> T:
         """Send a request in the newest form that the server accepts.
 
         :param request: sends it in the given forms.
         :param has_include: whether it asks for relationships.
-        :param is_event_list: whether it asks for a list of events.
+        :param is_event_list: whether it asks for a list of events of ``locations``.
+        :param has_large_page: whether it asks for more rows than the API's documented default.
         :raises AltegioValidationError: the server refuses each form; this is the first refusal.
         """
         first: AltegioValidationError | None = None
@@ -90,12 +110,14 @@ class ServerForms:
             try:
                 answer = request(forms)
             except AltegioValidationError as error:
-                if error.status not in _REFUSED:
+                if error.status is None:
                     if first is not None and _words(first):
                         self._accept(forms)  # the range cannot be asked for in the form that the server accepts
                     raise
                 first = first or error
-                others = forms.alternatives(error, has_include=has_include, is_event_list=is_event_list)
+                others = forms.alternatives(
+                    error, has_include=has_include, is_event_list=is_event_list, has_large_page=has_large_page
+                )
                 untried += [one for one in others if one not in tried and one not in untried]
                 continue
             if first is not None:
@@ -129,6 +151,8 @@ class ServerForms:
                 "include",
                 "The server refuses include[]: it is older than autumn 2026. The client sends include instead.",
             )
+        if before.has_large_pages and not forms.has_large_pages:
+            self._tell_once("limit", "The server refuses pages of so many rows. The client requests smaller ones.")
         if before.has_deleted_events and not forms.has_deleted_events:
             self._tell_once(
                 "include_deleted",

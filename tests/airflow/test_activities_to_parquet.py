@@ -58,7 +58,7 @@ def test_a_day_is_there_whole_with_its_summary(connect, altegio_sandbox, tmp_pat
     assert summary["from"] == "2026-11-09T22:00:00+00:00"
     assert summary["to"] == "2026-11-10T22:00:00+00:00"
     assert summary["bytes"] > 0
-    assert summary["requests"] == 2
+    assert summary["requests"] == 1
     assert json.loads(json.dumps(summary)) == summary
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from altegio_provider.api.paging.pagination import shows_end
 from altegio_provider.api.paging.reader import PageReader
 from altegio_provider.api.routes import ListPage, PageSpan, SpanOf
 from altegio_provider.common.location_time import TimeRange
@@ -37,6 +38,7 @@ class ChurningList:
 
     :param cap: the most rows it returns whatever is asked for.
     :param numbered: pages begin at multiples of the limit that it really uses.
+    :param has_pagination: each page comes with the limit and the offset that it was served with.
     """
 
     size: int
@@ -50,6 +52,7 @@ class ChurningList:
     changes: int = 0
     short_pages: bool = False
     is_unstable: bool = False
+    has_pagination: bool = False
     seed: int = 0
     rows: list[Row] = field(init=False)
     requests: int = 0
@@ -82,9 +85,12 @@ class ChurningList:
             if self.is_unstable:
                 listed = self._random.sample(listed, len(listed))
             page = listed[start : start + limit]
+            pagination = {"limit": limit, "offset": start} if self.has_pagination else {}
             if self.short_pages and len(page) > 4 and self._random.random() < 0.3:
                 page = page[: max(4, len(page) // 2)]
-            return ListPage([dict(row) for row in page], self.total(len(listed), self._random))
+                pagination = {}
+            is_last = shows_end(span, len(page), pagination, self.size + 10**6)
+            return ListPage([dict(row) for row in page], self.total(len(listed), self._random), is_last=is_last)
 
     def _churn(self, start: int) -> None:
         for _ in range(self.deletes):

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from altegio_provider.api.errors import AltegioResponseError
-from altegio_provider.api.routes import COMPANIES, LOCATIONS
+from altegio_provider.api.paging.pagination import shows_end
+from altegio_provider.api.routes import COMPANIES, LOCATIONS, PageSpan
 from tests.property.churning_list import ORDERS, WINDOW, ChurningList, read_all
 
 TOTALS = {
@@ -45,10 +46,23 @@ def check(server: ChurningList, numbered: bool, page_size: int, concurrency: int
     changes=st.integers(0, 2),
     page_size=st.sampled_from([2, 5, 25, 100]),
     concurrency=st.sampled_from([1, 1, 4]),
+    has_pagination=st.booleans(),
     seed=st.integers(0, 2**16),
 )
 def test_every_steady_row_comes_exactly_once(
-    size, order, cap, numbered, total, churn_every, inserts, deletes, changes, page_size, concurrency, seed
+    size,
+    order,
+    cap,
+    numbered,
+    total,
+    churn_every,
+    inserts,
+    deletes,
+    changes,
+    page_size,
+    concurrency,
+    has_pagination,
+    seed,
 ):
     server = ChurningList(
         size,
@@ -60,6 +74,7 @@ def test_every_steady_row_comes_exactly_once(
         inserts=inserts,
         deletes=deletes,
         changes=changes,
+        has_pagination=has_pagination,
         seed=seed,
     )
     check(server, numbered, page_size, concurrency)
@@ -72,11 +87,22 @@ def test_every_steady_row_comes_exactly_once(
     inserts=st.integers(0, 2),
     deletes=st.integers(0, 2),
     page_size=st.sampled_from([25, 250]),
+    has_pagination=st.booleans(),
     seed=st.integers(0, 2**16),
 )
-def test_every_steady_row_of_a_list_without_a_range_comes_exactly_once(size, order, inserts, deletes, page_size, seed):
+def test_every_steady_row_of_a_list_without_a_range_comes_exactly_once(
+    size, order, inserts, deletes, page_size, has_pagination, seed
+):
     server = ChurningList(
-        size, order=order, numbered=True, churn_every=2, inserts=inserts, deletes=deletes, changes=1, seed=seed
+        size,
+        order=order,
+        numbered=True,
+        churn_every=2,
+        inserts=inserts,
+        deletes=deletes,
+        changes=1,
+        has_pagination=has_pagination,
+        seed=seed,
     )
     check(server, True, page_size, 1, has_range=False)
 
@@ -88,10 +114,13 @@ def test_every_steady_row_of_a_list_without_a_range_comes_exactly_once(size, ord
     total=st.sampled_from(sorted(TOTALS)),
     page_size=st.sampled_from([25, 100]),
     concurrency=st.sampled_from([1, 4]),
+    has_pagination=st.booleans(),
     seed=st.integers(0, 2**16),
 )
-def test_a_short_page_in_the_middle_is_not_the_end(size, numbered, total, page_size, concurrency, seed):
-    server = ChurningList(size, numbered=numbered, total=TOTALS[total], short_pages=True, seed=seed)
+def test_a_short_page_in_the_middle_is_not_the_end(size, numbered, total, page_size, concurrency, has_pagination, seed):
+    server = ChurningList(
+        size, numbered=numbered, total=TOTALS[total], short_pages=True, has_pagination=has_pagination, seed=seed
+    )
     check(server, numbered, page_size, concurrency)
 
 
@@ -99,6 +128,54 @@ def test_a_short_page_in_the_middle_is_not_the_end(size, numbered, total, page_s
 @pytest.mark.parametrize("size", [0, 1, 2, 17])
 def test_pages_of_one_row_are_read_to_the_end(size, numbered):
     check(ChurningList(size, cap=1, numbered=numbered), numbered, 100, 1)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("has_range", [True, False])
+@pytest.mark.parametrize("numbered", [False, True])
+@pytest.mark.parametrize(("size", "requests"), [(0, 1), (1, 1), (2, 1), (99, 1), (101, 2), (240, 3)])
+def test_a_short_page_that_was_served_as_requested_is_the_end(size, requests, numbered, has_range, concurrency):
+    server = ChurningList(size, numbered=numbered, total=TOTALS["absent"], has_pagination=True)
+    check(server, numbered, 100, concurrency, has_range)
+    assert server.requests <= requests + (concurrency > 1 and size > 100) * 2
+
+
+class LyingList(ChurningList):
+    """Says of a page in the middle that it was served as requested, and keeps half of its rows back."""
+
+    def page(self, window, span):
+        page = super().page(window, span)
+        is_lie = self.requests == 2
+        return page._replace(rows=page.rows[: len(page.rows) // 2], is_last=True) if is_lie else page
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+def test_pagination_is_not_trusted_where_a_page_requested_ahead_has_more_rows(numbered):
+    server = LyingList(1000, numbered=numbered, has_pagination=True)
+    check(server, numbered, 100, 4)
+
+
+@pytest.mark.parametrize(
+    ("pagination", "rows", "is_end"),
+    [
+        ({"limit": 100, "offset": 200}, 40, True),
+        ({"limit": 100, "page": 3}, 40, True),
+        ({"limit": 100, "page": 3, "offset": 200, "total": 240}, 40, True),
+        ({"limit": 100, "offset": 200}, 0, True),
+        ({"limit": 100, "offset": 200}, 100, False),
+        ({"limit": 100, "offset": 200}, 99, False),
+        ({"limit": 40, "offset": 200}, 40, False),
+        ({"limit": 100, "offset": 0}, 40, False),
+        ({"limit": 100, "page": 1}, 40, False),
+        ({"limit": 100}, 40, False),
+        ({"offset": 200}, 40, False),
+        ({"total": 240}, 40, False),
+        ({"limit": 100, "offset": 200, "total": 241}, 40, False),
+        ({}, 0, False),
+    ],
+)
+def test_only_pagination_that_shows_the_request_shows_the_end(pagination, rows, is_end):
+    assert shows_end(PageSpan(200, 100), rows, pagination, 99) is is_end
 
 
 @pytest.mark.parametrize("has_range", [True, False])

@@ -94,6 +94,9 @@ class Chain:
         self.pages = 0
         #: Whether a page shorter than pages can be was followed by more rows.
         self.short_page_had_more = False
+        #: Whether the server's own pagination showed that the last page is the end.
+        self.is_end_shown = False
+        self._trusts_shown_end = True
         #: Whether a page was joined by its number alone, because pages of one row cannot overlap.
         self.joined_without_overlap = False
 
@@ -136,12 +139,13 @@ class Chain:
         may_be_capped = self._sizes.limit_is_capped or self._tail.is_short_of_request
         return min(wanted, max(self.longest, 1)) if may_be_capped else wanted
 
-    def join(self, span: PageSpan, rows: list[Row], was_guessed: bool) -> JoinResult:
+    def join(self, span: PageSpan, rows: list[Row], was_guessed: bool, is_last: bool = False) -> JoinResult:
         """Add a page.
 
         :param span: what was requested.
         :param rows: what was returned.
         :param was_guessed: whether it was requested before its position was known.
+        :param is_last: whether the server's own pagination shows that no row comes after these.
         :raises OverlapError: the chain cannot be continued.
         """
         if self._phase is _Phase.ASKING_BEHIND:
@@ -155,8 +159,15 @@ class Chain:
         if link is None:
             return self._gap(rows, was_guessed)
         if link.new:
+            self.is_end_shown = is_last and self._trusts_shown_end
             return self._extend(span, rows, cannot_overlap)
+        if is_last and self._trusts_shown_end:
+            return JoinResult.END
         return self._nothing_new(span, rows, link.missing, cannot_overlap, was_comparing)
+
+    def distrust_shown_end(self) -> None:
+        """Go on after an end that was not one: the server's pagination is not trusted any more."""
+        self.is_end_shown = self._trusts_shown_end = False
 
     def _join_behind(self, rows: list[Row]) -> JoinResult:
         """Add the answer to whether a row has the number after the last one."""

@@ -2,7 +2,17 @@
 
 **The problem.** The API pages by row number while rows are created and deleted: a deletion before the page boundary
 moves a row to a page that has already been read. The server may also cap ``limit`` silently, return short pages, leave
-out or misstate ``total``, and sort in any order. So the reader trusts only the rows that came.
+out or misstate ``total``, and sort in any order. So the reader trusts the rows that came, and one thing besides.
+
+**What is trusted.** ``meta.pagination`` of a response, if it has the ``limit`` and the offset (or page) of the request:
+the API documents that these are the request's as served. So a page with fewer rows than that ``limit`` is the last one,
+and a short list costs one request. If ``total`` is there, it must agree. Under ``companies`` nothing documents this, so
+it is trusted only for pages shorter than the API's default of 100 rows, which no server is known to cap, or shorter than
+a page that the server has returned. If a page that was requested ahead has further rows, the pagination is not trusted
+any more.
+
+**What is never trusted**: a short page without that; ``total`` alone; the order of rows; that a page begins where the
+page before it ended.
 
 **The method.** One response shows one moment: a part of the server's order without gaps. Two parts that share a row
 join without a gap. So each page begins a little *before* the end of the page before it (``overlap``), and is accepted
@@ -133,7 +143,7 @@ class PageReader:
                     if len(page.rows) != first[0].limit:
                         return
                     raise OverlapError("the server answers every page with the same rows")
-                step = chain.join(span, page.rows, was_guessed)
+                step = chain.join(span, page.rows, was_guessed, page.is_last)
                 self._longest = max(self._longest, chain.longest)
                 if step is JoinResult.END:
                     return
@@ -144,6 +154,18 @@ class PageReader:
                     estimate.update(new_rows, page.total)
                     if new_rows:
                         yield new_rows
+                if chain.is_end_shown:
+                    if self._has_nothing_new(ahead):
+                        return
+                    chain.distrust_shown_end()
+
+    def _has_nothing_new(self, ahead: Prefetcher) -> bool:
+        """Return whether the pages that were requested ahead have only rows that were delivered."""
+        while ahead.spans:
+            if not self._delivered.has_all(ahead.next_page()[1].rows):
+                ahead.cancel()
+                return False
+        return True
 
     def _prefetch(self, ahead: Prefetcher, chain: Chain, estimate: _RowEstimate) -> None:
         """Request the next page, and further ones as far as rows are expected."""
@@ -183,7 +205,8 @@ class PageReader:
 
         :param of: the rows of the window that this is a half of.
         """
-        rows = self._fetch(window, self._span(0, self._page_size, False)).rows
+        page = self._fetch(window, self._span(0, self._page_size, False))
+        rows = page.rows
         if rows and rows == of and self._are_outside(window, rows):
             raise AltegioResponseError(
                 "the server answers every range of time with the same rows.",
@@ -192,6 +215,8 @@ class PageReader:
         self._longest = max(self._longest, len(rows))
         if new_rows := self._new_rows(rows):
             yield new_rows
+        if page.is_last:
+            return
         if len(rows) < self._longest:
             is_whole = yield from self._is_whole(window, rows)
             if is_whole:

@@ -69,7 +69,7 @@ def test_the_locations_family_is_asked_with_repeated_ids_includes_and_a_page(con
 def test_without_filters_only_the_range_and_the_page_are_asked_for(connect, server) -> None:
     list(connect().list_activities(7, "2026-11-22", "2026-11-23", staff_ids=[], service_ids=None, search=""))
     assert [name for name, _ in first_query(server)] == ["filter[from]", "filter[to]", "limit", "offset"]
-    assert ("limit", "100") in first_query(server)
+    assert ("limit", "300") in first_query(server)
 
 
 @pytest.mark.parametrize(

@@ -271,3 +271,36 @@ def test_a_time_zone_may_be_given(connect, classes):
 def test_starts_are_listed_only_of_a_range_that_is_one(connect, classes):
     with pytest.raises(AltegioValidationError, match="reversed"):
         connect().appointments_starting_between(LOCATION, "2026-01-02", "2026-01-01")
+
+
+def test_a_small_window_costs_one_request(connect, classes, altegio_sandbox):
+    client = connect()
+    for window in (DAY, DAY + timedelta(days=200)):
+        before = altegio_sandbox.stats()["requests"]
+        list(client.list_appointments(LOCATION, date_from=f"{window}", date_to=f"{window + timedelta(days=1)}"))
+        assert altegio_sandbox.stats()["requests"] == before + 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "over", "fault", "most"),
+    [
+        (0, "cap", None, 4),
+        (300, "cap", None, 4),
+        (100, "cap", None, 11),
+        (100, "refuse", None, 12),
+        (100, "cap", "asked", 12),
+        (100, "cap", "absent", 12),
+    ],
+)
+def test_large_pages_under_companies_follow_what_the_server_does(connect, altegio_sandbox, limit, over, fault, most):
+    altegio_sandbox.add_location(LOCATION, staff=[STAFF], services=[{"id": 2}])
+    start = datetime(DAY.year, DAY.month, DAY.day)  # noqa: DTZ001 - on the location's clock
+    moments = [start + timedelta(minutes=number) for number in range(1000)]
+    altegio_sandbox.add_events(LOCATION, [{"date": moment.isoformat(), "length": 300} for moment in moments])
+    altegio_sandbox.switch(companies_limit=limit, over_limit=over)
+    if fault:
+        altegio_sandbox.fault("meta", form=fault)
+    client = connect("companies")
+    rows = list(client.list_activities(LOCATION, f"{DAY}", f"{DAY + timedelta(days=1)}", concurrency=1))
+    assert len({row["id"] for row in rows}) == len(rows) == 1000
+    assert altegio_sandbox.stats()["requests"] <= most
