@@ -136,7 +136,7 @@ class _Included:
             del self._untyped[number]
 
     def _of_type(self, name: str, reference: Row) -> Row | None:
-        """The resource whose type a reference names, or, where it names none, one of the relationship's types."""
+        """Return the resource of the type that a reference names, or else of one of the relationship's types."""
         number = str(reference.get("id"))
         types = _TYPES.get(name, (name,)) if reference.get("type") is None else (str(reference["type"]),)
         return next((self._typed[key] for kind in types if (key := (kind, number)) in self._typed), None)

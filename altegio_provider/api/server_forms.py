@@ -69,7 +69,7 @@ class Forms:
 
 
 def _words(error: AltegioValidationError) -> set[str]:
-    """The words of the fields that a refusal names."""
+    """Return the words of the fields that a refusal names."""
     return {word for field in error.errors if field != _UNNAMED for word in _WORD.findall(field)}
 
 

@@ -172,6 +172,6 @@ class ActivitySource:
 
 
 def _id_of(row: Mapping[str, Any]) -> int:
-    """The number of an event; 0 for none."""
+    """Return the number of an event; 0 for none."""
     number = row.get("id")
     return number if type(number) is int and 0 < number < 1 << 63 else 0

@@ -7,9 +7,9 @@ out or misstate ``total``, and sort in any order. So the reader trusts the rows 
 **What is trusted.** ``meta.pagination`` of a response, if it has the ``limit`` and the offset (or page) of the request:
 the API documents that these are the request's as served. So a page with fewer rows than that ``limit`` is the last one,
 and a short list costs one request. If ``total`` is there, it must agree. Under ``companies`` nothing documents this, so
-it is trusted only for pages shorter than the API's default of 100 rows, which no server is known to cap, or shorter than
-a page that the server has returned. If a page that was requested ahead has further rows, the pagination is not trusted
-any more.
+it is trusted only for pages shorter than the API's default of 100 rows, which no server is known to cap, or shorter
+than a page that the server has returned. If a page that was requested ahead has further rows, the pagination is not
+trusted any more.
 
 **What is never trusted**: a short page without that; ``total`` alone; the order of rows; that a page begins where the
 page before it ended.
