@@ -1,4 +1,4 @@
-"""A person's yes before something is sent, where it is wanted."""
+"""An operator that waits for a person's approval before something is sent."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ __all__ = ["AltegioApprovalOperator"]
 
 
 class AltegioApprovalOperator(ApprovalOperator):
-    """Wait until a person approves, if ``is_wanted`` says so; else go on at once.
+    """Wait until a person approves, if ``is_wanted`` is true. Use it before a task that sends something.
 
-    The question shows in Airflow under "Required Actions". *Approve* goes on; *Reject* skips this task, and
-    with it what comes next and asks for success (the trigger rule ``all_success``, the default).
+    Airflow shows the question under "Required Actions". *Approve* continues the run. *Reject* skips this task and the
+    following tasks whose trigger rule is ``all_success``, the default.
 
     :param is_wanted: whether to ask. Templated.
-    :param subject: the question. Templated.
-    :param body: what a person must know to answer it, in Markdown. Templated.
-    :returns: what the person chose, as Airflow's ``ApprovalOperator`` gives it; ``None`` if nobody was asked.
+    :param kwargs: arguments of Airflow's ``ApprovalOperator``, among them ``subject``, the question, and ``body``, its
+        details in Markdown. Both are templated.
     """
 
     template_fields: Sequence[str] = (*ApprovalOperator.template_fields, "is_wanted")
@@ -34,19 +33,27 @@ class AltegioApprovalOperator(ApprovalOperator):
         self.is_wanted = is_wanted
 
     def execute(self, context: Context) -> Any:
-        """Ask, or go on; see the class."""
+        """Ask a person, or continue.
+
+        :param context: Airflow's context of the task.
+        :returns: the answer as Airflow's ``ApprovalOperator`` gives it; ``None`` if nobody was asked.
+        """
         from altegio_provider.api.arguments import checked_flag
 
         if not checked_flag("is_wanted", self.is_wanted, default=False):
-            self.log.info("No approval is wanted")
+            self.log.info("No approval needed: is_wanted is false")
             return None
         return super().execute(context)
 
     def skip(self, ti: Any, tasks: Iterable[Any]) -> None:  # noqa: ARG002 - Airflow's signature
-        """Let the trigger rules do what the person's "no" means.
+        """Skip this task, so that the trigger rules skip the following tasks.
 
-        Airflow's own way is to name the tasks to skip, and it forgets them where the tasks are in a mapped task group
-        (3.3.2 asks for the XCom of an unmapped task there): what was rejected would be done.
+        Airflow itself names the tasks to skip. In a mapped task group it loses those names (3.3.2 reads the XCom of an
+        unmapped task there), so the rejected tasks would run.
+
+        :param ti: the task instance.
+        :param tasks: the tasks to skip, as Airflow names them; not used.
+        :raises AirflowSkipException: always.
         """
         ti.xcom_push(key="return_value", value={"chosen_options": [self.REJECT]})
-        raise AirflowSkipException("the import was rejected by a person")
+        raise AirflowSkipException("a person rejected the import")

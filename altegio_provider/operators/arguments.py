@@ -1,6 +1,6 @@
-"""Checks the arguments of operators, which a template may have turned into text.
+"""Checks of operator arguments. A template may have turned an argument into text.
 
-Each function names the argument in its error. Imported when a task runs, never when a DAG is parsed.
+Each error names the argument. This module is imported when a task runs, never when a DAG is parsed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
     "window_of",
 ]
 
-#: Of files with people in them: nobody but their owner reads them.
+#: Permissions of files with personal data: only their owner reads them.
 PRIVATE = 0o600
 _OCTAL = re.compile(r"(0o)?[0-7]{3,4}")
 _LONGEST_LOOKBACK = timedelta(days=36_525)
@@ -41,9 +41,13 @@ _PASSWORD = re.compile(r"://[^/@]*:[^@]*@")
 
 
 def window_of(date_from: datetime | str, date_to: datetime | str, lookback: timedelta, timezone: str) -> TimeRange:
-    """Return the range to read, widened by ``lookback``.
+    """Return the window to read, which begins earlier by ``lookback``.
 
-    :raises AltegioValidationError: it is empty or reversed, or an argument cannot be read.
+    :param date_from: the start.
+    :param date_to: the end, not included.
+    :param lookback: how far before ``date_from`` to read again.
+    :param timezone: the IANA time zone of naive datetimes.
+    :raises AltegioValidationError: the range is empty or reversed, or an argument is invalid.
     """
     if not isinstance(lookback, timedelta) or not timedelta(0) <= lookback <= _LONGEST_LOOKBACK:
         raise argument_error("lookback", f"must be a timedelta of 0 to {_LONGEST_LOOKBACK.days} days")
@@ -52,7 +56,7 @@ def window_of(date_from: datetime | str, date_to: datetime | str, lookback: time
             raise argument_error(
                 argument,
                 "is empty",
-                "A run without a data interval (triggered by hand, or by an asset) has none to fill in: give a range.",
+                "A run that was triggered by hand or by an asset has no data interval: set date_from and date_to.",
             )
     zone = checked_zone(timezone)
     start, end = checked_instant("date_from", date_from, zone), checked_instant("date_to", date_to, zone)
@@ -68,19 +72,21 @@ def window_of(date_from: datetime | str, date_to: datetime | str, lookback: time
 
 
 def storage_path(output_path: str, argument: str = "output_path") -> ObjectStoragePath:
-    """Return the place to write to.
+    """Return the path to write to.
 
-    :raises AltegioValidationError: it is empty, or of a kind that no installed filesystem knows.
+    :param output_path: a path or URL.
+    :param argument: the name of the argument, for the error.
+    :raises AltegioValidationError: the path is empty, holds a password, or no installed library can open it.
     """
     if not isinstance(output_path, str) or not output_path.strip():
         raise argument_error(argument, "is empty")
     if not output_path.isprintable():
-        raise argument_error(argument, "has a control character, or half of a character")
+        raise argument_error(argument, "has a control character or a surrogate (half of a character)")
     if has_password(output_path):
         raise argument_error(
             argument,
-            "has a password in it, which Airflow would keep and show",
-            "Put it into a connection, and name that: s3://my_connection@bucket/folder.",
+            "contains a password, which Airflow would store and show",
+            "Put it into a connection, and use the connection in the URL: s3://my_connection@bucket/folder.",
         )
     try:
         path = ObjectStoragePath(output_path)
@@ -89,16 +95,24 @@ def storage_path(output_path: str, argument: str = "output_path") -> ObjectStora
         return path
     except (ValueError, ImportError) as error:
         kind = type(error).__name__
-    raise argument_error(argument, f"cannot be opened ({kind}): no library for such a URL is installed or known")
+    raise argument_error(argument, f"cannot be opened ({kind}): no library for this kind of URL is installed")
 
 
 def has_password(url: str) -> bool:
-    """Whether a URL carries a password, as ``scheme://user:password@host`` does."""
+    """Return whether a URL contains a password, as ``scheme://user:password@host`` does.
+
+    :param url: the URL.
+    """
     return _PASSWORD.search(url) is not None
 
 
 def ids_of(argument: str, value: Any) -> list[int] | None:
-    """Read a list of ids, which a template may have turned into text: ``[5, 10]`` or ``5,10``."""
+    """Return a list of ids. A template may have turned it into text: ``[5, 10]`` or ``5,10``.
+
+    :param argument: the name of the argument, for the error.
+    :param value: the argument.
+    :raises AltegioValidationError: an id is not an integer of 1 or more.
+    """
     if is_absent(value):
         return None
     if isinstance(value, str):
@@ -110,14 +124,21 @@ def ids_of(argument: str, value: Any) -> list[int] | None:
 
 
 def number_of(argument: str, value: Any) -> int | None:
-    """Read a whole number of 1 or more, which a template may have turned into text."""
+    """Return an integer of 1 or more, or ``None`` if the argument is absent. A template may have turned it into text.
+
+    :param argument: the name of the argument, for the error.
+    :param value: the argument.
+    :raises AltegioValidationError: it is not an integer of 1 or more.
+    """
     return None if is_absent(value) else checked_id(argument, value)
 
 
 def mode_of(file_mode: Any, default: int | None) -> int | None:
-    """Return permissions of files: a number such as ``0o640``, or its digits as text.
+    """Return the permissions of files.
 
-    :raises AltegioValidationError: they are none, or do not let the owner read and write.
+    :param file_mode: a number such as ``0o640``, or its octal digits as text.
+    :param default: the result if ``file_mode`` is absent.
+    :raises AltegioValidationError: ``file_mode`` is invalid, or does not let the owner read and write.
     """
     if file_mode in (None, "", "None"):
         return default
@@ -131,9 +152,11 @@ def mode_of(file_mode: Any, default: int | None) -> int | None:
 
 
 def checked_share(argument: str, value: Any) -> int | float:
-    """Return a number of rows, or a share of them, which a template may have turned into text.
+    """Return a number of rows (``int``) or a share of the rows (``float``). A template may have turned it into text.
 
-    :raises AltegioValidationError: it is neither.
+    :param argument: the name of the argument, for the error.
+    :param value: the argument.
+    :raises AltegioValidationError: it is neither a number of rows nor a share.
     """
     if isinstance(value, str):
         try:
@@ -141,16 +164,21 @@ def checked_share(argument: str, value: Any) -> int | float:
         except ValueError:
             value = None
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise argument_error(argument, "must be a number of rows such as 5, or a share of them such as 0.05")
+        raise argument_error(argument, "must be a number of rows such as 5, or a share of the rows such as 0.05")
     if isinstance(value, float) and value > 1:
-        raise argument_error(argument, f"{value} is not a share of 0.0 to 1.0; give a whole number for rows")
+        raise argument_error(
+            argument, f"{value} is not a share between 0.0 and 1.0; use an integer for a number of rows"
+        )
     return value
 
 
 def checked_choice(argument: str, value: Any, choices: Sequence[str]) -> Any:
-    """Return one of some words.
+    """Return the value if it is one of the allowed ones.
 
-    :raises AltegioValidationError: it is none of them.
+    :param argument: the name of the argument, for the error.
+    :param value: the argument.
+    :param choices: the allowed values.
+    :raises AltegioValidationError: it is not one of them.
     """
     if value not in choices:
         raise argument_error(argument, f"must be one of {', '.join(choices)}")

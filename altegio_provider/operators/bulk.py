@@ -28,9 +28,9 @@ _FINGERPRINT_DIGITS = 64
 
 
 class BulkOperator(OperatorWithPersonalFields):
-    """Imports the rows of a table, each exactly once.
+    """Base class of operators that import the rows of a table, each exactly once.
 
-    The arguments are explained by ``AltegioCreateAppointmentsOperator``.
+    ``AltegioCreateAppointmentsOperator`` documents the arguments.
     """
 
     template_fields: Sequence[str] = (
@@ -84,11 +84,11 @@ class BulkOperator(OperatorWithPersonalFields):
         self.column_mapping = column_mapping
         self.defaults = defaults
         self.report_path = report_path
-        # The field is stored and shown by Airflow, so no password stands in it.
+        # Airflow stores and shows this field, so it must not contain a password.
         self._ledger_url = Secret(ledger_url) if isinstance(ledger_url, str) else None
         self.ledger_url = without_password(ledger_url)
         self.ledger_conn_id = ledger_conn_id
-        # A task that is made by mapping was stored before it came here.
+        # Airflow has stored the arguments of a mapped task before it calls this.
         if getattr(self, "_BaseOperator__from_mapped", False) and self.ledger_url != ledger_url:
             raise AirflowFailException(_STORED_BY_MAPPING)
         # Airflow's operators have a method of the argument's name.
@@ -111,7 +111,13 @@ class BulkOperator(OperatorWithPersonalFields):
 
     @clear_variables_on_error
     def execute(self, context: Context) -> dict[str, Any]:
-        """Read, check, send and report; see the class."""
+        """Read, check and send the rows, and write the report.
+
+        :param context: Airflow's context of the task.
+        :returns: the summary, see ``AltegioCreateAppointmentsOperator``.
+        :raises AirflowFailException: the import failed, and a retry cannot help.
+        :raises AirflowException: the import failed, and a retry continues it.
+        """
         from altegio_provider.api.errors import AltegioError
         from altegio_provider.imports.ledger.ledger import LedgerError
         from altegio_provider.imports.model import ImportFileError
@@ -133,10 +139,10 @@ class BulkOperator(OperatorWithPersonalFields):
         return summary
 
     def _do_render_template_fields(self, parent: Any, *arguments: Any, **named: Any) -> None:
-        """Render the fields, and leave nothing secret in them: Airflow stores and shows them afterwards."""
+        """Render the fields and hide passwords in them, because Airflow stores and shows them afterwards."""
         if parent is self and self._ledger_url is not None:
             self.ledger_url = self._ledger_url.reveal()
-            # A template that cannot be rendered is logged.
+            # Airflow logs a template that it cannot render.
             for password in passwords_in(self.ledger_url):
                 mask_secret(password)
         super()._do_render_template_fields(parent, *arguments, **named)
@@ -145,16 +151,16 @@ class BulkOperator(OperatorWithPersonalFields):
             self.ledger_url = without_password(self.ledger_url)
 
     def on_kill(self) -> None:
-        """Send nothing more; what is under way is finished and recorded."""
+        """Stop sending. Requests under way are finished and recorded."""
         if self._stop is not None:
             self._stop.set()
 
     def _kind(self) -> type[FileImport]:
-        """What the rows are."""
+        """Return the class that imports this kind of rows."""
         raise NotImplementedError
 
     def _own_options(self) -> dict[str, Any]:
-        """The options of this operator alone."""
+        """Return the options that only this operator has."""
         return {}
 
     def _import(self, hook: AltegioHook, *, is_in_task: bool) -> tuple[dict[str, Any], Any, Any]:
@@ -210,12 +216,12 @@ class BulkOperator(OperatorWithPersonalFields):
                 halt = file_import.run(source)
             except BaseException:
                 if folder is not None:
-                    # A spool that has failed says so again, and no report is better than a wrong one.
+                    # A row store that failed fails again here. No report is better than a wrong one.
                     with suppress(Exception):
                         write_report(store, source.columns, folder, kind.partition_column, mode=mode)
                 raise
             if folder is not None:
-                # Where it cannot be written, the log still says what came of the rows.
+                # If the report cannot be written, the log still has the result.
                 self.log.info("Writing the report of %s", bulk_run.describe_counts(store.counts()))
                 report = write_report(store, source.columns, folder, kind.partition_column, mode=mode)
             counts = store.counts()
@@ -231,9 +237,9 @@ class BulkOperator(OperatorWithPersonalFields):
         return summary, halt, counts
 
     def _check_fingerprint(self, name: str, fingerprint: str | None) -> None:
-        """Make sure that the file is the one that an earlier run checked, where that is asked for.
+        """Check that the source has the fingerprint that the argument demands, if it demands one.
 
-        :raises ImportFileError: it is another one. Nothing was sent.
+        :raises ImportFileError: the fingerprint differs. Nothing was sent.
         """
         from altegio_provider.imports.model import ImportFileError
 

@@ -1,6 +1,6 @@
 """Functions of the operators that import a file: open the source, log the progress, end the task.
 
-Imported when a task runs, never when a DAG is parsed.
+This module is imported when a task runs, never when a DAG is parsed.
 """
 
 from __future__ import annotations
@@ -34,22 +34,30 @@ _FETCH_ROWS = 2_000
 
 
 def open_source_argument(source: Any, *, format: str | None, delimiter: str | None, encoding: str | None) -> RowSource:
-    """Open what the operator was given: a path or URL, rows, or a DataFrame.
+    """Open the source of an import.
 
-    :raises ImportFileError: it cannot be taken.
+    :param source: a path or URL, a list of mappings, or a DataFrame.
+    :param format: the format of the file; ``None`` takes it from the name.
+    :param delimiter: the delimiter of CSV; ``None`` detects it.
+    :param encoding: the encoding of text; ``None`` detects it.
+    :raises ImportFileError: the source cannot be read.
     """
     if isinstance(source, str) and "://" in source:
         if has_password(source):
             raise ImportFileError(
-                "source has a password in its URL, which Airflow would store and show. Put it into a connection and "
-                "use the connection in the URL: s3://my_connection@bucket/clients.csv."
+                "source contains a password in its URL, which Airflow would store and show. Put it into a connection, "
+                "and use the connection in the URL: s3://my_connection@bucket/clients.csv."
             )
         source = ObjectStoragePath(source)
     return open_source(source, format=format, delimiter=delimiter, encoding=encoding)
 
 
 def open_query(sql: str, conn_id: str) -> RowSource:
-    """Read the rows of a query, through the hook of any database connection."""
+    """Return the rows of a query as a source.
+
+    :param sql: the query.
+    :param conn_id: a database connection whose hook has ``get_conn()``.
+    """
     hook = BaseHook.get_hook(conn_id)
     connection = hook.get_conn()
     cursor = connection.cursor()
@@ -75,24 +83,26 @@ def delete_ledger_entries(
 ) -> int:
     """Delete ledger entries of records that were deleted in Altegio, so that the same file can create them again.
 
-    :param ledger_url: as for the operators; ``None`` takes the ledger that they take by default.
+    :param ledger_url: as for the operators; ``None`` uses the default ledger.
+    :param location_id: the location.
     :param kind: ``booking`` or ``event``.
-    :param record_ids: the appointments or events.
+    :param record_ids: the ids of the appointments or events.
     :param ledger_conn_id: as for the operators.
     :returns: the number of deleted entries.
+    :raises LedgerError: the ledger cannot be used.
     """
     from altegio_provider.imports.ledger.ledger import Ledger, Session
 
-    most = 0
+    deleted = 0
 
-    def turn(session: Session) -> None:
-        nonlocal most
-        # A try whose answer was lost may have forgotten them already, and the next one finds none.
-        most = max(most, session.delete_entries(record_ids))
+    def transaction(session: Session) -> None:
+        nonlocal deleted
+        # If the connection is lost at the commit, the first try may have deleted them, and the second finds none.
+        deleted = max(deleted, session.delete_entries(record_ids))
 
     with Ledger(ledger_url_of(ledger_url, ledger_conn_id), location_id, kind) as ledger:
-        ledger.transact(turn)
-    return most
+        ledger.transact(transaction)
+    return deleted
 
 
 class ProgressLog:
@@ -131,13 +141,13 @@ def describe_counts(counts: Mapping[Status, int]) -> str:
 
 
 def raise_if_halted(halt: Halt | None, counts: Mapping[Status, int], report: Mapping[str, str]) -> None:
-    """Fail the task if the import ended early. The report is written by then.
+    """Fail the task if the import ended early. The report has been written before.
 
     :param halt: the reason, or ``None``.
     :param counts: the number of rows by status.
     :param report: the paths of the report.
     :raises AirflowFailException: a retry cannot help.
-    :raises AirflowException: a retry may.
+    :raises AirflowException: a retry may help.
     """
     if halt is None:
         return

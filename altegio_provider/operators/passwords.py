@@ -1,4 +1,4 @@
-"""Passwords in database URLs, which Airflow would store and show with an operator's fields."""
+"""Hides passwords in database URLs, because Airflow stores and shows the fields of operators."""
 
 from __future__ import annotations
 
@@ -9,22 +9,28 @@ __all__ = ["passwords_in", "without_password"]
 
 _T = TypeVar("_T")
 
-#: Between a user's name and the host; or a setting behind the question mark.
+#: A password between the user and the host, or in a query parameter.
 _PASSWORD = re.compile(
     r"(?P<before>://[^/?:@]*:)(?P<secret>.*)(?=@)|(?P<name>[?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=)(?P<value>[^&]*)",
     re.IGNORECASE,
 )
-#: A secret that a template brings stands in the field only once it is rendered.
+#: A template is not a secret; its value is known only after it was rendered.
 _TEMPLATE = re.compile(r"\s*(\{\{[^{}]*\}\}\s*)+")
 
 
 def without_password(url: _T) -> _T | str:
-    """Return a URL with ``***`` in the place of its passwords, fit to be shown; anything else as it is."""
+    """Return a URL with ``***`` instead of its passwords. Anything that is not text is returned unchanged.
+
+    :param url: the URL.
+    """
     return _PASSWORD.sub(_hidden, url) if isinstance(url, str) else url
 
 
 def passwords_in(url: str) -> list[str]:
-    """Return the passwords of a URL that stand in it, and not in a template."""
+    """Return the passwords of a URL, without those that a template provides.
+
+    :param url: the URL.
+    """
     found = [match["secret"] or match["value"] or "" for match in _PASSWORD.finditer(url)]
     return [secret for secret in found if secret and not _TEMPLATE.fullmatch(secret)]
 

@@ -1,6 +1,6 @@
-"""Template fields that tell of people: templates in them work, and Airflow's database keeps ``***`` in their place.
+"""Template fields with personal data: templates in them work, and Airflow's database stores ``***`` instead.
 
-Airflow stores each template field twice: as the DAG gives it (the serialized DAG), and as it was rendered for a run.
+Airflow stores each template field twice: unrendered in the serialized DAG, and rendered for each run.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _SHOWN = "***"
 
 
 class Personal:
-    """A value that is not shown: neither its ``repr`` nor what Airflow serializes of it tells of people.
+    """A value with personal data, which neither its ``repr`` nor Airflow's serialization shows.
 
-    :param value: the value. Of a mapping, the fields that say nothing of a person stay visible.
+    :param value: the value. In a mapping, fields without personal data stay visible.
     """
 
     __slots__ = ("value",)
@@ -34,7 +34,7 @@ class Personal:
         self.value = value
 
     def serialize(self) -> Any:
-        """Return what Airflow may keep."""
+        """Return the form that Airflow may store."""
         if not isinstance(self.value, Mapping):
             return _SHOWN
         return {str(name): one if name in NON_PERSONAL_FIELDS else _SHOWN for name, one in self.value.items()}
@@ -52,11 +52,11 @@ class Personal:
 
 
 class PersonalField:
-    """An operator's template field whose value is kept as :class:`Personal`, before and after it is rendered.
+    """A descriptor for a template field that stores its value as :class:`Personal`, before and after rendering.
 
-    What another task returns (``upstream.output``) stays what it is until it is rendered, for Airflow looks for it.
+    The output of another task (``upstream.output``) is not wrapped before rendering, because Airflow looks for it.
 
-    :param texts_are_personal: whether a text is personal too, where it is not a template.
+    :param texts_are_personal: whether a text that is not a template is personal too.
     """
 
     def __init__(self, *, texts_are_personal: bool) -> None:
@@ -94,7 +94,7 @@ class PersonalField:
 
 
 class OperatorWithPersonalFields(BaseOperator):
-    """Renders what is inside of the fields that are a :class:`PersonalField`."""
+    """Base class of operators with :class:`PersonalField` fields. It renders the values inside of them."""
 
     def render_template(
         self,
@@ -103,11 +103,20 @@ class OperatorWithPersonalFields(BaseOperator):
         jinja_env: jinja2.Environment | None = None,
         seen_oids: set[int] | None = None,
     ) -> Any:
-        """Render a template. Where that fails, Airflow logs the :class:`Personal`, and not what is in it."""
+        """Render a template. If that fails, Airflow logs the :class:`Personal` and not its value.
+
+        :param content: the value of the field.
+        :param context: Airflow's context of the task.
+        :param jinja_env: the Jinja environment.
+        :param seen_oids: ids of objects that are rendered already.
+        """
         value = content.value if isinstance(content, Personal) else content
         return super().render_template(value, context, jinja_env, seen_oids)
 
 
 def unwrap_personal(value: Any) -> Any:
-    """Return the value of a field, personal or not."""
+    """Return the value inside a :class:`Personal`, and any other value unchanged.
+
+    :param value: the value of a field.
+    """
     return value.value if isinstance(value, Personal) else value

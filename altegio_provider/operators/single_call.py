@@ -1,4 +1,4 @@
-"""What the operators that make one call share."""
+"""The base class of operators that make one call, and their common functions."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ __all__ = ["SingleCallOperator", "integer_or_unchanged", "no_retry_if_outcome_un
 
 
 class SingleCallOperator(OperatorWithPersonalFields):
-    """The connection, the location, and the hook for the time of a call.
+    """Base class of operators that make one call. A subclass implements ``_call``.
 
     :param location_id: the location; default: the connection's. Templated.
     :param altegio_conn_id: the connection. Templated.
+    :param kwargs: arguments of Airflow's ``BaseOperator``.
     """
 
     template_fields: Sequence[str] = ("altegio_conn_id", "location_id")
     ui_color = "#e8f3ec"
-    #: What a call names beside location and event, for the text of a 404.
+    #: Names of further ids in the request. The error names them after a 404.
     also_named: Sequence[str] = ()
 
     def __init__(
@@ -41,7 +42,11 @@ class SingleCallOperator(OperatorWithPersonalFields):
 
     @clear_variables_on_error
     def execute(self, context: Context) -> Any:  # noqa: ARG002 - Airflow's signature
-        """Make the call with a hook that is closed afterwards."""
+        """Make the call, and close the hook afterwards.
+
+        :param context: Airflow's context of the task.
+        :raises AltegioNotFoundError: the API answered 404; the error says what may be missing.
+        """
         from altegio_provider.api.errors import AltegioNotFoundError
         from altegio_provider.api.writes.not_found import describe_missing
 
@@ -62,9 +67,9 @@ class SingleCallOperator(OperatorWithPersonalFields):
         raise NotImplementedError
 
     def _deleted(self, hook: AltegioHook, location_id: int, delete: Callable[[], None], *, missing_ok: bool) -> bool:
-        """Delete something, and say whether it was there.
+        """Delete something. Return whether it existed.
 
-        :raises AltegioNotFoundError: it was not, and that is an error; or there is no such location.
+        :raises AltegioNotFoundError: it did not exist and ``missing_ok`` is off, or the location does not exist.
         """
         from altegio_provider.api.errors import AltegioNotFoundError
         from altegio_provider.api.writes.not_found import has_location
@@ -75,16 +80,16 @@ class SingleCallOperator(OperatorWithPersonalFields):
         except AltegioNotFoundError:
             if not (missing_ok and has_location(hook.get_conn(), location_id)):
                 raise
-            self.log.info("It is gone already")
+            self.log.info("Nothing to delete: it does not exist any more")
             return False
         return True
 
 
 @contextmanager
 def no_retry_if_outcome_unknown() -> Iterator[None]:
-    """Fail the task for good, whatever its ``retries``, when a write's outcome cannot be found out.
+    """Fail the task without a retry if the outcome of a write is unknown: a retry could write a second time.
 
-    :raises AirflowFailException: in place of an ``AltegioOutcomeUnknownError``, which a retry would make worse.
+    :raises AirflowFailException: instead of an ``AltegioOutcomeUnknownError``.
     """
     from altegio_provider.api.errors import AltegioOutcomeUnknownError
     from altegio_provider.compat import AirflowFailException
@@ -96,7 +101,12 @@ def no_retry_if_outcome_unknown() -> Iterator[None]:
 
 
 def integer_or_unchanged(value: Any) -> Any:
-    """A template gives text where a number belongs; what is no number is left for the checks to name."""
+    """Return text of an integer, as a template gives it, as ``int``, and any other value unchanged.
+
+    The checks of the client report values that are not integers.
+
+    :param value: an argument.
+    """
     from altegio_provider.common.integers import integer_or_none
 
     number = integer_or_none(value.strip()) if isinstance(value, str) else None
@@ -104,5 +114,9 @@ def integer_or_unchanged(value: Any) -> Any:
 
 
 def select_fields(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Return the named fields that a row has."""
+    """Return some fields of a row, without those that it lacks.
+
+    :param row: the row.
+    :param names: the names of the fields.
+    """
     return {name: row[name] for name in names if name in row}

@@ -43,6 +43,7 @@ class AltegioEventSensor(BaseSensorOperator):
     :param deferrable: wait in the triggerer; default: the setting ``[operators] default_deferrable``.
     :param max_failures: number of consecutive failed checks in the triggerer after which the task fails.
     :param altegio_conn_id: the connection. Templated.
+    :param kwargs: arguments of Airflow's ``BaseSensorOperator``.
     :returns: the event's start, capacity and seats when the condition was met, as a small JSON object.
     :raises AltegioNotFoundError: the location does not exist; the event does not exist (unless the condition is
         ``exists``) or was deleted.
@@ -114,6 +115,7 @@ class AltegioEventSensor(BaseSensorOperator):
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Return the result that the trigger sent, or raise its error.
 
+        :param context: Airflow's context of the task.
         :param event: the trigger's payload (:mod:`altegio_provider.triggers.payloads`).
         """
         from altegio_provider.api import errors

@@ -1,4 +1,4 @@
-"""Wait until files lie in a folder."""
+"""A sensor that waits for complete files in a folder."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ __all__ = ["AltegioInboxSensor"]
 
 
 class AltegioInboxSensor(BaseSensorOperator):
-    """Wait until tables lie in a folder, whole.
+    """Wait until a folder has complete files of tables. Use it before a bulk import.
 
-    The worker looks, for it is the workers that see the folder; ``mode="reschedule"``, the default, frees it between
-    two looks.
+    The check runs on a worker, because the triggerer may not see the folder. ``mode="reschedule"``, the default, frees
+    the worker between two checks.
 
-    :param folder: a folder on a disk that all workers see, as a path or a ``file://`` URL; it may be missing yet.
-        Templated.
-    :param quiet_seconds: a file that changes within so many seconds is still being written, and left for the next look.
-    :returns: the names of the files (CSV, TSV, XLSX, JSON Lines, Parquet; no hidden ones), oldest first.
+    :param folder: a folder on a disk that all workers see, as a path or a ``file://`` URL. It does not have to exist
+        yet. Templated.
+    :param quiet_seconds: a file that changes within this time is still being written and is left for the next check.
+    :param mode: ``reschedule`` or ``poke``, as in Airflow's sensors.
+    :param kwargs: arguments of Airflow's ``BaseSensorOperator``.
+    :returns: the names of the files (CSV, TSV, XLSX, JSON Lines, Parquet; not hidden ones), oldest first.
     :raises AltegioValidationError: the folder is in an object store, where files cannot be renamed.
     """
 
@@ -35,7 +37,10 @@ class AltegioInboxSensor(BaseSensorOperator):
         self.quiet_seconds = quiet_seconds
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
-        """Look once."""
+        """Check once.
+
+        :param context: Airflow's context of the task.
+        """
         from altegio_provider.api.arguments import checked_seconds
         from altegio_provider.imports.files.inbox import complete_files, inbox_folder
 

@@ -118,7 +118,7 @@ def files(inbox):
 def test_a_file_is_booked_and_put_aside_with_its_report(inbox, run, sandbox):
     drop(inbox, "good.csv", "+37120000001", "+37120000002")
     said = run("dags", "test", "altegio_bookings_import")
-    assert "No approval is wanted" in said
+    assert "No approval needed" in said
     assert "UP_FOR_RESCHEDULE" not in said  # what is there is seen at the first look
     assert booked(sandbox) == ["+37120000001", "+37120000002"]
     assert files(inbox) == {f"done/good.csv/{name}" for name in ("good.csv", *REPORTS, *DRY_RUN)}

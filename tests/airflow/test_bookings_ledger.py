@@ -269,7 +269,7 @@ def test_no_error_shows_the_password(url, caplog):
 
 def test_a_connection_that_cannot_be_a_ledger(monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_WEB", json.dumps({"conn_type": "http", "host": "h", "password": "hunter2"}))
-    for conn_id, told in (("web", "type http"), ("nowhere", "there is no Airflow connection 'nowhere'")):
+    for conn_id, told in (("web", "type http"), ("nowhere", "Airflow connection 'nowhere' does not exist")):
         with pytest.raises(AirflowFailException, match=told) as failure:
             book(ledger_conn_id=conn_id)
         assert "hunter2" not in str(failure.value)
