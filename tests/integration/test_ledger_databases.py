@@ -176,7 +176,7 @@ def test_a_ledger_of_a_newer_release_is_left_alone(ledger_url):
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE altegio_ledger_version SET version = 2")
     engine.dispose()
-    with pytest.raises(LedgerError, match="is of version 2") as failure:
+    with pytest.raises(LedgerError, match="has version 2") as failure:
         Ledger(ledger_url, 7, "booking")
     assert not failure.value.retryable
 

@@ -31,7 +31,7 @@ __all__ = ["SETTLE_SECONDS", "book_once"]
 
 log = logging.getLogger(__name__)
 
-#: A booking may come late, and the number of a new client up to 15 seconds after it.
+#: A booking can appear late, and the id of a new client up to 15 seconds after it.
 SETTLE_SECONDS = 20.0
 _ATTEMPTS = 3
 _SEARCHES = 3
@@ -48,17 +48,21 @@ def book_once(
     settle_seconds: float = SETTLE_SECONDS,
     sleep: Callable[[float], None] = default_sleep,
 ) -> Appointment:
-    """Book a client into an event and return the record; when the answer is lost, look for it before it is sent again.
+    """Book a client into an event and return the record. If the response is lost, search for it before sending again.
 
-    The appointments that the event has are read first, so that an older one of the same client is not taken for this
-    one. Where the user may not read them, the booking is sent all the same, and a lost answer stays lost.
+    The appointments of the event are read first, so that an older one of the same client is not taken for this one. If
+    the user may not read them, the booking is sent anyway, and its outcome stays unknown if the response is lost.
 
-    :param appointment: as :meth:`AltegioClient.create_event_appointment` takes it.
-    :param settle_seconds: how long to wait before looking for what a lost answer left behind.
-    :returns: the record, with its ``id``; where it was looked for, ``id`` and ``clients_count`` alone, and
-        ``activity_id`` 0 where it was made without its event.
-    :raises AltegioOutcomeUnknownError: the answer was lost, and what became of it cannot be found out.
-    :raises AltegioError: what else the request ended in; nothing is booked.
+    :param client: the client.
+    :param location_id: the location.
+    :param event_id: the event.
+    :param appointment: as for :meth:`AltegioClient.create_event_appointment`.
+    :param settle_seconds: how long to wait before searching for a booking whose response was lost.
+    :param sleep: waits for a number of seconds.
+    :returns: the record with its ``id``. After a search it has only ``id`` and ``clients_count``, and ``activity_id``
+        0 if it was created without its event.
+    :raises AltegioOutcomeUnknownError: the response was lost, and a search did not show whether the client is booked.
+    :raises AltegioError: the request failed; nothing is booked.
     """
     client.appointment_body(appointment)
     search = _LostBookingSearch(client, location_id, event_id, appointment)
@@ -72,7 +76,7 @@ def book_once(
         except AltegioValidationError as error:
             if lost is None:
                 raise
-            refusal = error  # the lost one may have come after all, and have taken the last seat
+            refusal = error  # the lost booking may have taken effect, and have taken the last seat
         verdict = search.verdict(lambda: sleep(settle_seconds))
         if isinstance(verdict, Found):
             log.info("The answer was lost; a search found the booking: appointment %s", verdict.record_id)
@@ -97,7 +101,7 @@ def _named(record: Appointment) -> Appointment:
 
 
 class _LostBookingSearch:
-    """Knows the event's appointments from before the booking, and looks for new ones."""
+    """Searches for a lost booking among the appointments that the event did not have before."""
 
     def __init__(self, client: AltegioClient, location_id: int, event_id: int, appointment: Mapping[str, Any]) -> None:
         self._client = client
@@ -111,7 +115,10 @@ class _LostBookingSearch:
             self._refusal = error
 
     def verdict(self, settle: Callable[[], None]) -> Verdict:
-        """Say what became of the booking, as soon as that can be said."""
+        """Search until the verdict is final, at most :data:`_SEARCHES` times.
+
+        :param settle: waits before each search.
+        """
         if self._before is None:
             return Undecided(f"appointments cannot be listed ({self._refusal.summary})", retryable=False)
         before = self._before

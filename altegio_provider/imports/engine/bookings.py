@@ -34,7 +34,7 @@ class BookingImport(FileImport):
 
     @cached_property
     def _meant(self) -> dict[str, int]:
-        """The events that rows name by their start, by the hash of the reference."""
+        """Return the events that rows name by their start, by the hash of the reference."""
         return {}
 
     @cached_property

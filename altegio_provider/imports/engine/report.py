@@ -1,14 +1,14 @@
-"""The report: what became of every row of the input, in input order, and the rejected ones fit to be mended.
+"""Writes the report: the result of every row in input order, and the rejected rows to be corrected.
 
 ::
 
     <report_path>/report.parquet    line, status, event_id, record_id, reasons (a list)
     <report_path>/report.csv        the same, reasons joined by "; "
-    <report_path>/rejected.csv      the rejected rows as they came, and why (``altegio_line``, ``altegio_reasons``)
+    <report_path>/rejected.csv      the rejected rows as in the input, with ``altegio_line`` and ``altegio_reasons``
 
-Each file appears whole or not at all. The two reports hold no names, and nothing from which one could be found out;
-``rejected.csv`` holds what the input held. All three can be read by their owner only, unless somebody asks for more.
-No cell of the two CSV files is a formula to a spreadsheet program (:mod:`~altegio_provider.imports.files.formulas`).
+A file is written completely or not at all. The two reports hold no personal data; ``rejected.csv`` holds the data of
+the input. By default only their owner can read the files. No cell of the CSV files is a formula to a spreadsheet
+program (:mod:`~altegio_provider.imports.files.formulas`).
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ __all__ = ["check_report_path", "report_schema", "write_report"]
 
 
 def report_schema(partition_column: str) -> pa.Schema:
-    """Return the report's columns.
+    """Return the report's schema.
 
-    :param partition: what rows that are sent one after the other have in common: ``event_id``, ``staff_id``.
+    :param partition_column: the column with the partition of a row: ``event_id`` or ``staff_id``.
     """
     return pa.schema(
         [
@@ -56,11 +56,13 @@ def write_report(
 ) -> dict[str, str]:
     """Write the three files, and return the path of each.
 
+    :param store: the rows with their status.
     :param columns: the headings of the source.
-    :param report_path: a folder (``pathlib.Path``, ``ObjectStoragePath`` or another of the ``universal_pathlib``
-        kind), made where it is missing; or a file in it, ``.parquet`` or ``.csv``, whose name both reports take.
-    :param mode: the permissions of the files on a disk; default: only their owner reads them.
-    :raises StorageError: a file cannot be written there. None is there in part.
+    :param report_path: a folder (``pathlib.Path``, ``ObjectStoragePath`` or another path of ``universal_pathlib``),
+        which is created if it does not exist; or a ``.parquet`` or ``.csv`` file whose name both reports take.
+    :param partition_column: the column with the partition of a row: ``event_id`` or ``staff_id``.
+    :param mode: the permissions of the files on a disk; by default only their owner reads them.
+    :raises StorageError: a file cannot be written. No file is written in part.
     """
     folder, stem = _place_of(report_path)
     schema = report_schema(partition_column)
@@ -78,16 +80,16 @@ def write_report(
 
 
 def check_report_path(report_path: Any) -> None:
-    """See, before anything is sent, whether reports can be written into a bucket, where it is one.
+    """Check before anything is sent that the bucket of the report exists. Does nothing for a disk.
 
     :param report_path: as for :func:`write_report`.
-    :raises StorageError: there is no such bucket. None is made.
+    :raises StorageError: the bucket does not exist. It is not created.
     """
     _place_of(report_path)[0].check_bucket()
 
 
 def _place_of(report_path: Any) -> tuple[Folder, str]:
-    """The folder, and what the reports are called."""
+    """Return the folder and the name of the reports without extension."""
     if str(report_path).endswith((".parquet", ".csv")):
         return Folder(report_path.parent), report_path.stem
     return Folder(report_path), "report"
@@ -119,7 +121,7 @@ def _row(outcome: Outcome) -> tuple[Any, ...]:
 
 
 def _write(path: Path, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    # With the mark at its front, spreadsheet programs read UTF-8 as such. Half a character cannot be written as one.
+    # Spreadsheet programs recognise UTF-8 by the byte order mark. A surrogate cannot be encoded, so it is escaped.
     with path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(escaped_row(headings))

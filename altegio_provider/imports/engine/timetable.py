@@ -1,6 +1,6 @@
-"""A timetable becomes events: how rows become classes, repeated weekly where they say so, and how a lost one is found.
+"""Imports a timetable as events: expands rows into events, weekly ones too, and searches for lost ones.
 
-A row that repeats is at the same time on the wall clock of the location each week, whatever the clock did in between.
+Weekly events start at the same wall clock time of the location, also across changes of summer time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _DAYS = (
     "7 sun sunday вс воскресенье so sonntag",
 )
 _DAY_OF_WORD = {word: number for number, words in enumerate(_DAYS) for word in words.split()}
-#: What says when and how often, and what names the row; the other fields go into the event as they are.
+#: Fields of the row that are not fields of the event.
 _ABOUT_THE_ROW = {"repeat_until", "weekdays", "external_id"}
 _REQUIRED = ("staff_id", "service_id", "date", "length", "capacity")
 
@@ -63,14 +63,14 @@ def _weekdays(value: Any) -> frozenset[int]:
     return frozenset(_DAY_OF_WORD[word] for word in words)
 
 
-_Day = date  # the model has a field of that name
+_Day = date  # `_Row` has a field named `date`
 _Id = Annotated[int, BeforeValidator(cells.whole_number)]
 _Ids = Annotated[list[int], BeforeValidator(cells.label_ids)]
 _Text = Annotated[str | None, BeforeValidator(cells.long_text)]
 
 
 class _Row(BaseModel):
-    """One row of a timetable, in the API's names; what is not given is left out."""
+    """One row of a timetable, with the API's field names."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -96,10 +96,11 @@ _FIELDS = FieldNames(_Row.model_fields)
 
 
 def occurrences(start: datetime, repeat_until: date | None, weekdays: frozenset[int] | None) -> Iterator[datetime]:
-    """Yield when a class takes place: at its start, and weekly at that time until a day, that day included.
+    """Yield the starts of a weekly event.
 
-    :param start: naive, on the wall clock.
-    :param weekdays: 0 is Monday; ``None`` for the start's own. The first class is on the first such day.
+    :param start: the first day and the time, a naive datetime on the wall clock.
+    :param repeat_until: the last day, included; ``None`` for the first day only.
+    :param weekdays: the days of the week, 0 is Monday; ``None`` for the day of ``start``.
     """
     days = weekdays or {start.weekday()}
     day = start
@@ -110,7 +111,7 @@ def occurrences(start: datetime, repeat_until: date | None, weekdays: frozenset[
 
 
 class TimetableImport(FileImport):
-    """Creates the events of a timetable. A partition is a team member."""
+    """Creates the events of a timetable. The partition of a row is its team member."""
 
     kind = "event"
     partition_column = "staff_id"
@@ -120,7 +121,12 @@ class TimetableImport(FileImport):
         columns = Columns.from_headings(source.columns, _FIELDS, options.column_mapping, options.defaults)
         missing = [name for name in _REQUIRED if name not in columns]
         if missing:
-            raise ImportFileError(f"no column gives {', '.join(missing)}. Every event needs it.")
+            raise ImportFileError(
+                raise ImportFileError(
+                    f"the file has no column for {', '.join(missing)}, which every event needs: add it, or use column_mapping "
+                    "or defaults."
+                )
+            )
 
         def plan(row: SourceRow) -> None:
             given = columns.fields(row)
@@ -138,14 +144,14 @@ class TimetableImport(FileImport):
 
     def _add_row(self, row: SourceRow, typed: _Row) -> None:
         if typed.repeat_until is not None and not typed.date.date() <= typed.repeat_until:
-            self.store.reject(row, ["repeat_until: must not be before the first class"])
+            self.store.reject(row, ["repeat_until: must not be before the first event"])
             return
         if typed.repeat_until is not None and typed.repeat_until - typed.date.date() > _LONGEST_TERM:
-            self.store.reject(row, ["repeat_until: must be within two years of the first class"])
+            self.store.reject(row, ["repeat_until: must be within two years of the first event"])
             return
         starts = list(occurrences(typed.date, typed.repeat_until, typed.weekdays))
         if not starts:
-            self.store.reject(row, ["weekdays: there is no class on these days; give repeat_until"])
+            self.store.reject(row, ["weekdays: no event starts on these days; give repeat_until"])
         for number, start in enumerate(starts):
             self._add_class(row, typed, start, number)
 
@@ -158,20 +164,22 @@ class TimetableImport(FileImport):
             self.store.reject(row, reasons)
             return
         if _is_skipped(start, self.timezone):
-            reason = f"date: {start:%Y-%m-%d %H:%M} does not exist in this time zone (the clock skips it)"
+            reason = (
+                f"date: {start:%Y-%m-%d %H:%M} does not exist in this time zone: the change to summer time skips it"
+            )
             self.store.reject(row, [reason])
             return
         content = key_of(self.location_id, typed.staff_id, typed.service_id, body["date"])
         if not typed.external_id:
             self._accept(row, content, typed.staff_id, body)
             return
-        # By its number among the row's classes and not by its start: a class that was moved in the file shall be told
-        # of, and not be created a second time.
+        # The key has the number of the event in its row, not its start: an event that was moved in the file is
+        # reported, and not created a second time.
         key = key_of(self.location_id, "external_id", typed.external_id, number)
         self._accept(row, key, typed.staff_id, body, content=content)
 
     def _check_availability(self) -> None:
-        """The API itself weighs team members and resources, and answers 409 where they are busy."""
+        """Do nothing: the API checks team members and resources itself, and answers 409 if they are busy."""
 
     def _post(self, row: Pending) -> Sent:
         event_id = self.client.create_event(self.location_id, row.body).get("id")
@@ -215,6 +223,6 @@ def _issues(error: ValidationError, columns: Columns, row: SourceRow) -> Iterato
 
 
 def _is_skipped(start: datetime, zone: ZoneInfo) -> bool:
-    """Whether no clock ever shows this time: it lies in the hour that summer time leaves out."""
+    """Return whether this time does not exist because the change to summer time skips it."""
     there = start.replace(tzinfo=zone)
     return there.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != start

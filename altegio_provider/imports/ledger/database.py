@@ -1,4 +1,4 @@
-"""From the ledger's URL to its database: which driver, how to lock, how long to wait."""
+"""Opens the ledger's database: chooses the driver, the isolation level and the lock timeout."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from altegio_provider.imports.ledger.schema import LedgerError
 
 __all__ = ["driver_of", "open_engine"]
 
-#: How long SQLite waits for another process's transaction before it says that the database is busy.
+#: How long SQLite waits for the transaction of another process before it reports that the database is busy.
 _BUSY_SECONDS = 20
-#: Database to the drivers that reach it, the better one first: name, module, the first SQLAlchemy that knows it.
+#: The drivers of each database, the preferred one first: name, module, first SQLAlchemy version that supports it.
 _DRIVERS: dict[str, tuple[tuple[str, str, int], ...]] = {
     "postgresql": (("psycopg", "psycopg", 2), ("psycopg2", "psycopg2", 1)),
     "mysql": (("pymysql", "pymysql", 1), ("mysqldb", "MySQLdb", 1)),
     "mariadb": (("pymysql", "pymysql", 1), ("mysqldb", "MySQLdb", 1)),
 }
-#: What other tools call a database, among them Airflow's connections.
+#: Other names of databases, such as those of Airflow's connections.
 _ALIASES = {"postgres": "postgresql"}
 _EXTRAS = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
 
 
 def open_engine(url: str) -> sa.Engine:
-    """Make the engine for a ledger's URL. It connects when it is first used.
+    """Return the engine for a ledger's URL. It connects when it is first used.
 
-    :raises LedgerError: the URL cannot be used, or no driver for it is installed. The error never shows the URL.
+    :param url: the database URL.
+    :raises LedgerError: the URL is invalid, or no driver for it is installed. The error never shows the URL.
     """
     parsed = _parsed(url)
     backend, _, driver = parsed.drivername.partition("+")
@@ -43,7 +44,7 @@ def open_engine(url: str) -> sa.Engine:
     if not driver and backend in _DRIVERS:
         driver = driver_of(backend, int(sa.__version__.partition(".")[0]))
     parsed = parsed.set(drivername=f"{backend}+{driver}" if driver else backend)
-    # Each statement shall see what others have committed by then: MySQL's default would show an older state.
+    # Each statement must see what others have committed by then. MySQL's default would show an older state.
     arguments: dict[str, Any] = {"isolation_level": "READ COMMITTED", "pool_pre_ping": True}
     if is_sqlite:
         arguments = {} if "timeout" in parsed.query else {"connect_args": {"timeout": _BUSY_SECONDS}}
@@ -51,11 +52,11 @@ def open_engine(url: str) -> sa.Engine:
         engine = sa.create_engine(parsed, future=True, **arguments)
     except sa.exc.ArgumentError:
         raise LedgerError(
-            f"there is no database URL in ledger_url that SQLAlchemy {sa.__version__} knows ({parsed.drivername}://): "
+            f"ledger_url is not a database URL that SQLAlchemy {sa.__version__} supports ({parsed.drivername}://): "
             "use sqlite:////path/to/ledger.db, postgresql://… or mysql://…"
         ) from None
     except ImportError as error:
-        raise LedgerError(f"the ledger's database needs a driver that is not installed ({error.name})") from error
+        raise LedgerError(f"the driver of the ledger's database is not installed: {error.name}") from error
     if is_sqlite:
         _let_sqlite_lock_early(engine)
     return engine
@@ -66,12 +67,12 @@ def _is_installed(module: str) -> bool:
 
 
 def driver_of(backend: str, sqlalchemy_version: int, is_installed: Callable[[str], bool] = _is_installed) -> str:
-    """Return the driver for a URL that names none: the best one that is installed and that SQLAlchemy knows.
+    """Return the driver for a URL without one: the preferred one that is installed and that SQLAlchemy supports.
 
     :param backend: ``postgresql``, ``mysql`` or ``mariadb``.
-    :param sqlalchemy_version: the first part of its version.
-    :param is_installed: whether a module can be imported.
-    :raises LedgerError: none is installed.
+    :param sqlalchemy_version: SQLAlchemy's major version.
+    :param is_installed: returns whether a module can be imported.
+    :raises LedgerError: no driver is installed.
     """
     known = [one for one in _DRIVERS[backend] if one[2] <= sqlalchemy_version]
     for name, module, _ in known:
@@ -85,18 +86,18 @@ def driver_of(backend: str, sqlalchemy_version: int, is_installed: Callable[[str
 
 
 def _parsed(url: str) -> sa.URL:
-    # The library's own words repeat parts of the URL, and a password may be among them.
+    # SQLAlchemy's error repeats parts of the URL, perhaps with a password.
     try:
         return sa.engine.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
         raise LedgerError(
-            "there is no database URL in ledger_url. Examples: sqlite:////path/to/ledger.db, "
-            "postgresql://user@host/database. Special characters in a name or a password are percent-encoded."
+            "ledger_url is not a database URL. Examples: sqlite:////path/to/ledger.db, "
+            "postgresql://user@host/database. Percent-encode special characters in a user name or password."
         ) from None
 
 
 def _let_sqlite_lock_early(engine: sa.Engine) -> None:
-    """Begin each transaction as one that writes, so that two of them queue instead of failing when one turns writer."""
+    """Take the write lock at the begin of each transaction, so that two transactions queue instead of failing."""
 
     @sa.event.listens_for(engine, "connect")
     def on_connect(connection: Any, _: Any) -> None:

@@ -1,12 +1,12 @@
-"""The keyed hashes that stand in the ledger, and where their secret is.
+"""The keyed hashes in the ledger, and the storage of their secret.
 
-A phone number has few enough digits that all of them can be tried: a plain hash of one can be reversed within minutes.
-So what stands in the ledger are HMACs, keyed with a secret of 32 random bytes that each ledger has of its own. Who has
-the rows without the secret learns nothing from them.
+A plain hash of a phone can be reversed within minutes, because all phones of a country can be tried. So the ledger
+holds HMACs, keyed with a secret of 32 random bytes that each ledger has of its own. The rows without the secret reveal
+no personal data.
 
 By default the secret is in the ledger's database, in the table ``altegio_ledger_secret``. With the environment variable
-``ALTEGIO_LEDGER_KEY`` it is there too, but encrypted with that key, so that a copy of the whole database is not enough
-either. The variable holds a Fernet key; several, separated by commas, while one replaces another (the first encrypts).
+``ALTEGIO_LEDGER_KEY`` it is encrypted with that key, so that a copy of the whole database does not reveal it either.
+The variable holds a Fernet key. To replace a key, set several, separated by commas: the first one encrypts.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 __all__ = ["KEY_VARIABLE", "PREFIX", "KeyedHasher", "load_hasher"]
 
-#: The environment variable that may hold the key of the secret.
+#: The environment variable with the key that encrypts the secret.
 KEY_VARIABLE = "ALTEGIO_LEDGER_KEY"
-#: What every keyed hash begins with, which no plain one of an older ledger does.
+#: The prefix of keyed hashes. Plain hashes of an older ledger never have it.
 PREFIX = "2:"
 _HEX_DIGITS = 62
 _PLAIN, _ENCRYPTED = "secret", "encrypted"
 _HOW_TO_MAKE = (
-    "python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())' makes such a key"
+    "create one with python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
 )
 
 
 class KeyedHasher:
-    """Turns hashes of rows into keyed ones.
+    """Computes keyed hashes from plain hashes of rows.
 
     :param secret: 32 random bytes.
     """
@@ -47,17 +47,21 @@ class KeyedHasher:
         self._secret = secret
 
     def of(self, plain: str) -> str:
-        """Return the keyed hash of a hash, as it stands in the ledger."""
+        """Return the keyed hash of a plain hash.
+
+        :param plain: the plain hash.
+        """
         return PREFIX + hmac.digest(self._secret, plain.encode(), hashlib.sha256).hex()[:_HEX_DIGITS]
 
 
 def load_hasher(connection: sa.Connection, key: str | None) -> KeyedHasher:
-    """Read the ledger's secret, or make it where it is missing, in a transaction that excludes all others.
+    """Read the ledger's secret, or create it if it is missing. The transaction must exclude all others.
 
-    A secret that is not encrypted yet, or with an older key, is encrypted with the key that is given.
+    A secret that is not encrypted, or encrypted with an older key, is encrypted with the first key.
 
-    :param key: of the secret: Fernet keys, separated by commas; ``None`` where there is none.
-    :raises LedgerError: the secret is encrypted, and the key is missing or another one.
+    :param connection: the connection, in a transaction.
+    :param key: Fernet keys, separated by commas; ``None`` if the secret is not encrypted.
+    :raises LedgerError: the secret is encrypted, and the key is missing or wrong.
     """
     found = {row.name: row.value for row in connection.execute(sa.select(secrets.c.name, secrets.c.value))}
     if _ENCRYPTED in found:
@@ -81,13 +85,13 @@ def _store(connection: sa.Connection, secret: bytes, key: str | None) -> None:
 
 
 def _decrypted(token: str, key: str | None) -> tuple[bytes, bool]:
-    """The secret, and whether it has to be encrypted anew."""
+    """Return the secret, and whether it must be encrypted again."""
     from cryptography.fernet import InvalidToken
 
     if not key:
         raise LedgerError(
-            f"the secret of the ledger is encrypted: set {KEY_VARIABLE} on every worker to the key that it was "
-            "encrypted with. Without it the ledger's rows cannot be recognised, so nothing is sent."
+            f"the secret of the ledger is encrypted: set {KEY_VARIABLE} on every worker to the key that encrypted it. "
+            "Without the key the ledger's rows cannot be recognised, so nothing was sent."
         )
     for number, fernet in enumerate(_fernets(key)):
         try:
@@ -95,8 +99,8 @@ def _decrypted(token: str, key: str | None) -> tuple[bytes, bool]:
         except InvalidToken:
             continue
     raise LedgerError(
-        f"{KEY_VARIABLE} is not the key that the secret of the ledger was encrypted with. "
-        "Without it the ledger's rows cannot be recognised, so nothing is sent."
+        f"{KEY_VARIABLE} is not the key that encrypted the secret of the ledger: set it to that key. "
+        "Without the key the ledger's rows cannot be recognised, so nothing was sent."
     )
 
 

@@ -104,7 +104,10 @@ def key_of(location_id: int, *parts: Any) -> str:
 class Session:
     """The ledger within one transaction.
 
-    :param may_be_committed: whether an earlier try of this transaction may have been committed: its answer was lost.
+    :param connection: the connection, in a transaction.
+    :param ledger: the ledger.
+    :param may_be_committed: whether an earlier try of this transaction may have been committed: the connection was
+        lost during its commit.
     """
 
     def __init__(self, connection: sa.Connection, ledger: Ledger, *, may_be_committed: bool = False) -> None:
@@ -311,7 +314,8 @@ class Ledger:
     """The entries of one kind in one location. Use it as a context manager, and from one thread.
 
     :param url: an SQLAlchemy URL: ``sqlite:////path/to/ledger.db``, ``postgresql://…``, ``mysql://…``. The driver is
-        chosen where the URL names none.
+        chosen if the URL names none.
+    :param location_id: the location.
     :param kind: what is sent: ``booking`` or ``event``.
     :param secret_key: encrypts the secret of the ledger's keyed hashes, see :mod:`.keyed_hashes`; default: the
         environment variable ``ALTEGIO_LEDGER_KEY``, and without that the secret is not encrypted.

@@ -1,4 +1,4 @@
-"""The ledger's tables, for every database that can hold it, and the error that all of its parts raise."""
+"""The ledger's tables in SQLite, PostgreSQL and MySQL, and the error of the ledger."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ __all__ = ["LedgerError", "bookings", "insert_new", "metadata", "references", "r
 
 metadata = sa.MetaData()
 
-#: One row for everything that was ever meant to be sent.
+#: One entry for each row that was to be sent.
 bookings = sa.Table(
     "altegio_ledger",
     metadata,
     sa.Column("kind", sa.String(10), primary_key=True),
     sa.Column("location_id", sa.BigInteger, primary_key=True, autoincrement=False),
-    # A keyed hash, see ``ledger_key``.
+    # A keyed hash, see the module ``keyed_hashes``.
     sa.Column("key", sa.String(64), primary_key=True),
     sa.Column("state", sa.String(10), nullable=False),
     sa.Column("lane", sa.BigInteger, key="partition", nullable=False),
-    # What the row asked for, as a keyed hash: the key itself, unless the file gave it a key of its own.
+    # The row's content as a keyed hash. It equals the key unless the row has an ``external_id``.
     sa.Column("content", sa.String(64), nullable=False),
     sa.Column("record_id", sa.BigInteger),
     sa.Column("owner", sa.String(32), nullable=False),
     sa.Column("changed_at", sa.Float(53), nullable=False),
-    # A record belongs to one row only, whoever looks for it at the same time.
+    # A record belongs to one row only, even if two runs search for it at the same time.
     sa.UniqueConstraint("kind", "location_id", "record_id", name="altegio_ledger_record"),
     mysql_engine="InnoDB",
 )
-#: What files called an event, as a keyed hash, and which it was: a past, moved or deleted one cannot be looked up.
+#: The event of each reference in a file (a keyed hash): a past, moved or deleted event cannot be looked up.
 references = sa.Table(
     "altegio_ledger_references",
     metadata,
@@ -41,7 +41,7 @@ references = sa.Table(
     sa.Column("event_id", sa.BigInteger, primary_key=True, autoincrement=False),
     mysql_engine="InnoDB",
 )
-#: One row for every run, by which others see whether it is alive.
+#: One row for each run, with its heartbeat.
 runs = sa.Table(
     "altegio_ledger_runs",
     metadata,
@@ -66,16 +66,17 @@ version = sa.Table(
     mysql_engine="InnoDB",
 )
 
-#: What SQLite says when another try may help: the last byte of its codes.
+#: SQLite's error codes (the last byte) after which a later try may succeed.
 _RETRYABLE_IN_SQLITE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
-#: "Disk full", "the table is full".
+#: MySQL's error codes for "disk full" and "the table is full".
 _FULL_IN_MYSQL = {1021, 1114}
 
 
 class LedgerError(RuntimeError):
     """The ledger cannot be used, so nothing is sent.
 
-    :param retryable: whether the same run later may get further.
+    :param text: what happened, and what to do.
+    :param retryable: whether a retry of the task may succeed.
     """
 
     def __init__(self, text: str, *, retryable: bool = False) -> None:
@@ -84,7 +85,11 @@ class LedgerError(RuntimeError):
 
     @classmethod
     def of(cls, what: str, error: sa.exc.DBAPIError) -> LedgerError:
-        """Tell what the database said; it never says who was to be booked."""
+        """Return an error with the database's message, which never contains personal data.
+
+        :param what: what failed.
+        :param error: the error of the database.
+        """
         code = getattr(error.orig, "sqlite_errorcode", None)
         advice = " Free some space on the ledger's disk, and run the task again." if _is_full(error) else ""
         retryable = isinstance(error, sa.exc.OperationalError) or error.connection_invalidated
@@ -95,7 +100,7 @@ class LedgerError(RuntimeError):
 
 
 def _is_full(error: sa.exc.DBAPIError) -> bool:
-    """Whether the database says that its disk is full."""
+    """Return whether the database reports a full disk."""
     original = error.orig
     code = getattr(original, "sqlite_errorcode", None)
     if code is not None:
@@ -106,9 +111,14 @@ def _is_full(error: sa.exc.DBAPIError) -> bool:
 
 
 def insert_new(connection: sa.Connection, table: sa.Table, entries: Sequence[dict[str, Any]]) -> None:
-    """Insert entries, passing over those whose key is there already.
+    """Insert entries, except those whose key exists already.
 
-    On MySQL this leaves a shared lock on each row that is there already. Where that is likely, leave those rows out.
+    On MySQL this leaves a shared lock on each row that exists already. If that is likely, leave those rows out.
+
+    :param connection: the connection, in a transaction.
+    :param table: the table.
+    :param entries: the entries, as column to value.
+    :raises LedgerError: the database is not supported.
     """
     statement: Any
     dialect = connection.dialect.name
@@ -119,6 +129,6 @@ def insert_new(connection: sa.Connection, table: sa.Table, entries: Sequence[dic
         statement = sa.insert(table).prefix_with("IGNORE")
     else:
         raise LedgerError(f"a ledger on {dialect} is not supported: use SQLite, PostgreSQL or MySQL")
-    # In one order, so that two importers of the same file wait for each other and never in a circle.
+    # In one order, so that two importers of the same file cannot cause a deadlock.
     key = [column.name for column in table.primary_key]
     connection.execute(statement, sorted(entries, key=lambda entry: [entry[name] for name in key]))

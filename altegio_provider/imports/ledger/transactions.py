@@ -1,10 +1,10 @@
-"""Transactions of the ledger, each repeated where the database has surely undone it and another try may succeed.
+"""Runs transactions of the ledger, and repeats those that the database rolled back.
 
-A database ends a transaction of two that wait for each other (a deadlock), of one that waited too long for a lock, or
-when the connection is lost. Whatever it did is undone then, and it is carried out again.
+A database rolls back a transaction after a deadlock, after a lock timeout, or when the connection is lost. Then the
+transaction is run again.
 
-One case is not sure: the connection is lost while the commit is under way. The transaction is repeated then too, and is
-told that it may have taken effect already.
+If the connection is lost during the commit, the outcome is unknown. The transaction is run again too, and is told that
+it may have taken effect already.
 """
 
 from __future__ import annotations
@@ -22,24 +22,28 @@ __all__ = ["Transactions", "was_undone"]
 
 _T = TypeVar("_T")
 
-#: A transaction is repeated for so long, and so often at the least.
+#: A transaction is repeated for at least this time and at least this often.
 RETRY_SECONDS = 60.0
 MIN_TRIES = 3
 _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 2.0
 
-#: The last byte of SQLite's codes: another connection writes.
+#: SQLite's error codes (the last byte): another connection writes.
 _SQLITE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-#: Deadlock, lock wait too long, changed since it was read, interrupted, server shutting down.
+#: MySQL's error codes: deadlock, lock wait timeout, row changed since it was read, interrupted, server shutdown.
 _MYSQL = {1213, 1205, 1020, 1317, 1053}
-#: Serialization failure, deadlock, lock not available, transaction idle for too long, server shutting down or crashed.
+#: PostgreSQL's SQLSTATEs: serialization failure, deadlock, lock not available, idle in transaction timeout, server
+#: shutdown or crash.
 _POSTGRESQL = {"40001", "40P01", "55P03", "25P03", "57P01", "57P02", "57P03"}
-#: The server cannot be reached: MySQL's codes. PostgreSQL's drivers give none.
+#: MySQL's error codes: the server cannot be reached. PostgreSQL's drivers have no code for it.
 _MYSQL_UNREACHABLE = {2002, 2003, 2006, 2013}
 
 
 def was_undone(error: sa.exc.DBAPIError) -> bool:
-    """Whether the database says that it has undone the transaction, and that another try may succeed."""
+    """Return whether the database rolled back the transaction and another try may succeed.
+
+    :param error: the error of the database.
+    """
     original = error.orig
     sqlite_code = getattr(original, "sqlite_errorcode", None)
     if sqlite_code is not None:
@@ -52,11 +56,12 @@ def was_undone(error: sa.exc.DBAPIError) -> bool:
 
 
 class Transactions:
-    """Carries out transactions on one engine.
+    """Runs transactions on one engine.
 
-    :param where: the database, fit for an error: without its password.
-    :param clock: monotonic seconds.
-    :param sleep: waits for so many seconds.
+    :param engine: the engine.
+    :param where: the database's name for errors, without its password.
+    :param clock: returns monotonic seconds.
+    :param sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -66,7 +71,7 @@ class Transactions:
         self._where = where
         self._clock = clock
         self._sleep = sleep
-        #: Whether a transaction has ever succeeded: if so, a server that cannot be reached may come back soon.
+        #: Whether a transaction has ever succeeded. If so, a server that cannot be reached may come back soon.
         self._has_worked = False
 
     def run(
@@ -76,13 +81,13 @@ class Transactions:
         what: str = "cannot be written",
         retry_seconds: float = RETRY_SECONDS,
     ) -> _T:
-        """Carry out a transaction and return what it returns; it is on the disk then.
+        """Run a transaction and return its result. It is committed then.
 
-        :param work: is given the connection, and whether an earlier try may have taken effect already. It is called
-            again when the transaction is repeated, so it changes nothing but the database.
-        :param what: for an error.
-        :param retry_seconds: for so long it is repeated.
-        :raises LedgerError: it failed, and repeating it did not help or could not.
+        :param work: the transaction. It gets the connection, and whether an earlier try may have taken effect already.
+            It is called again for each try, so it must change nothing but the database.
+        :param what: what failed, for the error.
+        :param retry_seconds: how long to repeat the transaction.
+        :raises LedgerError: the transaction failed, and repeating it did not help or cannot help.
         """
         began, tries, may_be_committed = self._clock(), 0, False
         pause = _FIRST_PAUSE_SECONDS
@@ -105,12 +110,12 @@ class Transactions:
             else:
                 self._has_worked = True
                 return result
-            # Two that got into each other's way shall not do so again.
+            # A random pause, so that two transactions that collided do not collide again.
             self._sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - nothing secret
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _is_unreachable(self, error: sa.exc.DBAPIError) -> bool:
-        """Whether the connection was lost, or cannot be made any more though it could."""
+        """Return whether the connection was lost, or cannot be made again after it had worked."""
         if error.connection_invalidated:
             return True
         if not self._has_worked or not isinstance(error, sa.exc.OperationalError):

@@ -1,6 +1,6 @@
-"""Makes the ledger's tables, or brings those of an older release up to date; any number of importers may do it at once.
+"""Creates the ledger's tables, or upgrades those of an older release. Several importers may do it at the same time.
 
-Whoever comes first does it, in one transaction that the others wait for: it holds a lock on the row with the version.
+The first importer does it in one transaction with a lock on the row of the version. The others wait for it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from altegio_provider.imports.ledger.transactions import Transactions
 
 __all__ = ["VERSION", "create_or_upgrade"]
 
-#: The version of the tables. In those of version 1 the hashes had no key; there was no version 2. A ledger of a higher
-#: one was written by a newer release.
+#: The version of the tables. In version 1 the hashes were not keyed; there was no version 2. A newer release wrote a
+#: ledger with a higher version.
 VERSION = 3
 _UNKEYED = 1
-#: So often at the most another process is first in making one of the tables.
+#: How often another process may be first to create one of the tables.
 _TRIES = 5
-#: Rows that are brought up to date together.
+#: The number of rows in one statement.
 _CHUNK = 400
 #: A run on another host shows whether it is alive within this time.
 _WATCH_SECONDS = LivenessMonitor.DEAD_AFTER_SECONDS + 2 * LivenessMonitor.HEARTBEAT_SECONDS
@@ -39,11 +39,15 @@ def create_or_upgrade(
     clock: Callable[[], float],
     sleep: Callable[[float], object],
 ) -> KeyedHasher:
-    """Make what is missing, bring up to date what is old, and return what turns hashes into keyed ones.
+    """Create missing tables, upgrade old ones, and return the hasher of the ledger.
 
-    :param where: the database, for an error.
+    :param engine: the engine of the ledger's database.
+    :param transactions: runs the transactions.
+    :param where: the database's name for errors, without its password.
     :param key: see :func:`~altegio_provider.imports.ledger.keyed_hashes.load_hasher`.
-    :raises LedgerError: it cannot be opened, is of a newer release, or a run of an older release is using it.
+    :param clock: returns monotonic seconds.
+    :param sleep: waits for a number of seconds.
+    :raises LedgerError: the ledger cannot be opened, a newer release wrote it, or a run of an older release uses it.
     """
     _make_tables(engine, where)
     dead_runs: set[str] = set()
@@ -54,15 +58,15 @@ def create_or_upgrade(
         found = _version_of(connection, locks=True)
         if found not in (VERSION, _UNKEYED):
             raise LedgerError(
-                f"the ledger {where} is of version {found}, and this release knows version {VERSION}: "
-                "a newer release of airflow-provider-altegio wrote it. Upgrade before importing."
+                f"the ledger {where} has version {found}, but this release supports version {VERSION}: "
+                "a newer release of airflow-provider-altegio wrote it. Upgrade the package on this worker."
             )
         hasher = load_hasher(connection, key)
         if found == _UNKEYED:
             if _runs(connection).keys() - dead_runs:
                 raise _in_use(where)
             _replace_plain_hashes(connection, hasher)
-            # The same row: whoever waits for it sees what becomes of it.
+            # Update the locked row, so that the importers that wait for it see the new version.
             connection.execute(sa.update(version).where(version.c.version == found).values(version=VERSION))
         return hasher
 
@@ -72,7 +76,7 @@ def create_or_upgrade(
 def _make_tables(engine: sa.Engine, where: str) -> None:
     try:
         with engine.connect():
-            pass  # what is wrong with the connection itself is said at once
+            pass  # an error of the connection itself is raised at once
         for _ in range(_TRIES - 1):
             with suppress(sa.exc.DBAPIError):
                 _create(engine)
@@ -103,7 +107,7 @@ def _runs(connection: sa.Connection) -> dict[str, tuple[Owner, int]]:
 def _wait_until_dead(
     transactions: Transactions, where: str, clock: Callable[[], float], sleep: Callable[[float], object]
 ) -> set[str]:
-    """Return the runs of the older release, once all of them are surely dead: they would not know the keyed hashes."""
+    """Return the runs of the older release once all of them are dead: they cannot read keyed hashes."""
     liveness = LivenessMonitor(clock)
     until = clock() + _WATCH_SECONDS
     while True:
@@ -118,13 +122,13 @@ def _wait_until_dead(
 def _in_use(where: str) -> LedgerError:
     return LedgerError(
         f"the ledger {where} was written by an older release, and an import of that release is still using it. "
-        "Wait until it has ended; then this one brings the ledger up to date.",
+        "Wait until that import has ended, then run this task again: it upgrades the ledger.",
         retryable=True,
     )
 
 
 def _replace_plain_hashes(connection: sa.Connection, hasher: KeyedHasher) -> None:
-    """Put a keyed hash in the place of every plain one."""
+    """Replace every plain hash by a keyed one."""
     _replace(
         connection, bookings, "key", lambda row: {"key": hasher.of(row["key"]), "content": hasher.of(row["content"])}
     )
@@ -134,7 +138,7 @@ def _replace_plain_hashes(connection: sa.Connection, hasher: KeyedHasher) -> Non
 def _replace(
     connection: sa.Connection, table: sa.Table, name: str, new: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> None:
-    """Put new hashes in the place of the old ones of a table, chunk by chunk in the order of its key."""
+    """Replace the hashes of a table, chunk by chunk in the order of its primary key."""
     key: Sequence[sa.Column[Any]] = list(table.primary_key)
     hashed = table.c[name]
     # A row is inserted again by the keys of its columns, which can differ from their names in the database.

@@ -1,1 +1,1 @@
-"""Finds in Altegio what a row names, and what a lost request left behind."""
+"""Finds the events that rows name, and the records of requests whose responses were lost."""

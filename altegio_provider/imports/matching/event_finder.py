@@ -64,8 +64,6 @@ class EventFinder:
         Operation: :meth:`AltegioClient.list_activities` of the day.
 
         :param reference: the start, service and team member of the event.
-
-        :param reference: the start, service and team member of the event.
         """
         midnight = reference.start.replace(hour=0, minute=0, second=0, microsecond=0)
         if midnight not in self._days:
@@ -121,7 +119,7 @@ class EventFinder:
         return None if begin is None else (begin, begin + timedelta(seconds=seconds))
 
     def starts_at(self, row: Mapping[str, Any], moment: datetime) -> bool:
-        """Whether an event or appointment starts at that moment. True if it has no start.
+        """Return whether an event or appointment starts at that moment. True if it has no start.
 
         :param row: the event or appointment.
         :param moment: an aware datetime.

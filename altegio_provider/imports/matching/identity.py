@@ -1,6 +1,6 @@
-"""Whether two notations can mean one phone, one e-mail, one name, where parts of one of them may be hidden.
+"""Compares phones, e-mails and names of a sent row with those that the API shows, which may be masked.
 
-Each comparison answers ``True`` or ``False`` where it is sure, and ``None`` where what is shown does not tell.
+A comparison returns ``True`` or ``False`` if it is certain, and ``None`` if the shown value does not decide it.
 """
 
 from __future__ import annotations
@@ -14,20 +14,24 @@ from altegio_provider.imports.model import normalized_text
 
 __all__ = ["are_named_alike", "compare_emails", "compare_phones", "is_clear_phone"]
 
-#: What stands between the digits of a number; whatever else does stands for digits.
+#: Separators between the digits of a phone. Any other character stands for hidden digits.
 _BETWEEN_DIGITS = re.compile(r"(?<!\.)\.(?!\.)|[\s()+/\u2010-\u2015-]")
 _HIDDEN = "*"
 _HIDDEN_IN_TEXT = re.compile(r"[*\u2022\u25cf\u2026#]|\.\.")
-#: So many last digits tell a number, whatever stands before them for country and trunk.
+#: So many equal last digits make two phones equal, whatever their country code and trunk prefix.
 _TELLING_DIGITS = 9
-#: With so many digits a number can be whole, and with so many equal ones at the end it may be the same.
+#: A phone with fewer digits is incomplete. With so many equal last digits two phones may be equal.
 _FEWEST_DIGITS = 7
-#: A country's code has no more digits.
+#: The maximum number of digits of a country code.
 _LONGEST_CODE = 4
 
 
 def compare_phones(sent: Any, shown: Any) -> bool | None:
-    """Compare a phone that was sent, in E.164, with one that is shown in any notation."""
+    """Compare a phone that was sent with one that the API shows.
+
+    :param sent: the phone in E.164.
+    :param shown: the phone in any notation, perhaps masked.
+    """
     mine, theirs = _places(sent), _places(shown)
     if not mine or not theirs:
         return None
@@ -41,13 +45,20 @@ def compare_phones(sent: Any, shown: Any) -> bool | None:
 
 
 def is_clear_phone(shown: Any) -> bool:
-    """Whether a phone is there, whole and not masked."""
+    """Return whether a phone is complete and not masked.
+
+    :param shown: the phone that the API shows.
+    """
     places = _places(shown)
     return len(places) >= _FEWEST_DIGITS and _HIDDEN not in places
 
 
 def compare_emails(sent: Any, shown: Any) -> bool | None:
-    """Compare two e-mail addresses."""
+    """Compare an e-mail address that was sent with one that the API shows.
+
+    :param sent: the address that was sent.
+    :param shown: the address that the API shows, perhaps masked.
+    """
     mine, theirs = normalized_text(str(sent or "")), normalized_text(str(shown or ""))
     if not mine or "@" not in theirs or _HIDDEN_IN_TEXT.search(theirs):
         return None
@@ -55,7 +66,13 @@ def compare_emails(sent: Any, shown: Any) -> bool | None:
 
 
 def are_named_alike(client: Mapping[str, Any], shown: Mapping[str, Any]) -> bool:
-    """Whether the names are equal as far as both are known, in any order; a name shown may be the whole of it."""
+    """Return whether two names are equal as far as both are known, in any order of their words.
+
+    The shown name can be the ``name`` alone, without the ``surname``. A missing or masked name is equal to any.
+
+    :param client: the client as it was sent.
+    :param shown: the client that the API shows.
+    """
     mine, theirs = _words(client), _words(shown)
     return not theirs or mine == theirs or theirs == _words({"name": client.get("name")})
 
@@ -66,19 +83,19 @@ def _words(person: Mapping[str, Any]) -> list[str]:
 
 
 def _places(phone: Any) -> str:
-    """The digits of a number, with one mark wherever some are hidden."""
+    """Return the digits of a phone, with one mark for each run of hidden digits."""
     text = unicodedata.normalize("NFKC", str(phone or ""))
     text = "".join(str(unicodedata.digit(char, char)) for char in text)
     return re.sub(r"\D+", _HIDDEN, _BETWEEN_DIGITS.sub("", text))
 
 
 def _forms(digits: str) -> set[str]:
-    """A number as it is written, and without the prefix that stands for "in this country" or "abroad"."""
+    """Return a phone as it is written, and without its trunk or international prefix."""
     return {digits, digits.lstrip("0"), digits[1:] if digits[:1] in ("0", "8") else digits}
 
 
 def _could_be(digits: str, masked: str) -> bool:
-    """Whether what is shown at the ends of a number is what the number has there; the code may be left out."""
+    """Return whether a phone has the shown first and last digits. The shown phone may lack the country code."""
     head, tail = masked.split(_HIDDEN)[0], masked.split(_HIDDEN)[-1]
     if _HIDDEN not in masked:
         return digits.endswith(masked) or digits.startswith(masked)

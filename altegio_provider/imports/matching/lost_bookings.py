@@ -1,4 +1,4 @@
-"""Looks for bookings whose answers were lost: in their event, then among all appointments of its time."""
+"""Searches for bookings whose responses were lost: in their event, then among appointments without an event."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from altegio_provider.imports.matching.match import Absent, Found, LostBooking, 
 
 __all__ = ["find_lost_bookings", "lost_booking_of", "missing_event_remark"]
 
-#: By whom an appointment is recognised.
+#: The joined objects that identify the person of an appointment.
 _WHO = ("client", "comer")
 
 
 def lost_booking_of(key: str, appointment: Mapping[str, Any]) -> LostBooking:
-    """Return what to look for, from a booking in its canonical form."""
+    """Return the values to search for.
+
+    :param key: the key of the row.
+    :param appointment: the booking in its canonical form.
+    """
     comer = {"id": appointment["comer_id"]} if appointment.get("comer_id") else appointment.get("comer")
     return LostBooking(key, appointment["client"], appointment["clients_count"], comer)
 
@@ -31,11 +35,15 @@ def find_lost_bookings(
 ) -> dict[str, Verdict]:
     """Return the verdict on each booking, by its key.
 
-    A record may be made without the event that was asked for, so what is not in the event is looked for among the
-    records without one that start when it does.
+    The API can create an appointment without its event. So bookings that are not in the event are searched for among
+    the appointments without an event that start at the same time.
 
-    :param sought: bookings of one event, in the order in which they were sent.
-    :param taken: tells which of some appointments are known to be something else.
+    :param client: the client.
+    :param location_id: the location.
+    :param event_id: the event.
+    :param sought: bookings of the event, in the order in which they were sent.
+    :param taken: returns which of the given appointments belong to another row.
+    :param events: the finder of events, for the event's start.
     :raises AltegioError: appointments cannot be listed.
     """
     records = list(client.event_appointments(location_id, event_id, include=_WHO))
@@ -59,7 +67,11 @@ def find_lost_bookings(
 
 
 def missing_event_remark(record: Mapping[str, Any], event_id: int) -> str:
-    """Return what a person should know of a record that does not carry its event; nothing of one that does."""
+    """Return a remark on an appointment that was created without its event; empty if it has its event.
+
+    :param record: the appointment.
+    :param event_id: the event that was requested.
+    """
     if "activity_id" not in record or record["activity_id"] == event_id:
         return ""
     return f"the appointment was created without event {event_id}: assign it in Altegio"

@@ -1,10 +1,9 @@
-"""Which appointment, if any, came of a booking whose answer was lost. Plain values in, a verdict out.
+"""Decides which appointment, if any, a booking created whose response was lost. It sends no requests.
 
-What the API shows of a client may be incomplete: ``client.id`` can be empty for seconds after booking, phones come
-masked or not at all to users without the right to see them, and the name may be the one that the location keeps for
-that phone. So there are more answers than two to "is this the client?", and whenever a *perhaps* could be the booking
-that is looked for, the verdict is that nobody knows: a booking in doubt is a nuisance, one that is sent twice is a
-fault.
+The API may show a client incompletely: ``client.id`` can be empty for seconds after booking, phones are masked or
+missing for users without the right to see them, and the name can be the one that the location has for that phone. So
+the comparison of two clients has more than two results. If an uncertain appointment could be the booking, the verdict
+is undecided: a row in doubt costs a person a look, a row that is sent twice is an error.
 """
 
 from __future__ import annotations
@@ -23,7 +22,13 @@ Row = Mapping[str, Any]
 
 
 class LostBooking(NamedTuple):
-    """A booking that is looked for: its key, the client as it was sent, the seats, and who comes instead."""
+    """A booking to search for.
+
+    :param key: the key of the row.
+    :param client: the client as it was sent.
+    :param seats: the number of seats.
+    :param comer: the visitor who comes in the client's place.
+    """
 
     key: str
     client: Mapping[str, Any]
@@ -32,9 +37,10 @@ class LostBooking(NamedTuple):
 
 
 class Found(NamedTuple):
-    """It was made: this is the appointment.
+    """Verdict: the booking was created as this appointment.
 
-    :param remark: what a person should know of it.
+    :param record_id: the appointment.
+    :param remark: a remark for the report.
     """
 
     record_id: int
@@ -42,14 +48,14 @@ class Found(NamedTuple):
 
 
 class Absent(NamedTuple):
-    """It surely was not made."""
+    """Verdict: the booking was certainly not created."""
 
 
 class Undecided(NamedTuple):
-    """Nobody can tell.
+    """Verdict: it is unknown whether the booking was created.
 
-    :param reason: why, for a person.
-    :param retryable: whether looking again a little later may help.
+    :param reason: the reason, for the report.
+    :param retryable: whether a later search may help.
     """
 
     reason: str
@@ -61,8 +67,8 @@ Verdict = Found | Absent | Undecided
 
 class _ClientMatch(Enum):
     NO = 0
-    HIDDEN = 1  # what would tell is not shown, or differs in a way that somebody may have changed since
-    INCOMPLETE = 2  # what would tell is not there yet
+    HIDDEN = 1  # the fields to compare are not shown, or differ but may have been changed since
+    INCOMPLETE = 2  # the fields to compare are not there yet
     YES = 3
 
 
@@ -92,7 +98,7 @@ def match(sought: Sequence[LostBooking], records: Iterable[Row], taken: Collecti
 
 
 def _identity_of(sought: LostBooking) -> tuple[Any, ...]:
-    """What an appointment is recognised by. A family may share it: then the names tell, where they can."""
+    """Return the values that identify a booking. Members of a family can share them; then their names decide."""
     client = sought.client
     return client.get("id"), client.get("phone") or normalized_text(client.get("email") or ""), sought.seats
 
@@ -100,7 +106,7 @@ def _identity_of(sought: LostBooking) -> tuple[Any, ...]:
 def _certain_verdicts(
     group: list[LostBooking], matches: Mapping[str, list[tuple[_ClientMatch, Row]]]
 ) -> dict[str, Verdict]:
-    """Return the verdicts on bookings recognised alike, as far as there are appointments that surely are they."""
+    """Return verdicts on bookings with equal identity, as far as appointments certainly match them."""
     could_be = {one.key: [row for match_, row in matches[one.key] if match_ is _ClientMatch.YES] for one in group}
     left = {row["id"] for rows in could_be.values() for row in rows}
     if len(left) > len(group):
@@ -117,7 +123,7 @@ def _certain_verdicts(
 
 
 def _verdict_without_match(matches: set[_ClientMatch]) -> Verdict:
-    """Return the verdict on a booking that none of the appointments surely is, from how like it they are."""
+    """Return the verdict on a booking that no appointment certainly matches."""
     if _ClientMatch.INCOMPLETE in matches:
         return Undecided("an appointment of this event does not show its client yet", retryable=True)
     if matches - {_ClientMatch.NO}:
@@ -129,7 +135,7 @@ def _verdict_without_match(matches: set[_ClientMatch]) -> Verdict:
 
 
 def _without_conflicts(verdicts: dict[str, Verdict]) -> dict[str, Verdict]:
-    """An appointment that two different bookings could be is neither's."""
+    """Replace verdicts that give one appointment to two bookings: both are undecided."""
     claims: dict[int, list[str]] = defaultdict(list)
     for key, verdict in verdicts.items():
         if isinstance(verdict, Found):
@@ -146,7 +152,9 @@ def _compare(sought: LostBooking, row: Row) -> _ClientMatch:
     seats = row.get("clients_count")
     has_other_seats = seats is not None and seats != sought.seats
     if matches is _ClientMatch.YES and (has_other_seats or not _could_come(sought, row)):
-        return _ClientMatch.HIDDEN  # the right client with other seats: somebody may have changed them
+        return (
+            _ClientMatch.HIDDEN
+        )  # the same client with other seats or another visitor: somebody may have changed them
     return matches
 
 
@@ -169,7 +177,7 @@ def _compare_client(client: Mapping[str, Any], row: Row) -> _ClientMatch:
         return _ClientMatch.YES
     if client.get("id") or client.get("phone") or by_email is True:
         return _ClientMatch.HIDDEN
-    # The e-mail is all that was sent; who may see phones sees e-mails too.
+    # Only an e-mail was sent. A user who may see phones sees e-mails too.
     if by_email is None and not is_clear_phone(shown.get("phone")):
         return _ClientMatch.HIDDEN
     return _ClientMatch.HIDDEN if by_email is None and are_named_alike(client, shown) else _ClientMatch.NO
@@ -179,7 +187,7 @@ def _shown_client(row: Row) -> Row:
     joined = row.get("client")
     if isinstance(joined, Mapping) and joined:
         return joined
-    # Who was booked without becoming a client has a name in the appointment itself.
+    # A person who was booked without becoming a client has the name in the appointment itself.
     return {name: row.get(f"client_fictive_{name}") for name in ("name", "phone", "email")}
 
 
@@ -188,7 +196,7 @@ def _is_named_alike(sought: LostBooking, row: Row) -> bool:
 
 
 def _could_come(sought: LostBooking, row: Row) -> bool:
-    """Whether who comes is who was to come, the client or another; a parent may book two children."""
+    """Return whether the shown visitor can be the one that was sent. A parent may book two children."""
     shown = row.get("comer")
     name = normalized_text(str(shown.get("name") or "")) if isinstance(shown, Mapping) else ""
     if sought.comer and sought.comer.get("id"):
