@@ -122,10 +122,8 @@ class TimetableImport(FileImport):
         missing = [name for name in _REQUIRED if name not in columns]
         if missing:
             raise ImportFileError(
-                raise ImportFileError(
-                    f"the file has no column for {', '.join(missing)}, which every event needs: add it, or use column_mapping "
-                    "or defaults."
-                )
+                f"the file has no column for {', '.join(missing)}, which every event needs: "
+                "add it, or use column_mapping or defaults."
             )
 
         def plan(row: SourceRow) -> None:
