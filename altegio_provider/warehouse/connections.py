@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property, partial
@@ -20,7 +20,7 @@ from altegio_provider.api.arguments import argument_error
 from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.compat import get_connection, get_hook_lineage_collector
 from altegio_provider.operators.arguments import storage_path
-from altegio_provider.tables.convert.unify import cast_batches, unify_schemas
+from altegio_provider.tables.convert.unify import cast_batches, conflicting_columns, unify_schemas
 from altegio_provider.tables.dataset.conflict_retry import retry_on_conflict
 from altegio_provider.tables.dataset.dataset import read_manifest
 from altegio_provider.tables.dataset.file_writer import FOOTER_KEY
@@ -72,7 +72,11 @@ class LoadSource:
 
         :raises ColumnConflictError: the types of a column have no common type.
         """
-        schema = unify_schemas(zip(self.files, (footer.schema for footer in self._footers), strict=True))
+        schemas = [footer.schema for footer in self._footers]
+        # A column that is null in all rows of a file takes the type that it has in others.
+        conflicts = conflicting_columns(schemas)
+        schemas = [footer.schema_without_types(conflicts & footer.empty_columns) for footer in self._footers]
+        schema = unify_schemas(zip(self.files, schemas, strict=True))
 
         def read() -> Iterator[pa.RecordBatch]:
             for file in self.files:
@@ -99,12 +103,31 @@ class LoadSource:
         if {"location_id", "from", "to"} <= footer.keys():
             start, end = (datetime.fromisoformat(footer[name]) for name in ("from", "to"))
             window = LoadRange(footer["location_id"], start, end)
-        return _Footer(metadata.schema.to_arrow_schema().remove_metadata(), window)
+        return _Footer(metadata.schema.to_arrow_schema().remove_metadata(), window, _empty_columns(metadata))
+
+
+def _empty_columns(metadata: pq.FileMetaData) -> frozenset[str]:
+    """Return the columns that are null in all rows, as the statistics of the row groups show."""
+    filled = set()
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            statistics = column.statistics
+            nulls = statistics.null_count if statistics is not None and statistics.has_null_count else 0
+            if nulls < group.num_rows:
+                filled.add(column.path_in_schema)
+    return frozenset(set(metadata.schema.names) - filled)
 
 
 class _Footer(NamedTuple):
+    """What a file's footer has: its columns, those that are null in all rows, and its location and range."""
+
     schema: pa.Schema
     range: LoadRange | None
+    empty_columns: frozenset[str]
+
+    def schema_without_types(self, names: Collection[str]) -> pa.Schema:
+        """Return the schema with the type ``null`` for some columns."""
+        return pa.schema([field.with_type(pa.null()) if field.name in names else field for field in self.schema])
 
 
 def source_files(source_path: str | Mapping[str, Any], sleep: Callable[[float], None] = time.sleep) -> LoadSource:

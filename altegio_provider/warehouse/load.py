@@ -162,6 +162,8 @@ class _Load:
             return field.type
         there = present.field(field.name).type
         joined = common_type(there, here)
+        if joined is None and self._is_empty(Identifier(field.name)):
+            return field.type
         if joined is None:
             kind = self._warehouse.type_of(self._target, Identifier(field.name))
             raise ColumnConflictError(
@@ -186,13 +188,22 @@ class _Load:
             if pa.types.is_integer(there) and pa.types.is_floating(here):
                 self._check_exact(column)
             kind = self._warehouse.type_of(self._staging, column)
+            using = ""
+            if common_type(there, here) is None:
+                using = f" USING CAST(NULL AS {kind})"  # the column is null in all rows
+            elif pa.types.is_boolean(there):
+                using = f" USING CAST(CAST({column} AS INTEGER) AS {kind})"
             try:
-                self._warehouse.run(f"ALTER TABLE {self._target} ALTER COLUMN {column} TYPE {kind}")
+                self._warehouse.run(f"ALTER TABLE {self._target} ALTER COLUMN {column} TYPE {kind}{using}")
             except WarehouseError as error:
                 raise ColumnConflictError(
                     f"the column {field.name!r} of the table {self._target.plain} needs the type {kind} for the rows "
                     f"to load, and changing it failed: {error}. Nothing was loaded. Change the column's type yourself."
                 ) from None
+
+    def _is_empty(self, column: Identifier) -> bool:
+        """Return whether a column of the table is null in all rows, so that it can take any type."""
+        return not self._count(f"(SELECT 1 FROM {self._target} WHERE {column} IS NOT NULL LIMIT 1) AS filled")
 
     def _check_exact(self, column: Identifier) -> None:
         bound = _EXACT_IN_DOUBLE

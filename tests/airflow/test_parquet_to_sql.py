@@ -208,6 +208,19 @@ def test_a_dataset_whose_schema_grew_is_loaded_in_either_order(warehouse, tmp_pa
     assert counts == [(10, 5, 5)]
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_an_older_dataset_whose_empty_texts_and_flags_are_numbers_now_is_loaded(warehouse, tmp_path, together) -> None:
+    table, ask = warehouse
+    old, new = (tmp_path / name for name in ("old.parquet", "new.parquet"))
+    text = pa.array([None, None], pa.string())
+    pq.write_table(pa.table({"id": [1, 2], "source": text, "prepaid_status": text, "is_mobile": [True, False]}), old)
+    pq.write_table(pa.table({"id": [2, 3], "source": [4, 5], "prepaid_status": [1, 0], "is_mobile": [2, 0]}), new)
+    for files in [[old, new]] if together else [[old], [new]]:
+        load({"files": [str(file) for file in files]}, table, key=(), mode="append")
+    rows = ask(f"SELECT id, source, prepaid_status, is_mobile FROM {table} ORDER BY id, is_mobile DESC")
+    assert rows == [(1, None, None, 1), (2, 4, 1, 2), (2, None, None, 0), (3, 5, 0, 0)]
+
+
 def test_files_that_cannot_be_one_table_are_named_with_the_column(warehouse, tmp_path) -> None:
     table, ask = warehouse
     write(tmp_path)

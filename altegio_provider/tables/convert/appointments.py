@@ -27,7 +27,6 @@ _COLOR = re.compile(r"|#?[0-9A-Fa-f]{3}|#?[0-9A-Fa-f]{6}", re.ASCII)
 #: The texts that these columns may have. A text of another form could be a person's name or number.
 _PATTERNS: Final = {
     "attendance_slug": re.compile("absent|waiting|attended|confirmed"),
-    "prepaid_status": re.compile("|forbidden|allowed|required"),
     "color": _COLOR,
     "font_color": _COLOR,
 }

@@ -4,6 +4,7 @@ The rules for columns of one name, and likewise for struct members and list item
 
 * equal types stay; a column that is null in all rows takes the other type;
 * integers take the wider type, and 64 bits if one is signed and the other unsigned;
+* flags and integers become the integers' type, 0 and 1;
 * integers and floating-point numbers become ``double``, if each integer is exact as ``double`` (up to 2**53);
 * texts of all kinds (also dictionaries of texts) become ``string``, binary data of all kinds ``binary``;
 * timestamps with a time zone become UTC in microseconds, timestamps without one stay so, in microseconds;
@@ -17,7 +18,14 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-__all__ = ["ColumnConflictError", "canonical_type", "cast_batches", "common_type", "unify_schemas"]
+__all__ = [
+    "ColumnConflictError",
+    "canonical_type",
+    "cast_batches",
+    "common_type",
+    "conflicting_columns",
+    "unify_schemas",
+]
 
 _SIGNED = (pa.int8(), pa.int16(), pa.int32(), pa.int64())
 _UNSIGNED = (pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())
@@ -51,6 +59,23 @@ def unify_schemas(schemas: Iterable[tuple[str, pa.Schema]]) -> pa.Schema:
     return pa.schema(list(joined.items()))
 
 
+def conflicting_columns(schemas: Iterable[pa.Schema]) -> set[str]:
+    """Return the columns whose types have no common type.
+
+    :param schemas: the schemas.
+    """
+    joined: dict[str, pa.DataType] = {}
+    conflicts: set[str] = set()
+    for schema in schemas:
+        for field in schema:
+            both = common_type(joined.get(field.name, pa.null()), field.type)
+            if both is None:
+                conflicts.add(field.name)
+            else:
+                joined[field.name] = both
+    return conflicts
+
+
 def common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
     """Return the type that holds the values of both types, ``None`` if there is none by this module's rules.
 
@@ -66,6 +91,9 @@ def common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
         return _joined_integers(one, other)
     if _is_number(one) and _is_number(other):
         return pa.float64()
+    for flag, number in ((one, other), (other, one)):
+        if pa.types.is_boolean(flag) and pa.types.is_integer(number):
+            return number
     if pa.types.is_list(one) and pa.types.is_list(other):
         items = common_type(one.value_type, other.value_type)
         return None if items is None else pa.list_(items)

@@ -29,7 +29,7 @@ def attributes(**changes):
         "staff_id": 5,
         "client_id": 170,
         "comer_id": 171,
-        "source": "widget",
+        "source": 3,
         "attendance": -1,
         "attendance_status": -1,
         "attendance_status_slug": "absent",
@@ -49,9 +49,9 @@ def attributes(**changes):
         "date": "2026-11-20T14:00:00",
         "created_datetime": "2026-11-01T10:00:00+0200",
         "from_url": "https://n1.alteg.io/?phone=37120000001",
-        "is_mobile": True,
+        "is_mobile": 2,
         "comment": "Anna's knee",
-        "prepaid_status": "forbidden",
+        "prepaid_status": 1,
         "record_from": "Instagram of Anna",
         "payment_status": 0,
         "is_sale_bill_printed": False,
@@ -149,11 +149,12 @@ NON_PERSONAL_FIELDS = {
     "paid_full": 1,
     "is_paid": True,
     "is_overpaid": False,
-    "prepaid_status": "forbidden",
+    "prepaid_status": 1,
     "is_sale_bill_printed": False,
     "visit_id": 624798252,
     "bookform_id": 12,
-    "is_mobile": True,
+    "is_mobile": 2,
+    "source": 3,
     "is_client_notification_sent": True,
     "color": "#9c27b0",
     "font_color": "",
@@ -185,7 +186,6 @@ def test_with_personal_data_the_personal_columns_are_filled_and_nothing_is_left(
         "client_fictive_phone": "+37120000009",
         "client_fictive_email": "guest@example.com",
         "comer_name": "Zoe",
-        "source": "widget",
         "record_from": "Instagram of Anna",
         "from_url": "https://n1.alteg.io/?phone=37120000001",
         "external_id": "crm-15",
@@ -226,7 +226,7 @@ def test_a_false_is_not_taken_for_a_0():
         ("client_id", "170", "client_id", 170),
         ("clients_count", 2.0, "clients_count", 2),
         ("is_paid", 1, "is_paid", True),
-        ("is_mobile", "0", "is_mobile", False),
+        ("is_mobile", "0", "is_mobile", 0),
         ("deleted", True, "is_deleted", True),
         ("staff", [], "staff_name", None),
         ("client", [], "client_phone_hash", PSEUDONYMS.hash_phone("37120000009")),
@@ -313,7 +313,7 @@ def test_without_personal_data_extra_has_only_what_can_name_nobody():
     assert batches.mismatches == {"clients_count": 1}
 
 
-@pytest.mark.parametrize("column", ["attendance_status_slug", "prepaid_status", "custom_color", "custom_font_color"])
+@pytest.mark.parametrize("column", ["attendance_status_slug", "custom_color", "custom_font_color"])
 def test_a_word_that_the_api_does_not_have_passes_only_with_personal_data(column):
     name = {"attendance_status_slug": "attendance_slug"}.get(column, column.removeprefix("custom_"))
     row, extra, _ = one(**{column: "anna"})
