@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from altegio_provider.operators.appointments import AltegioCreateAppointmentsOperator
+from altegio_provider.operators.events import AltegioCreateEventsOperator
 
 LOCATION = 77
 START = (datetime.now(UTC) + timedelta(days=20)).replace(hour=15, minute=0, second=0, microsecond=0, tzinfo=None)
@@ -87,3 +88,31 @@ def test_a_gender_that_could_be_either_is_rejected(book, rejected, cells):
     booked = book(clients("gender", *cells))
     assert len(booked) == sum(len(cell) > 1 for cell in cells)
     assert all("man in one language" in row["altegio_reasons"] for row in rejected())
+
+
+def test_a_file_with_the_month_first_books_no_date_that_could_be_either(book, rejected):
+    booked = book(clients("birthday", "03/04/1990", "12/25/1990", "05/05/1990", "1990-03-04", "25/12/1990"))
+    assert {name: one["client"]["birthday"] for name, one in booked.items()} == {
+        "Client2": "1990-05-05",
+        "Client3": "1990-03-04",
+        "Client4": "1990-12-25",
+    }
+    assert [row["name"] for row in rejected()] == ["Client0", "Client1"]
+
+
+def test_a_range_of_times_is_a_start_and_an_end(tmp_path, family, altegio_sandbox):
+    day = f"{START:%d.%m.%Y}"
+    source = tmp_path / "timetable.csv"
+    source.write_text(
+        "staff_id,service_id,date,length,capacity\n"
+        f"1,2,{day} 18:00-19:00,3600,10\n1,2,{day} 10:00-11:00,5400,10\n1,2,{day} 20:00,3600,10\n"
+    )
+    AltegioCreateEventsOperator(
+        task_id="publish",
+        source=str(source),
+        report_path=str(tmp_path / "report"),
+        ledger_url=f"sqlite:///{tmp_path / 'ledger.db'}",
+        max_rejected=1,
+    ).execute({})
+    starts = {event["date"][11:16] for event in altegio_sandbox.truth(LOCATION)["events"] if event["id"] != 501}
+    assert starts == {"18:00", "20:00"}

@@ -24,7 +24,9 @@ from altegio_provider.imports.matching.match import Absent, Found, Undecided, Ve
 from altegio_provider.imports.model import ImportFileError, SourceRow, normalized_text
 from altegio_provider.imports.rows import cells, dates
 from altegio_provider.imports.rows.cells import TOO_LONG, CellError, shape_of, too_long
+from altegio_provider.imports.rows.column_facts import column_facts
 from altegio_provider.imports.rows.columns import Columns, FieldNames
+from altegio_provider.imports.rows.typed_row import RowContext
 
 __all__ = ["TimetableImport", "occurrences"]
 
@@ -38,29 +40,53 @@ _DAYS = (
     "6 sat saturday сб суббота sa samstag",
     "7 sun sunday вс воскресенье so sonntag",
 )
+#: A number as a spreadsheet writes it, and a range with spaces or a dash.
+_HALF_DECIMALS = re.compile(r"\b(\d)[.,]0\b")
+_SPACED_HYPHEN = re.compile(r"\s*[-\u2010-\u2015\u2212]\s*")
+#: A shorter class is one whose length is given in minutes.
+_SHORTEST_SECONDS = 300
 _DAY_OF_WORD = {word: number for number, words in enumerate(_DAYS) for word in words.split()}
 #: Fields of the row that are not fields of the event.
 _ABOUT_THE_ROW = {"repeat_until", "weekdays", "external_id"}
 _REQUIRED = ("staff_id", "service_id", "date", "length", "capacity")
 
 
-def _start(value: Any, info: ValidationInfo[ZoneInfo]) -> datetime:
-    return dates.event_start(value, info.context)
+def _start(value: Any, info: ValidationInfo[RowContext]) -> datetime:
+    return dates.event_start(value, info.context.zone, is_month_first=info.context.facts.is_month_first)
 
 
-def _last_day(value: Any, info: ValidationInfo[ZoneInfo]) -> date:
+def _last_day(value: Any, info: ValidationInfo[RowContext]) -> date:
+    zone, is_month_first = info.context.zone, info.context.facts.is_month_first
     text = f"{value:%Y-%m-%d}" if isinstance(value, date) else str(value).strip()
     try:
-        return dates.event_start(f"{text} 12:00", info.context).date()
+        return dates.event_start(f"{text} 12:00", zone, is_month_first=is_month_first).date()
     except CellError:
         raise CellError("must be a day such as 2026-12-20 or 20.12.2026") from None
 
 
 def _weekdays(value: Any) -> frozenset[int]:
-    words = [normalized_text(word) for word in re.split(r"[,;/\s]+", str(value).strip("[]")) if word]
-    if not words or any(word not in _DAY_OF_WORD for word in words):
-        raise CellError("must be days of the week such as mon,wed or 1,3 (1 is Monday)")
-    return frozenset(_DAY_OF_WORD[word] for word in words)
+    text = _HALF_DECIMALS.sub(r"\1", str(value).strip("[]"))
+    days: set[int] = set()
+    for part in re.split(r"[,;/\s]+", _SPACED_HYPHEN.sub("-", text)):
+        words = [normalized_text(word).removesuffix(".") for word in part.split("-")]
+        if not part:
+            continue
+        if len(words) > 2 or any(word not in _DAY_OF_WORD for word in words):
+            raise CellError("must be days of the week such as mon,wed or mon-fri or 1,3 (1 is Monday)")
+        first, last = _DAY_OF_WORD[words[0]], _DAY_OF_WORD[words[-1]]
+        if first > last or (first == last and len(words) == 2):
+            raise CellError("must have the earlier day of the week first, such as mon-fri")
+        days.update(range(first, last + 1))
+    if not days:
+        raise CellError("must be days of the week such as mon,wed or mon-fri or 1,3 (1 is Monday)")
+    return frozenset(days)
+
+
+def _length(value: Any) -> int:
+    length = cells.whole_number(value)
+    if length < _SHORTEST_SECONDS:
+        raise CellError(f"must be in seconds: an hour is 3600. If {length} are minutes, write {length * 60}")
+    return length
 
 
 _Day = date  # `_Row` has a field named `date`
@@ -77,7 +103,7 @@ class _Row(BaseModel):
     staff_id: _Id
     service_id: _Id
     date: Annotated[datetime, BeforeValidator(_start)]
-    length: _Id
+    length: Annotated[int, BeforeValidator(_length)]
     capacity: _Id
     resource_instance_ids: _Ids = []
     label_ids: _Ids = []
@@ -92,7 +118,7 @@ class _Row(BaseModel):
     external_id: _Text = None
 
 
-_FIELDS = FieldNames(_Row.model_fields)
+_FIELDS = FieldNames([*_Row.model_fields, "time"])
 
 
 def occurrences(start: datetime, repeat_until: date | None, weekdays: frozenset[int] | None) -> Iterator[datetime]:
@@ -125,6 +151,8 @@ class TimetableImport(FileImport):
                 f"the file has no column for {', '.join(missing)}, which every event needs: "
                 "add it, or use column_mapping or defaults."
             )
+        today = datetime.now(UTC).astimezone(self.timezone).date()
+        context = RowContext(self.timezone, None, today, column_facts(source, columns))
 
         def plan(row: SourceRow) -> None:
             given = columns.fields(row)
@@ -132,10 +160,21 @@ class TimetableImport(FileImport):
                 self.store.reject(row, [f"{columns.heading_of(name)}: {TOO_LONG}" for name in long])
                 return
             try:
-                typed = _Row.model_validate(given, context=self.timezone)
+                if "time" in given:
+                    given["date"] = dates.joined(given.get("date"), given.pop("time"))
+            except CellError as error:
+                self.store.reject(row, [f"{columns.heading_of('time')}: {error}"])
+                return
+            try:
+                typed = _Row.model_validate(given, context=context)
             except ValidationError as error:
                 self.store.reject(row, list(_issues(error, columns, row)))
             else:
+                _, end = dates.event_times(given["date"], self.timezone)
+                if end is not None and (end - typed.date).total_seconds() != typed.length:
+                    reason = f"{columns.heading_of('date')}: the end of the class is not its start and its length"
+                    self.store.reject(row, [f"{reason}; correct one of them, or give the start alone"])
+                    return
                 self._add_row(row, typed)
 
         return plan

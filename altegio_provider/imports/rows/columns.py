@@ -19,6 +19,7 @@ __all__ = ["CUSTOM_FIELD", "FIELDS", "Columns", "FieldNames"]
 FIELDS = (
     "event_id",
     "event_date",
+    "event_time",
     "service_id",
     "service_title",
     "staff_id",

@@ -38,11 +38,11 @@ def _gender(value: Any, info: ValidationInfo[RowContext]) -> int:
 
 
 def _birthday(value: Any, info: ValidationInfo[RowContext]) -> str:
-    return dates.birthday(value, info.context.today)
+    return dates.birthday(value, info.context.today, is_month_first=info.context.facts.is_month_first)
 
 
 def _event_start(value: Any, info: ValidationInfo[RowContext]) -> datetime:
-    return dates.event_start(value, info.context.zone)
+    return dates.event_start(value, info.context.zone, is_month_first=info.context.facts.is_month_first)
 
 
 _Id = Annotated[int | None, BeforeValidator(cells.whole_number)]

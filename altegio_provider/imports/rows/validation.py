@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from altegio_provider.imports.files.row_source import is_blank
 from altegio_provider.imports.model import BookingRequest, EventReference, ImportFileError, RowIssue, SourceRow
+from altegio_provider.imports.rows import dates
 from altegio_provider.imports.rows.cells import TOO_LONG, CellError, shape_of, too_long
 from altegio_provider.imports.rows.column_facts import NO_FACTS, ColumnFacts
 from altegio_provider.imports.rows.columns import CUSTOM_FIELD, Columns
@@ -91,6 +92,8 @@ class Validator:
                 del given[name]
         typed: TypedRow | None = None
         issues = [self._issue(name, given, TOO_LONG) for name in too_long(given)]
+        if "event_time" in given and not issues:
+            issues = self._join_time(given)
         if not issues:
             try:
                 typed = _typed(given, context=self._context)
@@ -105,6 +108,18 @@ class Validator:
         if issues or typed is None:
             return issues
         return self._request(row.line, typed)
+
+    def _join_time(self, given: dict[str, Any]) -> list[RowIssue]:
+        """Put the time of its own column behind the date."""
+        shown = dict(given)
+        clock = given.pop("event_time")
+        if "event_date" not in given:
+            return [self._issue("event_time", shown, "needs event_date")]
+        try:
+            given["event_date"] = dates.joined(given["event_date"], clock)
+        except CellError as error:
+            return [self._issue("event_time", shown, str(error))]
+        return []
 
     def _request(self, line: int, row: TypedRow) -> BookingRequest:
         event = None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, date, datetime
+from datetime import time as datetime_time
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from altegio_provider.api.bodies.appointment import checked_appointment
-from altegio_provider.imports.model import BookingRequest, EventReference, ImportFileError, SourceRow
+from altegio_provider.imports.model import BookingRequest, EventReference, ImportFileError, SourceRow, normalized_text
+from altegio_provider.imports.rows import months
 from altegio_provider.imports.rows.columns import FIELDS, Columns
 from altegio_provider.imports.rows.validation import Validator
 
@@ -461,6 +463,25 @@ BY_START = {name: value for name, value in ANNA.items() if name != "event_id"} |
         "20.12.2026 6:30 PM",
         46376.770833333336,
         "46376,770833333336",
+        "20.12.2026. 18:30",
+        "2026. 12. 20. 18:30",
+        "20 December 2026 18:30",
+        "December 20, 2026 6:30 pm",
+        "20-Dec-2026 18:30",
+        "20. Dezember 2026, 18:30",
+        "20 декабря 2026 18:30",
+        "20 de diciembre de 2026 18:30",
+        "20. decembris 2026 18:30",
+        "2026-12-20 18:29:59.9997",
+        naive(2026, 12, 20, 18, 29, 59, 999_700),
+        "20.12.2026 18:30-19:30",
+        "20.12.2026 18:30 – 19:30",
+        "20.12.2026 18.30-19.30",
+        "20.12.2026 6:30 pm - 7:30 pm",
+        "20.12.2026 18:30-05:00",
+        "2026-12-20 18:30-19:30",
+        "2026-12-20T11:30-05:00",
+        "2026-12-20 11:30:00-05:00",
         naive(2026, 12, 20, 18, 30),
         datetime(2026, 12, 20, 16, 30, tzinfo=UTC),
     ],
@@ -485,12 +506,45 @@ def test_an_event_is_named_by_its_start_on_the_clock_of_the_location(raw):
         ("0001-01-01 00:00:00+14:00", "date and time"),
         ("tomorrow", "date and time"),
         ("2026-12-20 18:30:00+99:00", "date and time"),
+        ("2026-12-20 18:30:00+14:30", "date and time"),
+        ("2026-12-20 10:00-11:00", "end or a UTC offset"),
+        ("20.12.2026 6:30-7:30 pm", "am or pm"),
+        ("20.12.2026 18:30-17:30", "before it starts"),
+        ("20.12.2026 18:30-18:30", "when it starts"),
+        ("20 listopada 2026 18:30", "date and time"),
     ],
 )
 def test_starts_that_are_none_are_explained(raw, words):
     found = faults(BY_START | {"event_date": raw})
     assert list(found) == ["event_date"]
     assert words in found["event_date"].message
+
+
+def test_no_month_has_the_name_of_another_in_the_language_next_to_it():
+    names = [normalized_text(name) for names in months._NAMES for name in names.split()]
+    assert sorted(names) == sorted(months.MONTHS)
+
+
+@pytest.mark.parametrize(
+    ("day", "clock"),
+    [
+        ("20.12.2026", "18:30"),
+        ("2026-12-20 00:00:00", "6:30 PM"),
+        (date(2026, 12, 20), datetime_time(18, 30)),
+        (naive(2026, 12, 20), 0.7708333333),
+        (46376, "18:30 - 19:30"),
+    ],
+)
+def test_the_date_and_the_time_may_have_columns_of_their_own(day, clock):
+    request = booked(BY_START | {"event_date": day, "event_time": clock})
+    assert request.event.start == naive(2026, 12, 20, 18, 30)
+
+
+@pytest.mark.parametrize(
+    ("day", "clock"), [("20.12.2026 18:30", "18:30"), (naive(2026, 12, 20, 18, 30), "18:30"), ("20.12.2026", 5)]
+)
+def test_a_time_that_is_none_or_given_twice_is_a_fault(day, clock):
+    assert list(faults(BY_START | {"event_date": day, "event_time": clock})) == ["event_time"]
 
 
 def test_of_a_repeated_hour_the_first_is_meant_unless_the_offset_says_which():
