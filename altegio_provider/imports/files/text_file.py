@@ -33,7 +33,7 @@ _CHUNK_BYTES = 1 << 20
 _SAMPLE_RECORDS = 50
 _SAMPLE_CHARACTERS = 1_000_000
 _WORDS_ENOUGH = 10_000
-_MOSTLY = 0.9
+_MOSTLY = 0.95
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -42,7 +42,17 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _WORD = re.compile(r"[^\W\d_]{2,}")
-_CYRILLIC_WORD = re.compile(r"[\u0400-\u04ff]+")
+#: A word as people write it in Russian, Ukrainian or Belarusian: the case does not change in the middle.
+_CYRILLIC_WORD = re.compile(r"[А-ЯЁІЇЄҐЎ]?[а-яёіїєґў]+|[А-ЯЁІЇЄҐЎ]+")
+#: Most of the letters of any text in these languages. Text of another encoding has less than half of them.
+_FREQUENT_LETTERS = frozenset("оеаинтсрвлкмдяьгыёіОЕАИНТСРВЛКМДЯЬГЫЁІ")
+_LEAST_FREQUENT = 0.65
+#: Names have capitals. Hebrew, which has none, reads as Cyrillic without any.
+_LEAST_CAPITALS = 0.2
+#: What stands beside letters where the encoding is another one.
+_STRAY_SIGN = re.compile(r"[€‰‹›¤¦¬®±µ¶·†‡•™©°ЂЃѓђЉЊЌЋЏљњќћџЈјЅѕ\x98](?=[\u0400-\u04ff])")
+_HIGH_BYTE = re.compile(rb"[\x80-\xff]")
+_UTF8_LETTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _SEPARATOR_LINE = re.compile(r"sep=([,;|\t])\r?\n?", re.IGNORECASE)
 
 
@@ -97,6 +107,11 @@ class TextFile:
             raise ImportFileError(
                 f"{self.name} is damaged: it has the byte order mark of {marked}, but line {line} is not {marked}."
             )
+        if self._is_nearly_utf8():
+            raise ImportFileError(
+                f"{self.name} is damaged: it is UTF-8, except that a letter in line {line} is cut. Correct that line, "
+                "or export the file again."
+            )
         if self._unreadable_line("cp1251") is None and self._reads_as_cyrillic():
             return "cp1251"
         raise ImportFileError(
@@ -149,22 +164,43 @@ class TextFile:
                 if not chunk:
                     return None
 
+    def _is_nearly_utf8(self) -> bool:
+        """Whether most of what is not ASCII is UTF-8. Text of other encodings is so only by chance."""
+        letters = bytes_of_letters = high = 0
+        with self._opened() as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                found = _UTF8_LETTER.findall(chunk)
+                letters += len(found)
+                bytes_of_letters += sum(map(len, found))
+                high += len(_HIGH_BYTE.findall(chunk))
+        return letters > high - bytes_of_letters
+
     def _reads_as_cyrillic(self) -> bool:
-        """Whether the words with letters outside ASCII are Cyrillic throughout: ``Мила``, and not ``Mьller``."""
-        words = cyrillic = 0
+        """Whether the text in cp1251 is plausible: ``Мила``, and not ``Mьller``, ``ЕлЭнз`` (Greek) or ``бООБ`` (KOI8).
+
+        The words with letters outside ASCII must be Cyrillic throughout, have the case of words, and consist of the
+        letters that are frequent in the languages of cp1251.
+        """
+        words = cyrillic = capitals = letters = frequent = 0
         with self.lines("cp1251") as lines:
             for line in lines:
                 lines.begin_record()
                 if line.isascii():
                     continue
+                if _STRAY_SIGN.search(line):
+                    return False
                 for word in _WORD.findall(line):
                     if word.isascii():
                         continue
                     words += 1
                     cyrillic += _CYRILLIC_WORD.fullmatch(word) is not None
+                    capitals += word[0].isupper()
+                    letters += len(word)
+                    frequent += sum(map(_FREQUENT_LETTERS.__contains__, word))
                 if words > _WORDS_ENOUGH:
                     break
-        return cyrillic >= _MOSTLY * words
+        is_written_like_names = cyrillic >= _MOSTLY * words and capitals >= _LEAST_CAPITALS * words
+        return is_written_like_names and frequent >= _LEAST_FREQUENT * letters
 
 
 class Lines:

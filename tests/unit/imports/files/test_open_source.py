@@ -313,3 +313,50 @@ def test_rows_that_can_be_read_once_are_kept_when_they_are_read_in_advance():
         assert [row.values for row in source.in_advance()] == mappings
         assert [(row.line, row.values) for row in source] == list(enumerate(mappings, 1))
         assert [row.line for row in source] == list(range(1, 1_201))
+
+
+PEOPLE = {
+    "el": "Ελένη Παππά;Γιώργος Παπαδόπουλος;ΜΑΡΙΑ ΝΙΚΟΛΑΟΥ",
+    "ru": "Анна Петрова;Иван Кузнецов;МАРИЯ СИДОРОВА;Ольга Жукова",
+    "he": "אנה כהן;דוד לוי",
+    "ar": "محمد علي;فاطمة حسن",
+    "th": "สมชาย ใจดี;สมหญิง รักไทย",
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "encoding"),
+    [
+        ("el", "cp1253"),
+        ("el", "iso8859-7"),
+        ("ru", "koi8-r"),
+        ("ru", "cp866"),
+        ("ru", "iso8859-5"),
+        ("ru", "mac-cyrillic"),
+        ("he", "cp1255"),
+        ("ar", "cp1256"),
+        ("th", "cp874"),
+    ],
+)
+def test_other_letters_are_never_read_as_cyrillic(file, language, encoding):
+    for text in (PEOPLE[language], *PEOPLE[language].split(";"), PEOPLE[language].upper()):
+        rows = "".join(f"{name};1\n" for name in text.split(";"))
+        assert "encoding=" in refusal_of(file(f"name;phone\n{rows}", encoding=encoding)), text
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["Анна Петрова", "Юлия Жукова", "Іван Коваленко", "АЛЕКСАНДР ИВАНОВ", "Наталья Щербакова-Юдина", "Мила", "Ёлка"],
+)
+def test_russian_and_ukrainian_names_are_read_as_cp1251(file, names):
+    path = file(f"name;phone\n{names};1\n", encoding="cp1251")
+    assert [values["name"] for _, values in read(path)] == [names]
+
+
+@pytest.mark.parametrize("cut", [1, 3, 5])
+def test_a_cut_letter_in_utf8_is_refused_with_its_line(file, cut):
+    good = "Анна;1\nБелла;2\n".encode()
+    broken = "Смолова".encode()[: 2 * cut - 1]
+    text = refusal_of(file(b"name;phone\n" + good + broken + b";3\n" + good))
+    assert "line 4" in text
+    assert "UTF-8" in text
