@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -32,6 +33,21 @@ if TYPE_CHECKING:
 __all__ = ["ConnectionSettings"]
 
 T = TypeVar("T")
+
+
+#: The fields of the extra.
+_NAMES = (
+    "user_token",
+    "location_id",
+    "route_family",
+    "timezone",
+    "requests_per_second",
+    "requests_per_minute",
+    "rate_limit_url",
+    "timeout",
+    "verify",
+    "allow_http",
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,6 +79,7 @@ class ConnectionSettings:
         fields = _Fields(connection.conn_id, extra if isinstance(extra, Mapping) else {})
         if not isinstance(extra, Mapping):
             raise fields._wrong("extra", "must be a JSON object")
+        fields.check_names()
         return cls(
             base_url=fields.base_url(connection),
             partner_token=fields.token("password", connection.password),
@@ -140,6 +157,19 @@ class _Fields:
         return AltegioValidationError(
             f"the connection {self._conn_id!r} cannot be used: its {field} {text}.", errors={field: [text]}, hint=""
         )
+
+    def check_names(self) -> None:
+        """Check that every field of the extra has a known name.
+
+        :raises AltegioValidationError: one has not; the text shows its name only if it resembles a known one.
+        """
+        for name in self._extra:
+            if name in _NAMES:
+                continue
+            near = get_close_matches(str(name).lower().replace("-", "_"), _NAMES, n=1)
+            if near:
+                raise self._wrong(str(name), f"is not a field of the extra; did you mean {near[0]!r}?")
+            raise self._wrong("extra", f"has an unknown field; the fields are {', '.join(_NAMES)}")
 
     def token(self, field: str, value: Any) -> Secret:
         if not isinstance(value, str) or not value.strip():

@@ -73,3 +73,23 @@ def test_a_missing_partner_token_is_named() -> None:
 def test_settings_never_show_a_token() -> None:
     settings = ConnectionSettings.of(connection(password="s3cret-partner", user_token="s3cret-user"))
     assert "s3cret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("time_zone", "timezone"),
+        ("Timezone", "timezone"),
+        ("location", "location_id"),
+        ("request_per_minute", "requests_per_minute"),
+    ],
+)
+def test_an_unknown_field_of_the_extra_is_named_with_the_nearest_right_one(name, meant) -> None:
+    with pytest.raises(AltegioValidationError, match=f"{name}.*did you mean '{meant}'"):
+        ConnectionSettings.of(connection(**{name: "Europe/Riga"}))
+
+
+def test_an_unknown_field_that_resembles_none_is_not_repeated() -> None:
+    with pytest.raises(AltegioValidationError, match="unknown field; the fields are user_token") as caught:
+        ConnectionSettings.of(connection(**{"9f8e7d6c5b4a": 1}))
+    assert "9f8e7d6c5b4a" not in str(caught.value)
