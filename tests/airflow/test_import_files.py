@@ -116,3 +116,25 @@ def test_a_range_of_times_is_a_start_and_an_end(tmp_path, family, altegio_sandbo
     ).execute({})
     starts = {event["date"][11:16] for event in altegio_sandbox.truth(LOCATION)["events"] if event["id"] != 501}
     assert starts == {"18:00", "20:00"}
+
+
+def test_cells_that_a_spreadsheet_dropped_at_the_end_are_blank(book):
+    text = "event_id,name,surname,phone,email,clients_count\n501,Anna,Ozola,+37126900040,a@example.com\n"
+    assert book(text)["Anna"]["clients_count"] == 1
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_a_row_with_too_many_cells_is_rejected_again_when_it_is_fed_back(tmp_path, book, rejected, delimiter):
+    text = "event_id,name,surname,phone,email,clients_count\n501,Anna,Ozola,+37126900005,a@example.com,,3\n"
+    options = {"delimiter": delimiter, "encoding": "cp1257"}
+    assert not book(text.replace(",", delimiter), **options)
+    first = rejected()
+    assert not book((tmp_path / "report" / "rejected.csv").read_bytes(), **options)
+    assert [row["name"] for row in rejected()] == ["Anna"]
+    assert rejected()[0][None] == first[0][None] == ["3"]
+    line = (
+        (tmp_path / "report" / "rejected.csv")
+        .read_text(encoding="utf-8-sig")
+        .replace("a@example.com,,", "a@example.com,3,")
+    )
+    assert book(line.removesuffix(",3\r\n").removesuffix(",3\n"), **options)["Anna"]["clients_count"] == 3

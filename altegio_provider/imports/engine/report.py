@@ -112,7 +112,11 @@ def _write_rejected(store: RowStore, columns: Sequence[str], path: Path) -> None
     line, reasons = f"{REPORT_PREFIX}line", f"{REPORT_PREFIX}reasons"
     headings = [name for name in columns if name not in (line, reasons)]
     rejected = (outcome for outcome in store.outcomes() if outcome.status is Status.REJECTED)
-    rows = ((*map(one.original.get, headings), one.line, "; ".join(one.reasons)) for one in rejected)
+    # Cells without a heading stay without one: a row that nobody corrected is rejected again.
+    rows = (
+        (*map(one.original.get, headings), one.line, "; ".join(one.reasons), *one.original.get("", ()))
+        for one in rejected
+    )
     _write(path, [*headings, line, reasons], rows)
 
 

@@ -267,7 +267,8 @@ class RowStore:
         reasons: Iterable[str] = (),
     ) -> None:
         self._seq += 1
-        original = {str(name): value for name, value in row.values.items() if name is not None}
+        # No heading is empty, so this name is free for the cells that have no heading.
+        original = {"" if name is None else str(name): value for name, value in row.values.items()}
         requested: tuple[Any, ...] = (None, None, 0, None)
         if request is not None:
             body = json.dumps(request.body, ensure_ascii=False, default=str)

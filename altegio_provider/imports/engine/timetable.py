@@ -57,9 +57,8 @@ def _start(value: Any, info: ValidationInfo[RowContext]) -> datetime:
 
 def _last_day(value: Any, info: ValidationInfo[RowContext]) -> date:
     zone, is_month_first = info.context.zone, info.context.facts.is_month_first
-    text = f"{value:%Y-%m-%d}" if isinstance(value, date) else str(value).strip()
     try:
-        return dates.event_start(f"{text} 12:00", zone, is_month_first=is_month_first).date()
+        return dates.event_start(dates.joined(value, "12:00"), zone, is_month_first=is_month_first).date()
     except CellError:
         raise CellError("must be a day such as 2026-12-20 or 20.12.2026") from None
 
@@ -158,6 +157,9 @@ class TimetableImport(FileImport):
             given = columns.fields(row)
             if long := too_long(given):
                 self.store.reject(row, [f"{columns.heading_of(name)}: {TOO_LONG}" for name in long])
+                return
+            if surplus := row.values.get(None):
+                self.store.reject(row, [f"(no heading): the row has {len(surplus)} cells more than the heading"])
                 return
             try:
                 if "time" in given:

@@ -61,7 +61,7 @@ _AS_CSV = "Delete everything that is not part of the list, or save the sheet as 
 
 
 def sheet_rows(name: str, file: IO[bytes]) -> Iterator[tuple[int, list[Any]]]:
-    """Yield the rows of the first sheet that are not blank, each with its number in the sheet.
+    """Yield the rows of the first visible sheet that are not blank, each with its number in the sheet.
 
     :param name: for errors.
     :param file: the workbook; it stays open.
@@ -70,7 +70,10 @@ def sheet_rows(name: str, file: IO[bytes]) -> Iterator[tuple[int, list[Any]]]:
     number = 0
     try:
         with _opened(file) as (book, usage):
-            sheet = book.worksheets[0]
+            # What somebody hid is no part of the list.
+            sheet = next((sheet for sheet in book.worksheets if sheet.sheet_state == "visible"), None)
+            if sheet is None:
+                raise ImportFileError(f"{name} has no visible sheet. Unhide the sheet to import.")
             # What a workbook says of its own size may be wrong, and would cut rows off.
             sheet.reset_dimensions()
             usage.is_list = True

@@ -175,6 +175,8 @@ def _reader_of(open_raw: OpenFile, name: str, kind: str, delimiter: str | None, 
     text = text_file.TextFile(name, open_raw, encoding)
     if kind == "jsonl":
         return delimited.JsonLinesSource(text)
+    if delimiter and text_file.is_report(text):
+        delimiter = ","
     return delimited.CsvSource(text, delimiter or text_file.delimiter_of(text))
 
 

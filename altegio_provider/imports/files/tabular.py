@@ -97,9 +97,11 @@ class WorkbookSource(RowSource):
         self.name = name
         heading = next(self._cells(), (0, []))[1]
         if not heading:
-            raise ImportFileError(f"{name} is empty: its first sheet has no headings and no rows.")
+            raise ImportFileError(f"{name} is empty: its first visible sheet has no headings and no rows.")
         self._named = [at for at, cell in enumerate(heading) if not is_blank(cell)]
-        super().__init__(name, checked_columns([heading[at] for at in self._named], name), "Excel, the first sheet")
+        super().__init__(
+            name, checked_columns([heading[at] for at in self._named], name), "Excel, the first visible sheet"
+        )
 
     def _rows(self) -> Iterator[SourceRow]:
         rows = self._cells()

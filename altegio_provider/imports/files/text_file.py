@@ -16,10 +16,11 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import IO, cast
 
+from altegio_provider.imports.files.formulas import REPORT_COLUMNS
 from altegio_provider.imports.files.row_source import MAX_ROWS, OpenFile
 from altegio_provider.imports.model import ImportFileError
 
-__all__ = ["DELIMITERS", "Lines", "TextFile", "declared_separator", "delimiter_of"]
+__all__ = ["DELIMITERS", "Lines", "TextFile", "declared_separator", "delimiter_of", "is_report"]
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
@@ -71,7 +72,9 @@ class TextFile:
         self._is_gzip = False
         self._is_gzip = self._head()[:2] == b"\x1f\x8b"
         #: The codec's name.
-        self.encoding = self._checked(encoding) if encoding else self._found()
+        # A byte order mark tells for certain: a report of rejected rows has one, whatever encoding its source has.
+        is_marked = self._head().startswith(codecs.BOM_UTF8)
+        self.encoding = self._checked(encoding) if encoding and not is_marked else self._found()
 
     @contextmanager
     def lines(self, encoding: str = "") -> Iterator[Lines]:
@@ -276,3 +279,12 @@ def _fitness(sample: list[str], delimiter: str) -> tuple[bool, float, int]:
         return False, 0.0, 0
     alike = sum(count == counts[0] for count in counts) / len(counts)
     return counts[0] > 1, alike, counts[0]
+
+
+def is_report(file: TextFile) -> bool:
+    """Whether the file is a report of rejected rows as it was written: delimited by commas, whatever its source is.
+
+    :param file: the file.
+    """
+    with file.lines() as lines:
+        return set(next(lines, "").rstrip("\r\n").split(",")) >= REPORT_COLUMNS

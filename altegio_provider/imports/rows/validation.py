@@ -38,6 +38,8 @@ _CLIENT_FIELDS = (
 _REQUIRED = {"companies": ("name", "phone", "email", "surname"), "locations": ("name",)}
 #: If the phone is not required, one of these must identify the client.
 _IDENTIFYING_FIELDS = ("phone", "email", "client_id")
+#: The fields that name the event.
+_EVENT_FIELDS = ("event_id", "event_date", "service_id", "service_title")
 #: The consents of a client.
 _CONSENTS = ("newsletter_allowed", "personal_data_allowed")
 #: Required fields that the API accepts as empty text.
@@ -167,7 +169,9 @@ class Validator:
 
     def _issues_of_cells(self, row: SourceRow) -> list[RowIssue]:
         issues = []
-        if missing := [name for name in self._columns.names if name not in row.values]:
+        missing = [name for name in self._columns.names if name not in row.values]
+        # Spreadsheet programs drop the delimiters of empty cells at the end of a line, so these cells are blank.
+        if any(self._columns.headings.get(name) in missing for name in (*_EVENT_FIELDS, *self._required)):
             message = "every row must have as many cells as the heading; is a delimiter or a quotation mark missing?"
             issues.append(RowIssue(missing[0], f"{_cells(len(missing))} too few", message))
         if surplus := row.values.get(None):

@@ -48,3 +48,8 @@ def test_a_length_in_minutes_is_a_fault_that_says_the_unit(minutes):
     with pytest.raises(ValidationError, match=f"in seconds.*write {minutes * 60}"):
         row(length=str(minutes))
     assert row(length=300).length == 300
+
+
+def test_the_last_day_of_a_workbook_is_read_from_its_report_too():
+    for raw in (datetime(2026, 12, 20), "2026-12-20 00:00:00", "20.12.2026", 46376):  # noqa: DTZ001 - wall clocks
+        assert f"{row(repeat_until=raw).repeat_until}" == "2026-12-20"

@@ -360,3 +360,14 @@ def test_a_cut_letter_in_utf8_is_refused_with_its_line(file, cut):
     text = refusal_of(file(b"name;phone\n" + good + broken + b";3\n" + good))
     assert "line 4" in text
     assert "UTF-8" in text
+
+
+def test_hidden_sheets_are_never_read(tmp_path):
+    book = openpyxl.Workbook()
+    hidden, visible = book.active, book.create_sheet()
+    for sheet, name in ((hidden, "Hidden"), (visible, "Anna")):
+        sheet.append(["name", "phone"])
+        sheet.append([name, "1"])
+    hidden.sheet_state = "veryHidden"
+    book.save(tmp_path / "clients.xlsx")
+    assert [values["name"] for _, values in read(tmp_path / "clients.xlsx")] == ["Anna"]
