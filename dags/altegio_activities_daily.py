@@ -1,12 +1,12 @@
-"""Every activity of every location, each day, into one Parquet dataset.
+"""Writes the events of all locations to one Parquet dataset, every day.
 
-One mapped task per location writes the classes that start in the data interval. Set in the environment:
+One mapped task for each location writes the events that start in the data interval. Environment variables:
 
-* ``ALTEGIO_DATA``: where the dataset is, as any ``ObjectStoragePath`` URL (default ``./data``);
-* ``ALTEGIO_LOCATIONS``: each location's number and time zone (default: the sandbox's three).
+* ``ALTEGIO_DATA``: the root of the datasets, a path or an ``ObjectStoragePath`` URL (default ``./data``);
+* ``ALTEGIO_LOCATIONS``: the id and time zone of each location (default: the three locations of the sandbox).
 
 The tasks run in the pool ``altegio`` (``airflow pools set altegio 4 "Altegio's API"``). For another range, trigger
-the DAG with ``{"date_from": "2026-11-01", "date_to": "2026-11-08"}``: days on each location's own clock.
+the DAG with ``{"date_from": "2026-11-01", "date_to": "2026-11-08"}``: days in the time zone of each location.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ activities = Asset(name="altegio_activities", uri="altegio://activities")
 
 
 @dag(
-    # On Airflow 3 a plain "@daily" gives an interval of zero length; this one is the day before.
+    # On Airflow 3 a plain "@daily" has a data interval of zero length. This one is the day before.
     schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1),  # noqa: DTZ001 - the timetable's zone
     catchup=False,

@@ -1,14 +1,15 @@
-"""Every appointment of every location, each day, into a Parquet dataset and the warehouse, without personal data.
+"""Writes the appointments of all locations to a Parquet dataset and the warehouse, every day, without personal data.
 
-Each run reads the day before and the week before that again, for attendance is marked late. With it in the warehouse,
-``altegio_warehouse_load`` has the no-show rate. ``ALTEGIO_DATA`` and ``ALTEGIO_LOCATIONS`` are those of
-``altegio_activities_daily``, ``ALTEGIO_WAREHOUSE`` that of ``altegio_warehouse_load``; and:
+Each run reads the day before, and again the week before that day, because attendance is marked late. From these rows
+``altegio_warehouse_load`` computes the no-show rate. Environment variables:
 
+* ``ALTEGIO_DATA`` and ``ALTEGIO_LOCATIONS``: as for ``altegio_activities_daily``;
+* ``ALTEGIO_WAREHOUSE``: as for ``altegio_warehouse_load``;
 * ``ALTEGIO_HASH_KEY``: the connection whose password is the key for hashes of phones and e-mails (default: none, and
-  no hashes; ``docs/schema.md``).
+  the dataset has no hashes; ``docs/schema.md``).
 
-For another range, trigger the DAG with ``{"date_from": "2026-11-01", "date_to": "2026-11-08"}``: days on each
-location's own clock, and the week before them.
+For another range, trigger the DAG with ``{"date_from": "2026-11-01", "date_to": "2026-11-08"}``: days in the time zone
+of each location. The week before them is read too.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ HASH_KEY = os.environ.get("ALTEGIO_HASH_KEY")
 
 
 @dag(
-    # On Airflow 3 a plain "@daily" gives an interval of zero length; this one is the day before.
+    # On Airflow 3 a plain "@daily" has a data interval of zero length. This one is the day before.
     schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1),  # noqa: DTZ001 - the timetable's zone
     catchup=False,

@@ -1,18 +1,18 @@
-"""Years of every location's past, month by month, beside the daily run and never in its way.
+"""Writes past events of all locations to the dataset, month by month, without delaying the daily run.
 
-Trigger it with ``{"date_from": "2021-01-01"}`` (and ``date_to``, if not until today): days on each location's own
-clock. Each location has one task for each month, the latest first, that its manifest does not cover yet: triggered
-again, it goes on where it stopped. Five years of forty locations are 2,400 tasks, in forty lists of sixty, each far
-below Airflow's ``max_map_length`` of 1,024. When a location is done, one event of the asset starts the warehouse's
-load.
+Trigger it with ``{"date_from": "2021-01-01"}``, and with ``date_to`` if it should not read until today: days in the
+time zone of each location. Each location has one task for each month that its manifest does not cover yet, the latest
+first. Trigger it again to continue where it stopped. Five years of forty locations are 2,400 tasks: sixty mapped tasks for
+each location, below Airflow's ``max_map_length`` of 1,024. When a location is done, one asset event starts the load
+into the warehouse.
 
-Three things keep it out of the daily run's way:
+Three settings give the daily run priority:
 
-* a pool of its own (``airflow pools set altegio_backfill 2 "Altegio's past"``) and a lower priority;
-* one month of a location at a time;
-* a connection of its own, ``altegio_backfill``: the daily one with ``requests_per_second`` 4 and
-  ``requests_per_minute`` 150. Both share one budget, and the lower limit counts everybody's requests: the backfill
-  takes what is left of 150 and stands still where the daily run needs it all (``docs/scaling.md``).
+* the backfill has its own pool (``airflow pools set altegio_backfill 2 "Altegio's past"``) and a lower priority;
+* it reads one month of a location at a time;
+* it has its own connection ``altegio_backfill``: a copy of the daily one with ``requests_per_second`` 4 and
+  ``requests_per_minute`` 150. Both connections share one budget, and each counts all requests against its own limit:
+  the backfill uses what the daily run leaves of 150, and waits if nothing is left (``docs/scaling.md``).
 
 ``ALTEGIO_DATA`` and ``ALTEGIO_LOCATIONS`` are those of ``altegio_activities_daily``. ``ALTEGIO_HISTORY`` is
 ``history`` of the operator: ``auto`` (the default), ``true`` or ``false`` (``docs/howto/history.md``).

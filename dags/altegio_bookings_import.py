@@ -1,30 +1,29 @@
-"""Files of clients become bookings: put a file into the inbox, and its clients are booked, each exactly once.
+"""Books the clients of each file in a folder, the inbox, each client exactly once.
 
-For each file: it is checked whole with nothing sent (the dry run), a person approves if that is wanted, its clients are
-booked, and it is put aside with its reports. Several files that lie there at once go side by side. The columns, and
-what to do with what is left over, are in ``docs/howto/import-bookings.md``.
+Each file is checked in a dry run, approved by a person if ``approve`` is set, booked, and moved with its reports out of
+the inbox. Several files are processed in parallel. ``docs/howto/import-bookings.md`` describes the columns and what to
+do with rejected rows and rows in doubt.
 
-Where a file goes: ``done/<run>/`` when it was booked, ``declined/<run>/`` when the person said no, and
-``failed/<run>/`` otherwise: more faulty rows than ``max_rejected`` (then nothing was sent), rows in doubt, a file that
-cannot be read. It does not stay in the inbox, for there it would fail again and again; mend ``rejected.csv`` and put
-that into the inbox, or the file itself once more: what is booked is not booked again. A run that somebody ends by hand
-leaves its file in ``work/<run>/``.
+A file is moved to ``done/<run>/`` if it was booked, to ``declined/<run>/`` if the person rejected it, and to
+``failed/<run>/`` if more rows are faulty than ``max_rejected`` allows (then nothing was sent), rows are in doubt, or
+the file cannot be read. To try again, correct ``rejected.csv`` and put it into the inbox, or put the file there again: a
+row that is booked is not booked again. If somebody ends a run by hand, its file stays in ``work/<run>/``.
 
-Set in the environment:
+Environment variables:
 
 * ``ALTEGIO_INBOX``: the folder (default ``./data/inbox``), on a disk that all workers see;
-* ``ALTEGIO_INBOX_QUIET``: a file that changes within so many seconds is still being written (default 5);
-* ``ALTEGIO_APPROVE``: ``true`` to ask a person each time (Airflow 3.1 or newer), under "Required Actions";
-* ``ALTEGIO_MAX_REJECTED``: so many rows (``5``) or such a share (``0.05``) may be faulty (default 0);
-* ``ALTEGIO_REGION``: the country of phones that have no ``+``, such as ``LV``;
-* ``ALTEGIO_FILE_MODE``: who may read the reports, as permissions such as ``0640`` (default ``0600``: only the user who
-  runs the workers, for ``rejected.csv`` has people in it);
-* ``ALTEGIO_SETTLE``: so many seconds pass before a booking whose answer was lost is looked for (default 20);
-* ``ALTEGIO_LEDGER``: the ledger's database, an Airflow connection id or a URL. Needed where tasks run on several hosts
-  (default on one host: a file in ``AIRFLOW_HOME``).
+* ``ALTEGIO_INBOX_QUIET``: a file that changed within this many seconds is still being written (default 5);
+* ``ALTEGIO_APPROVE``: ``true`` to ask a person for each file, under "Required Actions";
+* ``ALTEGIO_MAX_REJECTED``: how many rows (``5``) or which share of the rows (``0.05``) may be faulty (default 0);
+* ``ALTEGIO_REGION``: the country of phones without ``+``, such as ``LV``;
+* ``ALTEGIO_FILE_MODE``: the permissions of the reports, such as ``0640`` (default ``0600``: only the user who runs the
+  workers can read them, because ``rejected.csv`` holds personal data);
+* ``ALTEGIO_SETTLE``: seconds to wait before searching for a booking whose response was lost (default 20);
+* ``ALTEGIO_LEDGER``: the ledger's database, an Airflow connection id or a URL. It is required if tasks run on several
+  hosts (default on one host: a file in ``AIRFLOW_HOME``).
 
-The DAG's params ``approve`` and ``max_rejected`` are the same for one run. The tasks that ask Altegio run in the pool
-``altegio``. One run waits at a time; the next one begins when it ends.
+The DAG's params ``approve`` and ``max_rejected`` replace these variables for one run. The tasks that call Altegio run
+in the pool ``altegio``. One run waits for files at a time; the next one begins when it ends.
 """
 
 from __future__ import annotations
@@ -47,13 +46,13 @@ BOOKINGS: dict[str, Any] = {
     "file_mode": os.environ.get("ALTEGIO_FILE_MODE"),
     "pool": "altegio",
 }
-# What is booked is what was checked, and what the person approved of.
+# The file is booked only if it is still the one that was checked and approved.
 CHECKED = '{{ ti.xcom_pull(task_ids="one_file.check", map_indexes=ti.map_index).source_fingerprint }}'
-# What the person who approves is told: no names, for Airflow keeps it.
+# The details for the person who approves. No personal data, because Airflow stores it.
 FOUND = """
 {%- set found = ti.xcom_pull(task_ids="one_file.check", map_indexes=ti.map_index) -%}
 {{ found.rows }} rows: {{ found.not_sent }} would be booked, {{ found.already_created }} are booked already,
-{{ found.duplicate }} say what an earlier row says, {{ found.rejected }} are faulty ({{ params.max_rejected }} may be).
+{{ found.duplicate }} repeat an earlier row, {{ found.rejected }} are faulty ({{ params.max_rejected }} allowed).
 
 The report: {{ found.report["report.csv"] }}
 """
@@ -131,7 +130,9 @@ def altegio_bookings_import() -> None:
             if answer and "Reject" in answer["chosen_options"]:
                 inbox.put_aside(Path(source), inbox.DECLINED)
             elif folder := inbox.put_aside(Path(source), inbox.FAILED):
-                raise AirflowFailException(f"Not everything of this file was booked. It is in {folder} with its report")
+                raise AirflowFailException(
+                    f"Not all rows of this file were booked. The file and its report are in {folder}"
+                )
 
         check >> approve >> book >> put_aside(source) >> put_aside_unbooked(source)
 

@@ -1,7 +1,7 @@
-"""Wait until a class is full, then act: here, open a second one like it on the next day.
+"""Waits until an event is full, then creates an equal event on the next day.
 
-Trigger it for a class: ``{"event_id": 10126531}``. It waits in Airflow's triggerer, a look a minute, until it is full;
-one that has not filled in a day is left alone (the run is skipped), and one that is deleted fails the run.
+Trigger it for an event: ``{"event_id": 10126531}``. It waits in Airflow's triggerer and checks once a minute. If the
+event is not full after a day, the run is skipped. If the event is deleted, the run fails.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def altegio_class_full() -> None:
         same = {name: event[name] for name in ("staff_id", "service_id", "length", "capacity")}
         return {**same, "date": starts_at.isoformat()}
 
-    # A write is never repeated blindly: the operator looks before it sends a second time, so retries are not for it.
+    # No retries: the operator itself searches for a lost event before it sends a second time.
     AltegioCreateEventOperator(
         task_id="open_another", location_id=LOCATION, event=another_like_it(full.output), retries=0
     )

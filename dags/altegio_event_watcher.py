@@ -1,7 +1,7 @@
-"""Started by new and changed classes of a location, and reads them (Airflow 3).
+"""Reads new and changed events of a location, soon after they change.
 
-The triggerer reads the list of the next thirty days once a minute; what is other than before is an asset event, and
-starts this DAG. Set in the environment: ``ALTEGIO_LOCATION`` (default 1001).
+Airflow's triggerer lists the events of the next thirty days once a minute. A difference to the previous list is an
+asset event, which starts this DAG. Environment variable: ``ALTEGIO_LOCATION`` (default 1001).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PACE = float(os.environ.get("ALTEGIO_POKE_INTERVAL", "60"))
 def altegio_event_watcher() -> None:
     @task
     def changed_classes(triggering_asset_events: Any) -> list[int]:
-        """The ids of what is new or changed, each once: one run may stand for several asset events."""
+        """Return the ids of new and changed events, each once: several asset events can start one run."""
         messages = [event.extra["payload"] for events in triggering_asset_events.values() for event in events]
         return sorted({event_id for message in messages for event_id in [*message["new"], *message["changed"]]})
 

@@ -1,11 +1,12 @@
-"""The classes to come of every location, seen once a day: what was planned, how it filled, and what was called off.
+"""Writes the future events of all locations to the dataset, every day: their seats so far, and deleted events.
 
-One mapped task per location writes the classes from now to ``days`` days ahead (a parameter of the run; default
-``ALTEGIO_SNAPSHOT_DAYS`` or 30) into the dataset of ``altegio_activities_daily``, under either family of routes. Each
-row says when it was seen (``extracted_at``). A class that has gone since the last snapshot stays, with ``is_deleted``.
+One mapped task for each location writes the events from now to ``days`` days ahead (a param of the DAG; default
+``ALTEGIO_SNAPSHOT_DAYS`` or 30) to the dataset of ``altegio_activities_daily``, under either route family. The column
+``extracted_at`` has the time of the snapshot. An event that was deleted since the last snapshot stays, with
+``is_deleted``.
 
-Where a server does not list the past, this is what keeps the classes that nobody books
-(``docs/howto/history.md``). Each snapshot that ``altegio_warehouse_load`` loads is a point of the fill curve.
+If the server does not list the past, only this DAG keeps the events without bookings
+(``docs/howto/history.md``). Each snapshot that ``altegio_warehouse_load`` loads adds a point to the fill curve.
 
 ``ALTEGIO_DATA`` and ``ALTEGIO_LOCATIONS`` are those of ``altegio_activities_daily``, and so is the pool
 (``airflow pools set altegio 4 "Altegio's API"``).
@@ -22,7 +23,7 @@ from altegio_provider.transfers.altegio_to_parquet import AltegioActivitiesToPar
 
 DATA = os.environ.get("ALTEGIO_DATA", "data").rstrip("/")
 DAYS = int(os.environ.get("ALTEGIO_SNAPSHOT_DAYS", "30"))
-# When the task begins and not when it was planned: an older server lists nothing that began before.
+# The start of the task, not of the data interval: an older server lists no event that began before.
 NOW = "macros.datetime.now().astimezone().replace(microsecond=0)"
 
 activities = Asset(name="altegio_activities", uri="altegio://activities")

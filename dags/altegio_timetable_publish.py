@@ -1,13 +1,13 @@
-"""A term's timetable becomes classes, and is taken back when it must be.
+"""Creates the events of a timetable, or deletes those that it created.
 
-Trigger it in Airflow with ``{"timetable": "/path/to/timetable.csv"}``: a row for each class, with ``staff_id``,
-``service_id``, ``date`` (location time), ``length`` (seconds), ``capacity``, and for a weekly class ``repeat_until``
-and ``weekdays``. The same file again creates nothing twice. With ``{"timetable": ..., "take_back": true}`` the classes
-that this file created are deleted again. Set in the environment:
+Trigger it with ``{"timetable": "/path/to/timetable.csv"}``: one row for each event, with ``staff_id``, ``service_id``,
+``date`` (location time), ``length`` (seconds), ``capacity``, and for weekly events ``repeat_until`` and ``weekdays``.
+The same file again creates nothing twice. With ``{"timetable": ..., "take_back": true}`` the events that this file
+created are deleted. Environment variables:
 
-* ``ALTEGIO_DATA``: where the reports go (default ``./data``);
-* ``ALTEGIO_LEDGER``: the ledger's database, an Airflow connection id or a URL. Needed where tasks run on several hosts
-  (default on one host: a file in ``AIRFLOW_HOME``).
+* ``ALTEGIO_DATA``: the folder of the reports (default ``./data``);
+* ``ALTEGIO_LEDGER``: the ledger's database, an Airflow connection id or a URL. It is required if tasks run on several
+  hosts (default on one host: a file in ``AIRFLOW_HOME``).
 
 The tasks run in the pool ``altegio``.
 """
@@ -39,7 +39,7 @@ def altegio_timetable_publish() -> None:
         task_id="publish",
         source="{{ params.timetable }}",
         report_path=f"{REPORTS}/{{{{ run_id }}}}",
-        # What was published is known from the ledger: a dry run names it, and sends nothing.
+        # The ledger knows the created events: a dry run reports them and sends nothing.
         dry_run="{{ params.take_back }}",
         pool="altegio",
     )

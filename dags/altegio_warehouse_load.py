@@ -1,16 +1,16 @@
-"""What an extract wrote goes into the warehouse, and three small tables for analysts are built from it.
+"""Loads the dataset of events into the warehouse, and builds three tables for analysts from it.
 
-Starts when the asset ``altegio_activities`` was updated, and loads what the events name, and what else of that
-dataset the warehouse lacks; triggered by hand, it loads the whole dataset. Set in the environment:
+It runs after each update of the asset ``altegio_activities``, and loads the files of the asset events and all other
+files of that dataset that the warehouse lacks. Triggered by hand, it loads the whole dataset. Environment variables:
 
 * ``ALTEGIO_WAREHOUSE``: the connection to the warehouse (default ``altegio_warehouse``): of type ``duckdb``, as in
   ``AIRFLOW_CONN_ALTEGIO_WAREHOUSE='{"conn_type": "duckdb", "host": "/data/warehouse.duckdb"}'``, or of type ``adbc``;
-* ``ALTEGIO_DATA``: where the dataset is (default ``./data``).
+* ``ALTEGIO_DATA``: the root of the datasets (default ``./data``).
 
 The tables: ``altegio_activities`` (as extracted), ``altegio_occupancy`` (by day, location and service),
 ``altegio_no_show`` (the same, from the ``altegio_appointments`` that ``altegio_appointments_daily`` loads),
 ``altegio_fill_curve`` (by days before the start) and the ``altegio_snapshots`` that it is made of. The SQL is in
-``sql/warehouse``. Its checks stop the run, and the analysts' tables stay as they were.
+``sql/warehouse``. A failed check fails the run and leaves the analysts' tables unchanged.
 """
 
 from __future__ import annotations
