@@ -2,9 +2,9 @@
 
 Trigger it with ``{"date_from": "2021-01-01"}``, and with ``date_to`` if it should not read until today: days in the
 time zone of each location. Each location has one task for each month that its manifest does not cover yet, the latest
-first. Trigger it again to continue where it stopped. Five years of forty locations are 2,400 tasks: sixty mapped tasks for
-each location, below Airflow's ``max_map_length`` of 1,024. When a location is done, one asset event starts the load
-into the warehouse.
+first. Trigger it again to continue where it stopped. Five years of forty locations are 2,400 tasks: sixty mapped tasks
+for each location, below Airflow's ``max_map_length`` of 1,024. When a location is done, one asset event starts the
+load into the warehouse.
 
 Three settings give the daily run priority:
 

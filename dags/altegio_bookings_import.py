@@ -6,8 +6,8 @@ do with rejected rows and rows in doubt.
 
 A file is moved to ``done/<run>/`` if it was booked, to ``declined/<run>/`` if the person rejected it, and to
 ``failed/<run>/`` if more rows are faulty than ``max_rejected`` allows (then nothing was sent), rows are in doubt, or
-the file cannot be read. To try again, correct ``rejected.csv`` and put it into the inbox, or put the file there again: a
-row that is booked is not booked again. If somebody ends a run by hand, its file stays in ``work/<run>/``.
+the file cannot be read. To try again, correct ``rejected.csv`` and put it into the inbox, or put the file there again:
+a row that is booked is not booked again. If somebody ends a run by hand, its file stays in ``work/<run>/``.
 
 Environment variables:
 
