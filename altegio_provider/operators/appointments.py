@@ -30,31 +30,32 @@ __all__ = [
     "AltegioUpdateAppointmentOperator",
 ]
 
-#: What of an appointment goes to XCom: small, and nothing that names a person.
+#: The fields of an appointment that go to XCom: few, and without personal data.
 _SUMMARY = ("id", "activity_id", "client_id", "clients_count", "date", "staff_id", "length", "attendance")
 _PERSONAL = ("name", "surname", "phone", "email")
-#: XCom is no place for more rows than this.
-_MOST_ROWS = 1_000
+#: Maximum number of rows in XCom.
+_MAX_ROWS = 1_000
 
 
 class AltegioListAppointmentsOperator(SingleCallOperator):
-    """List appointments: of an event, of a client, or of a range of dates, the past too.
+    """List appointments, past ones too: of an event, of a client, or in a range of dates.
 
-    The result goes to XCom, so it is small: numbers and times, no names, and 1,000 appointments at the most.
+    The result goes to XCom, so it has ids and times, no personal data, and at most 1,000 appointments.
 
     Operation: ``GET /locations/{id}/appointments``; under ``companies`` the task fails and names the setting to change.
 
-    :param event_id: only those of this event. Templated.
-    :param client_id: only those of this client. Templated.
-    :param date_from: only those that take place in ``[date_from, date_to)``, or in a part of it: a datetime or ISO
-        text; a naive one is on the location's wall clock. Both ends or neither. Templated.
+    :param event_id: list only the appointments of this event. Templated.
+    :param client_id: list only the appointments of this client. Templated.
+    :param date_from: list only the appointments that overlap ``[date_from, date_to)``: a datetime or ISO text; a naive
+        one is in the location's time zone. ``date_from`` and ``date_to`` must be given together. Templated.
     :param date_to: the end, not included. Templated.
     :param include_personal_data: put the client's name, phone and e-mail into XCom too, under ``client``.
     :param location_id: the location; default: the connection's. Templated.
     :param altegio_conn_id: the connection. Templated.
     :returns: ``{"count": …, "clients_count": …, "appointments": [{"id": …, "activity_id": …, …}]}``; the second is
         the sum of the seats.
-    :raises AltegioValidationError: an argument cannot be right, there are more than 1,000, or ``companies`` is in use.
+    :raises AltegioValidationError: an argument is invalid, there are more than 1,000 appointments, or the family is
+        ``companies``.
     """
 
     template_fields: Sequence[str] = (
@@ -93,12 +94,12 @@ class AltegioListAppointmentsOperator(SingleCallOperator):
             date_to=self.date_to,
             include=("client",) if self.include_personal_data else (),
         )
-        rows = list(islice(appointments, _MOST_ROWS + 1))
-        if len(rows) > _MOST_ROWS:
+        rows = list(islice(appointments, _MAX_ROWS + 1))
+        if len(rows) > _MAX_ROWS:
             raise AltegioValidationError(
-                f"there are more than {_MOST_ROWS} appointments, which is too much for XCom.",
-                errors={"date_to": ["make the range shorter, or name an event or a client"]},
-                hint="For many, take AltegioAppointmentsToParquetOperator.",
+                f"there are more than {_MAX_ROWS} appointments, which are too many for XCom.",
+                errors={"date_to": ["shorten the range, or set event_id or client_id"]},
+                hint="Use AltegioAppointmentsToParquetOperator for more.",
             )
         return {
             "count": len(rows),
@@ -132,17 +133,17 @@ class AltegioUpdateAppointmentOperator(_RecordOperator):
     Operation: ``PUT /locations/{id}/events/{event_id}/appointments/{record_id}``; under ``companies`` the task fails
     and names the setting to change.
 
-    :param event_id: the event that it is in. Templated.
+    :param event_id: the event of the appointment. Templated.
     :param record_id: the appointment. Templated.
     :param changes: in the API's names: ``attendance_service_item`` (``cost_per_unit``, ``discount_percent``,
         ``manual_cost``), which the API demands, and as wanted ``comment``, ``label_ids``, ``color``,
         ``clients_count``, ``attendance_good_items``. Templated.
     :param location_id: the location; default: the connection's. Templated.
     :param altegio_conn_id: the connection. Templated.
-    :returns: the appointment's number, event, client, seats and time.
+    :returns: the appointment's id, event, client, seats and time.
     :raises AltegioValidationError: a field cannot be right, and nothing was sent; or the API refused it.
-    :raises AltegioNotFoundError: there is no such appointment in that event.
-    :raises AirflowFailException: the answer was lost, and sending it again might do more than once.
+    :raises AltegioNotFoundError: the event has no such appointment.
+    :raises AirflowFailException: the answer was lost, and sending the change again could apply it twice.
     """
 
     template_fields: Sequence[str] = (*_RecordOperator.template_fields, "changes")
@@ -175,17 +176,17 @@ class AltegioRescheduleAppointmentOperator(_RecordOperator):
     Operation: ``PATCH /locations/{id}/events/{event_id}/appointments/{record_id}``; under ``companies`` the task fails
     and names the setting to change.
 
-    :param event_id: the event that it is in. Templated.
+    :param event_id: the event of the appointment. Templated.
     :param record_id: the appointment. Templated.
     :param to_event_id: the event to move it to. Templated.
-    :param with_comer: whether the visitor who comes in the client's place moves along.
-    :param clients_count: seats there; ``None`` for as many as before. Templated.
+    :param with_comer: whether the visitor who comes in the client's place is moved too.
+    :param clients_count: seats in the new event; ``None`` keeps the number. Templated.
     :param location_id: the location; default: the connection's. Templated.
     :param altegio_conn_id: the connection. Templated.
-    :returns: the appointment's number, event, client, seats and time.
+    :returns: the appointment's id, event, client, seats and time.
     :raises AltegioValidationError: an argument cannot be right, and nothing was sent; or the API refused it: too few
         places, for one.
-    :raises AltegioNotFoundError: there is no such appointment in that event, or no such event to move it to.
+    :raises AltegioNotFoundError: the event has no such appointment, or the other event does not exist.
     """
 
     template_fields: Sequence[str] = (*_RecordOperator.template_fields, "to_event_id", "clients_count")
@@ -220,17 +221,17 @@ class AltegioRescheduleAppointmentOperator(_RecordOperator):
 
 
 class AltegioDeleteAppointmentOperator(SingleCallOperator):
-    """Delete an appointment. When the answer is lost, it is deleted again, which is no error if it is gone by then.
+    """Delete an appointment. If the answer is lost, the request is repeated; a 404 is a success then.
 
     Operation: ``DELETE /locations/{id}/appointments/{appointment_id}``; under ``companies`` the task fails and names
     the setting to change.
 
     :param appointment_id: the appointment. Templated.
-    :param missing_ok: an appointment that is gone already is no error.
+    :param missing_ok: do not fail if the appointment does not exist any more.
     :param location_id: the location; default: the connection's. Templated.
     :param altegio_conn_id: the connection. Templated.
-    :returns: ``{"id": …, "deleted": …}``; not deleted where it was gone already.
-    :raises AltegioNotFoundError: it is gone, and ``missing_ok`` is off; or there is no such location.
+    :returns: ``{"id": …, "deleted": …}``; ``deleted`` is false if it did not exist any more.
+    :raises AltegioNotFoundError: it does not exist and ``missing_ok`` is off, or the location does not exist.
     """
 
     template_fields: Sequence[str] = (*SingleCallOperator.template_fields, "appointment_id")
@@ -268,13 +269,12 @@ class AltegioCreateAppointmentsOperator(BulkOperator):
     :param sql: instead of ``source``, a query whose rows are read. Templated.
     :param sql_conn_id: the database connection of the query.
     :param location_id: the location; default: the connection's. Templated.
-    :param event_id: the event of all rows that name none. Templated.
-    :param column_mapping: heading to field, for headings that are not called like the API's fields; ``None`` drops
-        a column.
-    :param defaults: field to a constant, for rows that have no value.
-    :param default_region: the country whose phones are written without ``+``, such as ``LV``. Templated.
-    :param check_seats: ask each event for its free seats before anything is sent, which costs one request an event;
-        without, the API rejects the rows that find no seat one by one.
+    :param event_id: the event of rows that name none. Templated.
+    :param column_mapping: heading to field, for headings that differ from the API's fields; ``None`` ignores a column.
+    :param defaults: field to value, for rows without one.
+    :param default_region: the country of phones without ``+``, such as ``LV``. Templated.
+    :param check_seats: request the free seats of each event before anything is sent: one request for each event.
+        Without it, the API rejects the rows without a seat one by one.
     :param report_path: the folder for ``report.parquet``, ``report.csv`` and ``rejected.csv``. Templated.
     :param ledger_conn_id: the Airflow connection of the ledger's database, of type ``postgres``, ``mysql`` or
         ``sqlite``. Templated.
@@ -282,19 +282,19 @@ class AltegioCreateAppointmentsOperator(BulkOperator):
         Default for both: the environment variable ``ALTEGIO_LEDGER``, which holds a connection id or a URL; else the
         file ``$AIRFLOW_HOME/altegio_ledger.db`` where the executor runs all tasks on one host, and an error where it
         may run them on several. Templated.
-    :param dry_run: check everything, report, and send nothing. Templated.
-    :param max_rejected: so many rows (``int``) or such a share (``float`` of 0 to 1) may be faulty; with more,
-        nothing is sent. Templated.
-    :param on_duplicate: what to do with a row that says what an earlier row of the file says: ``skip``, ``send`` or
+    :param dry_run: check everything, write the report, and send nothing. Templated.
+    :param max_rejected: how many rows (``int``) or which share of the rows (``float`` of 0 to 1) may be faulty. If more
+        are, nothing is sent. Templated.
+    :param on_duplicate: what to do with a row that repeats an earlier row of the file: ``skip``, ``send`` or
         ``reject`` it.
-    :param resend_in_doubt: send rows again that an earlier run left in doubt and that cannot be found: your decision.
-        Templated.
+    :param resend_in_doubt: send rows again that an earlier run left in doubt and that a search does not find. Check in
+        Altegio first. Templated.
     :param timezone: the location's IANA time zone; default: the connection's. Templated.
-    :param source_format: ``csv``, ``tsv``, ``jsonl``, ``parquet`` or ``xlsx``, where the name does not tell.
-    :param delimiter: of CSV, where it is not to be found out.
-    :param encoding: of text, where it is not to be found out.
-    :param settle_seconds: how long to wait before looking for what a lost answer left behind. The number of a new
-        client can take 15 seconds to show.
+    :param source_format: ``csv``, ``tsv``, ``jsonl``, ``parquet`` or ``xlsx``, if the name does not show it.
+    :param delimiter: the delimiter of CSV; default: detected.
+    :param encoding: the encoding of text; default: detected.
+    :param settle_seconds: how long to wait before searching for a row whose answer was lost. The id of a new client
+        can take 15 seconds to appear.
     :param concurrency: rows under way at once, at most; the rows of one event go one by one, in input order.
     :param file_mode: the permissions of the report's files on a disk, such as ``0o640`` or ``"0640"``; default:
         ``0o600``, so that only the user who runs the task reads them.
@@ -304,9 +304,9 @@ class AltegioCreateAppointmentsOperator(BulkOperator):
     :returns: the number of ``rows`` and of each status (``created``, ``already_created``, ``duplicate``,
         ``rejected``, ``in_doubt``, ``not_sent``), the paths of the report, and of a file the ``source_fingerprint``,
         a hash of its content that is keyed by the connection's tokens: no names, no phones.
-    :raises AirflowFailException: the file, too many of its rows, or the rights are not what they should be, or rows
-        stay in doubt: a retry cannot help.
-    :raises AirflowException: the import was stopped, or the server was ill: a retry goes on where it ended.
+    :raises AirflowFailException: the file is invalid, too many rows are faulty, rights are missing, or rows stay in
+        doubt: a retry cannot help.
+    :raises AirflowException: the import was stopped, or the server failed: a retry continues it.
     """
 
     template_fields: Sequence[str] = (*BulkOperator.template_fields, "event_id", "default_region")

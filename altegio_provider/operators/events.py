@@ -29,34 +29,34 @@ __all__ = [
     "AltegioUpdateEventOperator",
 ]
 
-#: What of an event goes to XCom: small, and no names of people.
+#: The fields of an event that go to XCom: few, and without personal data.
 _SUMMARY = ("id", "date", "timestamp", "staff_id", "service_id", "length", "capacity", "clients_count", "records_count")
-#: What an event names that may not exist.
+#: Ids in an event that may not exist.
 _NAMED = ("staff_id", "service_id", "resource_instance_ids", "label_ids")
 
 
 class AltegioCreateEventOperator(SingleCallOperator):
     """Create an event.
 
-    The API has no idempotency key. When the answer is lost, the event is looked for (same team member, service and
-    start) before it is sent again; where that cannot be done, the task fails and says so.
+    The API has no idempotency key. If the answer is lost, the event is searched for (same team member, service and
+    start) before it is sent again. If the search fails, the task fails.
 
     Operation: ``POST …/activities`` or ``POST …/events``.
 
     :param staff_id: the team member. Templated, as all fields of the event are.
     :param service_id: the service.
-    :param date: the start: a datetime or ISO text; a naive one is on the location's wall clock.
-    :param length: seconds; under ``locations`` a multiple of 300.
-    :param capacity: seats.
+    :param date: the start: a datetime or ISO text; a naive one is in the location's time zone.
+    :param length: the length in seconds; under ``locations`` a multiple of 300.
+    :param capacity: the number of seats.
     :param event: all fields at once, in the API's names, or those that have no argument here
         (``resource_instance_ids``, ``label_ids``, ``comment``, ``instructions``, ``color``, ...).
-    :param force: skip the availability check of team member and resources.
+    :param force: skip the API's availability check of team member and resources.
     :param location_id: the location; default: the connection's. Templated.
     :param altegio_conn_id: the connection. Templated.
-    :returns: the event's number, place in time, staff, service and seats.
-    :raises AltegioValidationError: a field cannot be right; nothing was sent.
+    :returns: the event's id, time, team member, service and seats.
+    :raises AltegioValidationError: a field is invalid; nothing was sent.
     :raises AltegioConflictError: the team member or a resource is busy.
-    :raises AirflowFailException: the answer was lost, and whether it took effect cannot be found out.
+    :raises AirflowFailException: the answer was lost, and a search did not show whether it took effect.
     """
 
     template_fields: Sequence[str] = (
@@ -116,15 +116,15 @@ class AltegioCreateEventOperator(SingleCallOperator):
 
 
 class AltegioGetEventOperator(SingleCallOperator):
-    """Read one event; a deleted one still answers.
+    """Read one event, also a deleted one.
 
     Operation: ``GET …/activities/{event_id}`` or ``GET …/events/{event_id}``.
 
     :param event_id: the event. Templated.
     :param location_id: the location; default: the connection's. Templated.
     :param altegio_conn_id: the connection. Templated.
-    :returns: the event's number, place in time, staff, service and seats.
-    :raises AltegioNotFoundError: there is no such location or event.
+    :returns: the event's id, time, team member, service and seats.
+    :raises AltegioNotFoundError: the location or event does not exist.
     """
 
     template_fields: Sequence[str] = (*SingleCallOperator.template_fields, "event_id")
@@ -150,7 +150,7 @@ class AltegioUpdateEventOperator(SingleCallOperator):
     :param replace: send ``changes`` as they are, as the whole event.
     :param location_id: the location; default: the connection's. Templated.
     :param altegio_conn_id: the connection. Templated.
-    :returns: the event's number, place in time, staff, service and seats.
+    :returns: the event's id, time, team member, service and seats.
     :raises AltegioValidationError: a field cannot be right, or the answer does not show what must be put back.
     """
 
@@ -187,11 +187,11 @@ class AltegioDeleteEventOperator(SingleCallOperator):
     Operation: ``DELETE …/activities/{event_id}`` or ``DELETE …/events/{event_id}``.
 
     :param event_id: the event. Templated.
-    :param missing_ok: an event that is gone already is no error.
+    :param missing_ok: do not fail if the event does not exist any more.
     :param location_id: the location; default: the connection's. Templated.
     :param altegio_conn_id: the connection. Templated.
-    :returns: ``{"id": …, "deleted": …}``; not deleted where it was gone already.
-    :raises AltegioNotFoundError: it is gone, and ``missing_ok`` is off; or there is no such location.
+    :returns: ``{"id": …, "deleted": …}``; ``deleted`` is false if it did not exist any more.
+    :raises AltegioNotFoundError: it does not exist and ``missing_ok`` is off, or the location does not exist.
     """
 
     template_fields: Sequence[str] = (*SingleCallOperator.template_fields, "event_id")
@@ -211,11 +211,11 @@ class AltegioDeleteEventOperator(SingleCallOperator):
 
 
 class AltegioCreateEventAppointmentOperator(SingleCallOperator):
-    """Book one client into an event. For many, take ``AltegioCreateAppointmentsOperator``, which books each once.
+    """Book one client into an event. Use ``AltegioCreateAppointmentsOperator`` for several clients.
 
-    The API has no idempotency key. When the answer is lost, the booking is looked for among the event's appointments
-    before it is sent again; where that brings no certainty the task fails for good and says why. A worker that is
-    killed in the middle leaves nothing behind to tell a retry what it sent: do not give this task retries.
+    The API has no idempotency key. If the answer is lost, the booking is searched for among the event's appointments
+    before it is sent again. If the search is not certain, the task fails without a retry. Do not give this task
+    retries: a retry after a killed worker does not know what was sent.
 
     Operation: ``POST …/activities/{event_id}/records`` or ``POST …/events/{event_id}/appointments``.
 
@@ -226,10 +226,10 @@ class AltegioCreateEventAppointmentOperator(SingleCallOperator):
     :param altegio_conn_id: the connection. Templated.
     :returns: ``{"id": …, "event_id": …, "clients_count": …}``; ``event_id`` is 0 where the API made the appointment
         without its event.
-    :raises AltegioValidationError: a field cannot be right, and nothing was sent; or the API refused it. ``errors``
+    :raises AltegioValidationError: a field is invalid, and nothing was sent; or the API refused it. ``errors``
         names the fields.
-    :raises AltegioNotFoundError: there is no such location or event, or the event is deleted.
-    :raises AirflowFailException: the answer was lost, and whether it took effect cannot be found out.
+    :raises AltegioNotFoundError: the location or event does not exist, or the event is deleted.
+    :raises AirflowFailException: the answer was lost, and a search did not show whether it took effect.
     """
 
     template_fields: Sequence[str] = (*SingleCallOperator.template_fields, "event_id", "appointment")
