@@ -54,6 +54,7 @@ _CHARACTERS_AT_ONCE = 4_000_000
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _ROW, _TEXT, _FORMAT = f"{_MAIN} row", f"{_MAIN} si", f"{_MAIN} numFmt"
 _NAME = f"{_MAIN} definedName"
+_FORMULA, _VALUE = f"{_MAIN} f", f"{_MAIN} v"
 _REFERENCE = re.compile(r"[A-Z]{1,3}[1-9][0-9]*")
 #: What XML can begin with; anything else is a picture or the like, in which there are no rows.
 _XML = (b"<", b" ", b"\t", b"\r", b"\n", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\0")
@@ -244,6 +245,9 @@ class _BoundsParser:
         self._left_in_record = 0
         self._text_ends_before = _MAX_BYTES
         self._is_row = False
+        #: Of the cell that is open.
+        self._attributes: list[str] = []
+        self._has_formula = self._has_value = False
         self._parser = parser = expat.ParserCreate(namespace_separator=" ")
         parser.ordered_attributes = True
         parser.StartElementHandler = self._start
@@ -281,6 +285,11 @@ class _BoundsParser:
             raise _OverLimitError(f"{self._place()} holds a row. Save the workbook again with Excel.")
         if depth == 1 and self._is_row:
             self._cell(attributes)
+        elif depth == 2:
+            if tag == _FORMULA:
+                self._has_formula, self._has_value = True, False
+            elif self._has_formula and tag == _VALUE:
+                self._parser.CharacterDataHandler = self._value
         self._left_in_record = left = self._left_in_record - 1
         if left < 0:
             raise _OverLimitError(f"{self._place()} has more than {_MAX_RECORD_ELEMENTS:,} elements. {_AS_CSV}")
@@ -292,8 +301,24 @@ class _BoundsParser:
         if self._record_start >= 0:
             if self._depth < 0:
                 self._end_record()
+            elif self._has_formula and self._depth == 0:
+                self._end_formula()
         else:
             self._check_text()
+
+    def _value(self, _text: str) -> None:
+        self._has_value = True
+
+    def _end_formula(self) -> None:
+        """Refuse a formula whose result is not in the file: openpyxl would read a blank cell."""
+        self._has_formula, self._parser.CharacterDataHandler = False, None
+        # The result of a formula can be an empty text.
+        if self._has_value or not self._usage.is_list or _attribute(self._attributes, "t") == "str":
+            return
+        raise _OverLimitError(
+            f"{self._place()} has a formula without a stored value. Open the workbook in Excel and save it, or replace "
+            "the formulas by their values."
+        )
 
     def _start_outside(self, tag: str, attributes: list[str]) -> None:
         self._depth += 1
@@ -363,6 +388,7 @@ class _BoundsParser:
 
     def _cell(self, attributes: list[str]) -> None:
         column = self._column + 1
+        self._attributes = attributes
         if attributes:
             # Nearly always the first one.
             reference = attributes[1] if attributes[0] == "r" else _attribute(attributes, "r")

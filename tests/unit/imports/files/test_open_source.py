@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
+import zipfile
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -371,3 +373,16 @@ def test_hidden_sheets_are_never_read(tmp_path):
     hidden.sheet_state = "veryHidden"
     book.save(tmp_path / "clients.xlsx")
     assert [values["name"] for _, values in read(tmp_path / "clients.xlsx")] == ["Anna"]
+
+
+def test_a_formula_without_a_stored_value_is_refused_with_its_row(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["name", "phone"], ["Anna", "1"], ["Bea", "=1+2"]):
+        book.active.append(row)
+    book.save(tmp_path / "clients.xlsx")
+    assert "row 3 has a formula without a stored value" in refusal_of(tmp_path / "clients.xlsx")
+    stored = tmp_path / "stored.xlsx"
+    with zipfile.ZipFile(tmp_path / "clients.xlsx") as old, zipfile.ZipFile(stored, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, re.sub(rb"</f><v ?/?>(</v>)?", b"</f><v>3</v>", old.read(name)))
+    assert [values["phone"] for _, values in read(stored)] == ["1", 3]
