@@ -52,6 +52,11 @@ class RunningAirflow:
             time.sleep(0.5)
         return value
 
+    def unpause(self, dag_id: str) -> None:
+        """Let a DAG run once its file has been read. A task that starts before the API server does would fail."""
+        self.wait_for(lambda: dag_id in {dag["dag_id"] for dag in self.call("GET", "dags")["dags"]}, "the DAG")
+        self.call("PATCH", f"dags/{dag_id}", {"is_paused": False})
+
     def seen_by_the_scheduler(self, task_id: str) -> int:
         """Return of how many instances of a task the scheduler knows that they gave their worker back."""
         event = rf"executor event with state success for task instance TaskInstanceKey\(.*task_id='{task_id}'"
@@ -69,7 +74,7 @@ class RunningAirflow:
 
 @contextlib.contextmanager
 def running_airflow(home: Path, dags: Path, settings: Mapping[str, str]) -> Iterator[RunningAirflow]:
-    """Run ``airflow standalone`` with a SQLite database of its own; its DAGs are switched on at once.
+    """Run ``airflow standalone`` with a SQLite database of its own; its DAGs are paused.
 
     :param home: a folder for the database and the logs.
     :param dags: the folder of the DAGs.
@@ -84,7 +89,6 @@ def running_airflow(home: Path, dags: Path, settings: Mapping[str, str]) -> Iter
         "AIRFLOW__API__PORT": str(api),
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API_AUTH__JWT_SECRET": "the secret of a test, which is long enough to be one: 0123456789 0123456789",
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "AIRFLOW__CORE__PARALLELISM": "2",

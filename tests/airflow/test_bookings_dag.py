@@ -134,6 +134,7 @@ def test_a_person_says_for_each_file_whether_it_is_booked(inbox, settings, sandb
     answers = {"/approved.csv/": "Approve", "/declined.csv/": "Reject"}
     with running_airflow(home, dags, settings | {"ALTEGIO_APPROVE": "true"}) as airflow:
         airflow.call("POST", "pools", {"name": "altegio", "slots": 4})
+        airflow.unpause("altegio_bookings_import")
         runs = "dags/altegio_bookings_import/dagRuns"
 
         def questions():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -100,7 +101,7 @@ def test_the_database_keeps_nobody_and_templates_work(airflow, airflow_db, alteg
 def everything_in(database: Any) -> list[tuple[str, str]]:
     """Every value of Airflow's database but those of XCom, which keeps what tasks return, as text, with its table."""
     found = []
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         assert {"rendered_task_instance_fields", "serialized_dag"} <= set(tables)
         for table in (name for name in tables if name != "xcom"):

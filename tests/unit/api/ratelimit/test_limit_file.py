@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,7 @@ def test_a_commit_that_failed_once_does_not_block_the_file_for_ever(tmp_path) ->
     """Another program reads the file when this one wants to write: SQLite refuses the COMMIT and keeps it open."""
     log = FileSlotStore(tmp_path / "limit.sqlite", Clock())
     log._connection.execute("PRAGMA busy_timeout = 1")
-    with sqlite3.connect(tmp_path / "limit.sqlite", isolation_level=None) as reader:
+    with closing(sqlite3.connect(tmp_path / "limit.sqlite", isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM slot").fetchall()
         with pytest.raises(AltegioNotSentError, match="locked"):
