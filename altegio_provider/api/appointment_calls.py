@@ -16,9 +16,16 @@ from altegio_provider.api.arguments import (
     checked_range,
     checked_zone,
 )
-from altegio_provider.api.bodies.appointment import checked_appointment, checked_change, checked_reschedule
+from altegio_provider.api.bodies.appointment import (
+    CHANGE_INCLUDES,
+    change_body,
+    checked_appointment,
+    checked_change,
+    checked_reschedule,
+)
 from altegio_provider.api.bodies.fields import is_text
 from altegio_provider.api.calls import Calls
+from altegio_provider.api.errors import AltegioNotFoundError, AltegioValidationError
 from altegio_provider.api.paging.reader import PageReader
 from altegio_provider.api.routes import LOCATIONS, ListPage, PageSpan, Query, Row
 from altegio_provider.api.secrets import clear_variables_on_error
@@ -27,6 +34,12 @@ from altegio_provider.common.location_time import LocationClock, TimeRange, wall
 
 __all__ = ["AppointmentCalls"]
 
+_UNPROCESSABLE = 422
+#: The API's texts are localised and may name one rule of several, so the error names all of them.
+_RULES_OF_A_MOVE = (
+    "A booking can be moved only while it waits (attendance 0) and is unpaid, out of an event that is not over, "
+    "into one that lies ahead, has the seats free, and does not have the client yet."
+)
 #: The related resources that are included by default.
 _CLIENT = ("client",)
 
@@ -191,30 +204,54 @@ class AppointmentCalls(Calls):
 
     @clear_variables_on_error
     def update_event_appointment(
-        self, location_id: int, event_id: int, record_id: int, changes: Mapping[str, Any]
+        self, location_id: int, event_id: int, record_id: int, changes: Mapping[str, Any], *, replace: bool = False
     ) -> Appointment:
-        """Change an appointment and return it. ``locations`` only.
+        """Change an appointment, keep the rest of it, and return it. ``locations`` only.
 
-        A second request changes nothing more, except perhaps for ``attendance_good_items``: the portal does not say
-        whether they replace the goods sold before.
+        The API rewrites the booking: it removes tags and goods that are not sent, and sets the price anew. So the
+        booking is read first, and its tags and price are sent back with the change. A booking with goods is refused
+        unless ``changes`` gives them. A second request changes nothing more, but new goods may be added twice.
 
-        Operation: ``PUT …/events/{event_id}/appointments/{record_id}``.
+        Operation: ``GET /locations/{id}/appointments?filter[activity_id]=…`` and
+        ``PUT …/events/{event_id}/appointments/{record_id}``.
 
         :param location_id: the location.
         :param event_id: the event.
         :param record_id: the appointment.
-        :param changes: the fields to set (:func:`~altegio_provider.api.bodies.appointment.checked_change`).
-        :raises AltegioValidationError: a field is invalid, or ``companies`` is in use; nothing was sent.
+        :param changes: the fields to set (:func:`~altegio_provider.api.bodies.appointment.checked_change`); ``None``
+            clears ``comment``, ``label_ids`` and ``color``.
+        :param replace: whether to send ``changes`` as they are, without reading the booking.
+        :raises AltegioValidationError: a field is invalid, the booking has goods that ``changes`` does not give, the
+            response does not show what must be kept, or ``companies`` is in use; nothing was sent.
         :raises AltegioNotFoundError: the event has no such appointment.
         :raises AltegioOutcomeUnknownError: the response was lost.
         :raises AltegioError: the request failed; the class says what to do.
         """
         self._family.route("update_event_appointment")
-        body = checked_change(changes)
+        checked_id("event_id", event_id)
+        checked_id("record_id", record_id)
+        body = checked_change(changes, is_whole=replace)
+        if not replace:
+            body = self._change_of(location_id, event_id, record_id, body)
         row = self._call_for_row(
             "update_event_appointment", location_id, body=body, event_id=event_id, record_id=record_id
         )
         return cast("Appointment", row)
+
+    def _change_of(self, location_id: int, event_id: int, record_id: int, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Read an appointment, and return the body that changes it and keeps the rest."""
+        found: Appointment | None = None
+        shown: set[str] = set()
+        for row in self.event_appointments(location_id, event_id, include=CHANGE_INCLUDES):
+            shown.update(name for name in CHANGE_INCLUDES if name in row)
+            if row.get("id") == record_id:
+                found = row
+        if found is None:
+            path = self._family.route("update_event_appointment").path.format(
+                location_id=location_id, event_id=event_id, record_id=record_id
+            )
+            raise AltegioNotFoundError("the event has no such appointment. Nothing was sent.", method="PUT", path=path)
+        return change_body(found, shown, changes)
 
     @clear_variables_on_error
     def reschedule_event_appointment(
@@ -240,16 +277,21 @@ class AppointmentCalls(Calls):
         :param with_comer: whether the visitor who comes in the client's place moves too.
         :param clients_count: seats in the new event; ``None`` for as many as before.
         :raises AltegioValidationError: an argument is invalid, or ``companies`` is in use, and nothing was sent; or the
-            API refused it, for example because there are too few free seats.
+            API refused it, and the error names the rules of a move.
         :raises AltegioNotFoundError: the appointment is not in that event, or the new event does not exist.
         :raises AltegioOutcomeUnknownError: the response was lost; look in which event the appointment is.
         :raises AltegioError: the request failed; the class says what to do.
         """
         self._family.route("reschedule_event_appointment")
         body = checked_reschedule(to_event_id, with_comer=with_comer, clients_count=clients_count)
-        row = self._call_for_row(
-            "reschedule_event_appointment", location_id, body=body, event_id=event_id, record_id=record_id
-        )
+        try:
+            row = self._call_for_row(
+                "reschedule_event_appointment", location_id, body=body, event_id=event_id, record_id=record_id
+            )
+        except AltegioValidationError as error:
+            if error.status == _UNPROCESSABLE:
+                error.hint = _RULES_OF_A_MOVE
+            raise
         return cast("Appointment", row)
 
     @clear_variables_on_error

@@ -201,7 +201,8 @@ class EventCalls(Calls):
 
         :param location_id: the location.
         :param event_id: the event.
-        :param event: all fields, in the API's names; a field that is left out is not kept.
+        :param event: all fields, in the API's names; a field that is left out is not kept. To change some fields,
+            read the event and use :func:`~altegio_provider.api.bodies.event.replacement_body`.
         :raises AltegioError: the request failed; the class says what to do.
         """
         body = self.event_body(event, is_replacement=True)
@@ -210,6 +211,8 @@ class EventCalls(Calls):
     @clear_variables_on_error
     def delete_event(self, location_id: int, event_id: int) -> None:
         """Delete an event. Lists leave it out then, but it can still be read.
+
+        All of its bookings are cancelled, and clients may be told, as the location's settings say.
 
         Operation: ``DELETE …/activities/{event_id}`` or ``DELETE …/events/{event_id}``.
 

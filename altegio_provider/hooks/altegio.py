@@ -184,11 +184,11 @@ class AltegioHook(BaseHook):
 
     @clear_variables_on_error
     def update_event_appointment(
-        self, location_id: int | None, event_id: int, record_id: int, changes: Mapping[str, Any]
+        self, location_id: int | None, event_id: int, record_id: int, changes: Mapping[str, Any], **options: Any
     ) -> Appointment:
         """Change an appointment: :meth:`AltegioClient.update_event_appointment`."""
         location = self.location_id(location_id)
-        return self.get_conn().update_event_appointment(location, event_id, record_id, changes)
+        return self.get_conn().update_event_appointment(location, event_id, record_id, changes, **options)
 
     @clear_variables_on_error
     def reschedule_event_appointment(

@@ -125,33 +125,42 @@ class _RecordOperator(SingleCallOperator):
 
 
 class AltegioUpdateAppointmentOperator(_RecordOperator):
-    """Change an appointment: its price, comment, labels, colour or seats.
+    """Change an appointment, its price, comment, tags, colour or seats, and keep the rest of it.
 
-    A change whose answer is lost is sent again, which sets the same. One with ``attendance_good_items`` is not, for
-    the portal does not say that they replace the goods sold before: then the task fails.
+    The API rewrites a booking: it drops the tags and goods that are not sent, and sets the price anew. So the booking
+    is read first, and its tags and price are sent back with the change. A booking with goods is refused unless
+    ``changes`` gives them.
 
-    Operation: ``PUT /locations/{id}/events/{event_id}/appointments/{record_id}``; under ``companies`` the task fails
-    and names the setting to change.
+    A change whose answer is lost is sent again, which sets the same. One with ``attendance_good_items`` is not sent
+    again, because new goods might be added twice: then the task fails.
+
+    Operation: ``GET /locations/{id}/appointments`` and
+    ``PUT /locations/{id}/events/{event_id}/appointments/{record_id}``; under ``companies`` the task fails and names
+    the setting to change.
 
     :param event_id: the event of the appointment. Templated.
     :param record_id: the appointment. Templated.
-    :param changes: in the API's names: ``attendance_service_item`` (``cost_per_unit``, ``discount_percent``,
-        ``manual_cost``), which the API demands, and as wanted ``comment``, ``label_ids``, ``color``,
-        ``clients_count``, ``attendance_good_items``. Templated.
+    :param changes: what to change, in the API's names: ``attendance_service_item`` (``cost_per_unit``,
+        ``discount_percent``, ``manual_cost``), ``comment``, ``label_ids``, ``color``, ``clients_count``,
+        ``attendance_good_items``. ``None`` clears a comment, the tags or the colour. Templated.
+    :param replace: send ``changes`` as they are, without reading the booking. What they do not name is lost, and
+        ``attendance_service_item`` is required.
     :param location_id: the location; default: the connection's. Templated.
     :param altegio_conn_id: the connection. Templated.
     :returns: the appointment's id, event, client, seats and time.
-    :raises AltegioValidationError: a field cannot be right, and nothing was sent; or the API refused it.
+    :raises AltegioValidationError: a field cannot be right, the booking has goods that ``changes`` does not give, or
+        the answer does not show what must be kept, and nothing was sent; or the API refused it.
     :raises AltegioNotFoundError: the event has no such appointment.
-    :raises AirflowFailException: the answer was lost, and sending the change again could apply it twice.
+    :raises AirflowFailException: the answer was lost, and sending it again might do more than once.
     """
 
     template_fields: Sequence[str] = (*_RecordOperator.template_fields, "changes")
     changes = PersonalField(texts_are_personal=True)
 
-    def __init__(self, *, changes: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(self, *, changes: Mapping[str, Any], replace: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.changes = changes
+        self.replace = replace
 
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
         from altegio_provider.api.writes.repeatable import repeat_until_answered
@@ -160,7 +169,7 @@ class AltegioUpdateAppointmentOperator(_RecordOperator):
         changes = unwrap_personal(self.changes)
 
         def change() -> Appointment:
-            return hook.update_event_appointment(location_id, event_id, record_id, changes)
+            return hook.update_event_appointment(location_id, event_id, record_id, changes, replace=self.replace)
 
         if isinstance(changes, Mapping) and changes.get("attendance_good_items"):
             with no_retry_if_outcome_unknown():
@@ -171,7 +180,9 @@ class AltegioUpdateAppointmentOperator(_RecordOperator):
 class AltegioRescheduleAppointmentOperator(_RecordOperator):
     """Move an appointment to another event.
 
-    When the answer is lost, the appointment is looked for in the other event before it is moved again.
+    The API moves a booking only while it waits and is unpaid, out of an event that is not over, into one that lies
+    ahead, has the seats free, and does not have the client yet. When the answer is lost, the appointment is looked for
+    in the other event before it is moved again.
 
     Operation: ``PATCH /locations/{id}/events/{event_id}/appointments/{record_id}``; under ``companies`` the task fails
     and names the setting to change.
@@ -184,8 +195,8 @@ class AltegioRescheduleAppointmentOperator(_RecordOperator):
     :param location_id: the location; default: the connection's. Templated.
     :param altegio_conn_id: the connection. Templated.
     :returns: the appointment's id, event, client, seats and time.
-    :raises AltegioValidationError: an argument cannot be right, and nothing was sent; or the API refused it: too few
-        places, for one.
+    :raises AltegioValidationError: an argument cannot be right, and nothing was sent; or the API refused it, and the
+        error names the rules.
     :raises AltegioNotFoundError: the event has no such appointment, or the other event does not exist.
     """
 

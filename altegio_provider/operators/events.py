@@ -141,17 +141,20 @@ class AltegioUpdateEventOperator(SingleCallOperator):
     """Change an event, keeping what is not named.
 
     The API replaces an event whole: so it is read, the named fields are changed, and all of it is put back. When the
-    answer is lost, the same is put again, which changes nothing if it came through.
+    answer is lost, the same is put again, which changes nothing if it came through. A ``capacity`` below the seats that
+    are booked is refused before anything is sent.
 
     Operation: ``PUT …/activities/{event_id}`` or ``PUT …/events/{event_id}``.
 
     :param event_id: the event. Templated.
-    :param changes: the fields to change, in the API's names. Templated.
+    :param changes: the fields to change, in the API's names; ``None`` clears a comment, instructions, a link or a
+        colour. Templated.
     :param replace: send ``changes`` as they are, as the whole event.
     :param location_id: the location; default: the connection's. Templated.
     :param altegio_conn_id: the connection. Templated.
     :returns: the event's id, time, team member, service and seats.
-    :raises AltegioValidationError: a field cannot be right, or the answer does not show what must be put back.
+    :raises AltegioValidationError: a field cannot be right, more seats are booked than ``capacity`` allows, or the
+        answer does not show what must be put back; nothing was sent. Or the API refused it.
     """
 
     template_fields: Sequence[str] = (*SingleCallOperator.template_fields, "event_id", "changes")
@@ -182,32 +185,74 @@ class AltegioUpdateEventOperator(SingleCallOperator):
 
 
 class AltegioDeleteEventOperator(SingleCallOperator):
-    """Delete an event (softly: it can still be read, and lists leave it out). When the answer is lost, again.
+    """Delete an event, which cancels all of its bookings: clients may be told, as the location's settings say.
 
-    Operation: ``DELETE …/activities/{event_id}`` or ``DELETE …/events/{event_id}``.
+    The deletion is soft: the event can still be read, and lists leave it out. It cannot be taken back by the API.
+    By default an event with bookings is not deleted. When the answer is lost, the event is deleted again.
+    ``airflow tasks test --dry-run`` says what would be deleted.
+
+    Operation: ``DELETE …/activities/{event_id}`` or ``DELETE …/events/{event_id}``, after the event was read.
 
     :param event_id: the event. Templated.
+    :param only_if_empty: delete the event only if it has no bookings. With ``False`` its bookings are cancelled.
     :param missing_ok: do not fail if the event does not exist any more.
     :param location_id: the location; default: the connection's. Templated.
     :param altegio_conn_id: the connection. Templated.
     :returns: ``{"id": …, "deleted": …}``; ``deleted`` is false if it did not exist any more.
+    :raises AltegioValidationError: the event has bookings, or does not tell whether it has, and ``only_if_empty`` is
+        on; nothing was deleted.
     :raises AltegioNotFoundError: it does not exist and ``missing_ok`` is off, or the location does not exist.
     """
 
     template_fields: Sequence[str] = (*SingleCallOperator.template_fields, "event_id")
 
-    def __init__(self, *, event_id: int | str, missing_ok: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self, *, event_id: int | str, only_if_empty: bool = True, missing_ok: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.event_id = event_id
+        self.only_if_empty = only_if_empty
         self.missing_ok = missing_ok
+
+    def dry_run(self) -> None:
+        """Say what a run would do, and delete nothing."""
+        super().dry_run()
+        self.log.info("Event %s would be deleted. %s", self.event_id, self._consequence)
 
     def _call(self, hook: AltegioHook, location_id: int) -> dict[str, Any]:
         event_id = integer_or_unchanged(self.event_id)
+        if self.only_if_empty:
+            self._check_empty(hook, location_id, event_id)
 
         def delete() -> None:
             hook.delete_event(location_id, event_id)
 
+        self.log.info("Deleting event %s of location %s. %s", event_id, location_id, self._consequence)
         return {"id": event_id, "deleted": self._deleted(hook, location_id, delete, missing_ok=self.missing_ok)}
+
+    @property
+    def _consequence(self) -> str:
+        if self.only_if_empty:
+            return "An event with bookings is not deleted (only_if_empty=True)."
+        return "All of its bookings are cancelled, and clients may be told, as the location's settings say."
+
+    def _check_empty(self, hook: AltegioHook, location_id: int, event_id: int) -> None:
+        from altegio_provider.api.bodies.event import booked_seats
+        from altegio_provider.api.errors import AltegioNotFoundError, AltegioValidationError
+
+        try:
+            event = hook.get_event(location_id, event_id)
+        except AltegioNotFoundError:
+            return  # the deletion tells what is missing
+        booked = booked_seats(event)
+        if booked == 0 or event.get("deleted") is True:
+            return
+        found = "does not tell whether it has bookings" if booked is None else f"has bookings ({booked} or more seats)"
+        raise AltegioValidationError(
+            f"event {event_id} {found}, and deleting it cancels all of them.",
+            errors={"only_if_empty": ["is True; False deletes the event with its bookings"]},
+            hint="Nothing was deleted.",
+        )
 
 
 class AltegioCreateEventAppointmentOperator(SingleCallOperator):

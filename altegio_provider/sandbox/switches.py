@@ -35,8 +35,7 @@ class Switches:
     :param capacity_rule: whether a replaced event must keep the seats that are booked (422).
     :param move_rules: whether a move needs a waiting, unpaid booking, a source that is not over, and a target ahead
         that the client is not in (422).
-    :param empty_texts: empty text in an event's fields: ``refused`` (422), as the API does, or ``taken``, because the
-        client still sends it.
+    :param empty_texts: empty text in an event's fields: ``refused`` (422), as the API does, or ``taken``.
     :param error_form: errors of event routes under ``locations``: ``envelope`` or ``jsonapi``.
     :param companies_limit: the largest page of events under ``companies``; 0 for none.
     :param over_limit: what happens to a larger one: ``cap`` (fewer rows, in silence) or ``refuse`` (422).
@@ -54,7 +53,7 @@ class Switches:
     delete_cancels: bool = True
     capacity_rule: bool = True
     move_rules: bool = True
-    empty_texts: str = "taken"
+    empty_texts: str = "refused"
     error_form: str = "envelope"
     companies_limit: int = 0
     over_limit: str = "cap"

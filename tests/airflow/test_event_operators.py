@@ -228,6 +228,60 @@ def test_an_update_keeps_the_labels(client, family) -> None:
     assert (event["capacity"], [label["id"] for label in event["labels"]]) == (5, [1401])
 
 
+def test_none_clears_a_text_of_an_event_and_empty_texts_are_kept(client, family, altegio_sandbox) -> None:
+    created = run(AltegioCreateEventOperator, event=EVENT)
+    changes = {"comment": None, "label_ids": [], "resource_instance_ids": []}
+    run(AltegioUpdateEventOperator, event_id=created["id"], changes={**changes, "instructions": ""})
+    event = client.get_event(LOCATION, created["id"])
+    assert [event[name] or "" for name in ("comment", "instructions")] == ["", ""]
+    assert event["color"].lower() == "#9c27b0"
+
+
+def booked_event(sandbox, seats):
+    created = run(AltegioCreateEventOperator, event=EVENT)
+    if seats:
+        client = {"name": "Test", "phone": "+37120000001", "email": "t@example.com", "surname": "T"}
+        booking = {"client": client, "clients_count": seats}
+        run(AltegioCreateEventAppointmentOperator, event_id=created["id"], appointment=booking)
+    return created["id"]
+
+
+def updates(sandbox):
+    return sum(one["times"] for one in sandbox.stats()["answers"] if one["route"].endswith("update_event"))
+
+
+def test_a_capacity_below_the_seats_booked_is_refused_before_it_is_sent(family, altegio_sandbox) -> None:
+    event_id = booked_event(altegio_sandbox, 2)
+    changes = {"label_ids": [], "resource_instance_ids": []}
+    with pytest.raises(AltegioValidationError, match="capacity") as caught:
+        run(AltegioUpdateEventOperator, event_id=event_id, changes={**changes, "capacity": 1})
+    assert set(caught.value.errors) == {"capacity"}
+    # The events of companies tell how many appointments they have, and not how many seats: there the API refuses it.
+    assert updates(altegio_sandbox) == (1 if family == "companies" else 0)
+    run(AltegioUpdateEventOperator, event_id=event_id, changes={**changes, "capacity": 2})
+    assert live_events(altegio_sandbox)[0]["capacity"] == 2
+
+
+def test_an_event_with_bookings_is_deleted_only_where_that_is_said(family, altegio_sandbox, caplog) -> None:
+    event_id = booked_event(altegio_sandbox, 2)
+    with pytest.raises(AltegioValidationError, match="cancels all of them") as caught:
+        run(AltegioDeleteEventOperator, event_id=event_id)
+    assert set(caught.value.errors) == {"only_if_empty"}
+    assert len(live_events(altegio_sandbox)) == 1
+    deleted = run(AltegioDeleteEventOperator, event_id=str(event_id), only_if_empty=False)
+    assert deleted == {"id": event_id, "deleted": True}
+    assert live_events(altegio_sandbox) == altegio_sandbox.truth(LOCATION)["appointments"] == []
+    assert run(AltegioDeleteEventOperator, event_id=event_id) == {"id": event_id, "deleted": False}
+
+
+@pytest.mark.parametrize(("only_if_empty", "told"), [(True, "is not deleted"), (False, "bookings are cancelled")])
+def test_a_dry_run_says_what_a_deletion_does(family, altegio_sandbox, capfd, caplog, only_if_empty, told) -> None:
+    AltegioDeleteEventOperator(task_id="call", event_id="5", only_if_empty=only_if_empty).dry_run()
+    out, err = capfd.readouterr()
+    assert told in out + err + caplog.text
+    assert altegio_sandbox.stats()["requests"] == 0
+
+
 def test_one_client_is_booked(family, altegio_sandbox) -> None:
     created = run(AltegioCreateEventOperator, event=EVENT)
     client = {"name": "Test", "phone": "+37120000001", "email": "t@example.com", "surname": "T"}

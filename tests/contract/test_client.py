@@ -101,7 +101,7 @@ class Calls:
 
     def update_event_appointment(self) -> Iterator[Any]:
         ids = self._appointment()
-        yield self.client.update_event_appointment(*ids, {"attendance_service_item": PRICE})
+        yield self.client.update_event_appointment(*ids, {"attendance_service_item": PRICE}, replace=True)
         full = {
             "attendance_service_item": {**PRICE, "is_trial": False},
             "comment": "of the contract",
@@ -110,7 +110,7 @@ class Calls:
             "clients_count": 2,
             "attendance_good_items": [],
         }
-        yield self.client.update_event_appointment(*ids, full)
+        yield self.client.update_event_appointment(*ids, full, replace=True)
 
     def reschedule_event_appointment(self) -> Iterator[Any]:
         for choices in ({}, {"with_comer": False, "clients_count": 2}):
@@ -230,7 +230,7 @@ def minimal_call(client: AltegioClient, operation: Operation) -> Any:
         ),
         "list_appointments": lambda: list(client.list_appointments(1001)),
         "update_event_appointment": lambda: client.update_event_appointment(
-            1001, 1, 2, {"attendance_service_item": PRICE}
+            1001, 1, 2, {"attendance_service_item": PRICE}, replace=True
         ),
         "reschedule_event_appointment": lambda: client.reschedule_event_appointment(1001, 1, 2, 3),
         "delete_appointment": lambda: client.delete_appointment(1001, 2),

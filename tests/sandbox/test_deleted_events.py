@@ -181,7 +181,6 @@ def test_a_replacement_wipes_what_is_not_sent(call, family):
 
 @pytest.mark.parametrize("field", ["comment", "instructions", "stream_link", "color"])
 def test_empty_text_is_invalid(call, family, altegio_sandbox, field):
-    altegio_sandbox.switch(empty_texts="refused")
     number = call("POST", family.events(), event_body()).json["data"]["id"]
     for answer in (
         call("POST", family.events(), event_body(**{field: ""})),

@@ -7,7 +7,7 @@ tables describe what each family takes. All problems are reported at once, befor
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -31,7 +31,7 @@ from altegio_provider.api.bodies.fields import (
 )
 from altegio_provider.api.errors import AltegioValidationError
 
-__all__ = ["checked_appointment", "checked_change", "checked_reschedule"]
+__all__ = ["CHANGE_INCLUDES", "change_body", "checked_appointment", "checked_change", "checked_reschedule"]
 
 _PHONE = re.compile(r"\+[0-9]{9,15}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -157,6 +157,10 @@ _PRICE: FieldTable = {
     "manual_cost": Field(_MONEY, REQUIRED),
     "is_trial": Field(_FLAG),
 }
+#: The PUT of an appointment rewrites or drops these, so a change reads them first.
+CHANGE_INCLUDES = ("labels", "attendance_service_items", "attendance_good_items")
+#: What null clears.
+_CLEARABLE = ("comment", "label_ids", "color")
 _CHANGE: FieldTable = {
     "attendance_service_item": Field(_PART, REQUIRED),
     "comment": Field(_COMMENT),
@@ -165,6 +169,7 @@ _CHANGE: FieldTable = {
     "clients_count": Field(_SEATS),
     "attendance_good_items": Field(_GOODS, to_wire=_as_objects),
 }
+_PART_OF_CHANGE: FieldTable = {**_CHANGE, "attendance_service_item": Field(_PART)}
 _MOVE: FieldTable = {
     "reschedule_activity_id": Field(_ID, REQUIRED),
     "with_comer": Field(_FLAG, REQUIRED),
@@ -202,23 +207,86 @@ def checked_appointment(appointment: Mapping[str, Any], *, is_strict: bool) -> d
     return _body_or_error(body, errors, "the booking")
 
 
-def checked_change(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body that changes an appointment. ``None`` counts as not given.
+def checked_change(changes: Mapping[str, Any], *, is_whole: bool = True) -> dict[str, Any]:
+    """Return the body that changes an appointment.
+
+    ``None`` clears ``comment``, ``label_ids`` and ``color``; for other fields it counts as not given.
 
     :param changes: ``attendance_service_item`` (``cost_per_unit``, ``discount_percent`` 0 to 100, ``manual_cost``,
-        optional ``is_trial``), which the API requires; optional ``comment``, ``label_ids``, ``color``,
-        ``clients_count``, ``attendance_good_items``.
+        optional ``is_trial``), ``comment``, ``label_ids``, ``color``, ``clients_count``, ``attendance_good_items``.
+    :param is_whole: whether the body is complete, so that it must have ``attendance_service_item``, which the API
+        requires. Otherwise :func:`change_body` adds what is missing.
     :raises AltegioValidationError: fields are invalid; ``errors`` names each.
     """
     errors: FieldErrors = {}
     given = _mapping_or_error("changes", changes, "a change", errors)
-    body = wire_form(given, _CHANGE, errors, is_blank=is_none)
+    body = wire_form(given, _CHANGE if is_whole else _PART_OF_CHANGE, errors, is_blank=is_none)
+    body.update({name: None for name in _CLEARABLE if name in given and given[name] is None})
+    if not (body or errors):
+        errors["changes"] = [f"must name a field to change; there are {', '.join(_CHANGE)}"]
     price = given.get("attendance_service_item")
     if is_mapping(price):
         body["attendance_service_item"] = wire_form(
             price, _PRICE, errors, where="attendance_service_item.", is_blank=is_none
         )
     return _body_or_error(body, errors, "the change")
+
+
+def change_body(current: Mapping[str, Any], shown: Collection[str], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body that changes an appointment and keeps the rest of it.
+
+    :param current: the appointment, flat, with :data:`CHANGE_INCLUDES` joined.
+    :param shown: which of :data:`CHANGE_INCLUDES` the server joined to any appointment of the same answer. The others
+        are unknown, and not empty.
+    :param changes: the fields to change, as :func:`checked_change` returned them.
+    :raises AltegioValidationError: the appointment has goods, or does not show what the change must keep, and
+        ``changes`` does not name it. Nothing was sent.
+    """
+    body, errors = dict(changes), FieldErrors()
+    if "label_ids" not in changes:
+        labels = _ids_of(current.get("labels") or []) if "labels" in shown else None
+        if labels is None:
+            errors["label_ids"] = ["are not shown in the answer; give them, otherwise the change drops them"]
+        else:
+            body["label_ids"] = labels
+    if "attendance_service_item" not in changes:
+        price = _price_of(current.get("attendance_service_items"))
+        if price is None:
+            errors["attendance_service_item"] = ["is not shown in the answer; give it, for the change rewrites it"]
+        else:
+            body["attendance_service_item"] = price
+    if "attendance_good_items" not in changes:
+        if "attendance_good_items" not in shown:
+            errors["attendance_good_items"] = ["are not shown in the answer; give them ([] for none)"]
+        elif goods := current.get("attendance_good_items"):
+            errors["attendance_good_items"] = [
+                f"must be given: the booking has {len(goods)}, and the change drops those that it does not list"
+            ]
+    return _body_or_error(body, errors, "the change")
+
+
+def _ids_of(linked: Any) -> list[int] | None:
+    """The ids of what is joined; ``None`` where one cannot be read."""
+    if not isinstance(linked, list):
+        return None
+    ids: list[Any] = [one.get("id") if is_mapping(one) else None for one in linked]
+    return ids if is_ids(ids) else None
+
+
+def _price_of(lines: Any) -> dict[str, Any] | None:
+    """The price line of an appointment, as a change sends it; ``None`` where there is not exactly one whole line."""
+    if not isinstance(lines, list) or len(lines) != 1 or not is_mapping(lines[0]):
+        return None
+    line = lines[0]
+    given = {
+        "cost_per_unit": line.get("cost_per_unit"),
+        "discount_percent": line.get("discount_percent", line.get("discount")),
+        "manual_cost": line.get("manual_cost"),
+        "is_trial": line.get("is_trial"),
+    }
+    errors: FieldErrors = {}
+    price = wire_form(given, _PRICE, errors, is_blank=is_none)
+    return None if errors else price
 
 
 def checked_reschedule(to_event_id: int, *, with_comer: bool, clients_count: int | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.common.integers import integer_or_none
 from altegio_provider.common.location_time import LocationClock, as_instant, parse_datetime
 
-__all__ = ["checked_event", "replacement_body"]
+__all__ = ["booked_seats", "checked_event", "replacement_body"]
 
 _MAX_LENGTH_SECONDS = 86_400
 _STEP_SECONDS = 300
@@ -64,6 +64,10 @@ _FIELDS: dict[str, _EventField] = {
 }
 
 
+#: Fields that null clears, and that must not be empty.
+_TEXTS = ("comment", "instructions", "stream_link", "color")
+
+
 def checked_event(event: Mapping[str, Any], zone: ZoneInfo, *, is_strict: bool, is_replacement: bool) -> dict[str, Any]:
     """Return the body to send for an event.
 
@@ -72,13 +76,15 @@ def checked_event(event: Mapping[str, Any], zone: ZoneInfo, *, is_strict: bool, 
     :param zone: the location's time zone.
     :param is_strict: whether the rules of ``locations`` hold: lengths in multiples of five minutes up to a day, and
         lower-case colours.
-    :param is_replacement: whether the body replaces an event; texts may then be null.
+    :param is_replacement: whether the body replaces an event; texts may then be null. An empty text is null.
     :raises AltegioValidationError: fields are invalid; ``errors`` names each.
     """
     if not is_mapping(event):
         text = "must be a mapping of the fields of an event"
         raise AltegioValidationError(f"event {text}.", errors={"event": [text]}, hint="Nothing was sent.")
     body = {"resource_instance_ids": [], "label_ids": [], **event}
+    # The API refuses empty texts; null is how a text is cleared.
+    body.update({name: None for name in _TEXTS if body.get(name) == ""})
     errors: dict[str, list[str]] = {}
     for name in body.keys() - _FIELDS.keys():
         errors[name] = [f"is unknown; the fields of an event are {', '.join(_FIELDS)}"]
@@ -139,16 +145,17 @@ def replacement_body(current: Mapping[str, Any], changes: Mapping[str, Any], zon
     :param current: the event as a flat row.
     :param changes: the fields to change, by their names in a body.
     :param zone: the location's time zone.
-    :raises AltegioValidationError: ``current`` does not have the labels or resources, and ``changes`` does not name
-        them, so the replacement would remove them.
+    :raises AltegioValidationError: ``changes`` sets fewer seats than are booked; or ``current`` does not have the labels
+        or resources, and ``changes`` does not name them, so the replacement would remove them.
     """
+    _check_capacity(current, changes)
     body: dict[str, Any] = {
         name: current.get(name)
         for name in ("staff_id", "service_id", "length", "capacity", "comment", "instructions", "stream_link", "color")
     }
     if start := LocationClock(zone).start_of(current):
         body["date"] = start.wall
-    body["color"] = body["color"] or None
+    body.update({name: body[name] or None for name in _TEXTS})
     body["technical_break_duration"] = None
     missing = []
     for name, source in (("resource_instance_ids", "resource_instances"), ("label_ids", "labels")):
@@ -167,6 +174,28 @@ def replacement_body(current: Mapping[str, Any], changes: Mapping[str, Any], zon
             hint="Nothing was sent.",
         )
     return {**body, **changes}
+
+
+def _check_capacity(current: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+    capacity, booked = changes.get("capacity"), booked_seats(current)
+    if isinstance(capacity, int) and booked is not None and 0 < capacity < booked:
+        raise AltegioValidationError(
+            "the event cannot be changed.",
+            errors={"capacity": [f"must be {booked} or more, because so many seats are booked"]},
+            hint="Nothing was sent. Move or delete bookings first.",
+        )
+
+
+def booked_seats(event: Mapping[str, Any]) -> int | None:
+    """Return how many seats of an event are booked at the least; ``None`` where the answer does not tell.
+
+    Under ``companies`` an event tells the number of its appointments, and each takes one seat or more.
+    """
+    for name in ("clients_count", "records_count"):
+        count = event.get(name)
+        if isinstance(count, int) and not isinstance(count, bool):
+            return count
+    return None
 
 
 def _id_of(linked: Any) -> int | None:
