@@ -1,7 +1,7 @@
 """Reads a response: returns its JSON document, or raises the error for its status and body.
 
-Error bodies come in six shapes, and proxies send other ones; all are read. The status and the structure decide, never a
-message's text, because messages are localised.
+Error bodies come in seven shapes, one of them JSON:API's, and proxies send other ones; all are read. The
+status and the structure decide, never a message's text, because messages are localised.
 """
 
 from __future__ import annotations
@@ -235,6 +235,8 @@ def _error_details(document: Any, secrets: tuple[str, ...]) -> tuple[str | None,
     if message is None and isinstance(raw_errors, dict) and isinstance(raw_errors.get("message"), str):
         message = raw_errors["message"]
         raw_errors = {field: text for field, text in raw_errors.items() if field not in ("message", "code")}
+    if message is None:
+        message = _title_of(raw_errors)
     errors: dict[str, list[str]] = {}
     for field, text in islice(_pairs(raw_errors), _MAX_ERRORS):
         errors.setdefault(redact(field, secrets), []).append(redact(text, secrets))
@@ -243,13 +245,16 @@ def _error_details(document: Any, secrets: tuple[str, ...]) -> tuple[str | None,
 
 def _pairs(raw_errors: Any) -> Iterator[tuple[str, str]]:
     """Flatten errors to (field, text) pairs; an error that names no field belongs to ``request``."""
-    if isinstance(raw_errors, dict):
+    if isinstance(raw_errors, dict) and not _is_jsonapi(raw_errors):
         for field, texts in raw_errors.items():
             yield from ((field[:_MAX_TEXT], text) for text in _texts(texts))
         return
     for entry in raw_errors if isinstance(raw_errors, list) else [raw_errors]:
         if not isinstance(entry, dict):
             yield from (("request", text) for text in _texts(entry))
+        elif _is_jsonapi(entry):
+            field = _field_of(entry.get("source"))
+            yield from ((field, text) for text in _texts(entry.get("detail") or entry.get("title")))
         elif "field_name" in entry:
             field = next(_texts(entry["field_name"]), "request")
             yield from ((field, text) for text in _texts(entry.get("error_message")))
@@ -257,6 +262,41 @@ def _pairs(raw_errors: Any) -> Iterator[tuple[str, str]]:
             yield from (("request", text) for text in _texts(entry["message"]))
         else:
             yield from _pairs(entry)
+
+
+def _is_jsonapi(entry: Mapping[str, Any]) -> bool:
+    """Whether it is an error of JSON:API, whose ``title``, ``status`` and ``source`` are not fields of a request."""
+    if isinstance(entry.get("detail"), str) or isinstance(entry.get("source"), dict):
+        return True
+    return isinstance(entry.get("title"), str) and not isinstance(entry.get("message"), str)
+
+
+def _title_of(raw_errors: Any) -> str | None:
+    """The title of the first JSON:API error that has a text of its own beside it."""
+    for entry in raw_errors if isinstance(raw_errors, list) else [raw_errors]:
+        if (
+            isinstance(entry, dict)
+            and _is_jsonapi(entry)
+            and entry.get("detail")
+            and isinstance(entry.get("title"), str)
+        ):
+            return str(entry["title"])
+    return None
+
+
+def _field_of(source: Any) -> str:
+    """The field that a JSON:API error is about: a parameter of the query, or a JSON pointer into the body."""
+    if not isinstance(source, dict):
+        return "request"
+    parameter, pointer = source.get("parameter"), source.get("pointer")
+    if isinstance(parameter, str) and parameter:
+        return parameter[:_MAX_TEXT]
+    if not isinstance(pointer, str):
+        return "request"
+    steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer[:_MAX_TEXT].strip("/").split("/")]
+    if steps[:1] == ["data"]:
+        steps = steps[2:] if steps[1:2] in (["attributes"], ["relationships"]) else steps[1:]
+    return ".".join(steps) or "request"
 
 
 def _texts(value: Any, depth: int = 0) -> Iterator[str]:

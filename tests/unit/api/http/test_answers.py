@@ -53,6 +53,41 @@ SHAPES = {
         None,
         {"capacity": ["Bad"]},
     ),
+    "JSON:API": (
+        {
+            "errors": [
+                {
+                    "status": "422",
+                    "title": "Bad",
+                    "detail": "too few",
+                    "source": {"pointer": "/data/attributes/capacity"},
+                },
+                {"title": "Bad", "detail": "odd", "source": {"pointer": "/records/3/phone"}},
+                {"title": "Bad", "detail": "too early", "source": {"parameter": "filter[from]"}},
+                {"code": "7", "title": "Bad", "detail": "closed"},
+            ]
+        },
+        "Bad",
+        {"capacity": ["too few"], "records.3.phone": ["odd"], "filter[from]": ["too early"], "request": ["closed"]},
+    ),
+    "JSON:API, titles alone": ({"errors": [{"title": "one"}, {"title": "two"}]}, None, {"request": ["one", "two"]}),
+    "JSON:API, one error": (
+        {"errors": {"title": "Bad", "detail": "odd", "source": {"pointer": "/data/relationships/staff"}}},
+        "Bad",
+        {"staff": ["odd"]},
+    ),
+    "JSON:API, no text": ({"errors": [{"source": {"pointer": "/color"}}, {"source": {}}]}, None, {}),
+    "JSON:API, an odd source": (
+        {"errors": [{"detail": "one", "source": "x"}, {"detail": "two", "source": {"pointer": 5}}]},
+        None,
+        {"request": ["one", "two"]},
+    ),
+    "JSON:API in meta": (
+        {"success": False, "data": None, "meta": {"message": "No", "errors": [{"title": "Bad", "detail": "odd"}]}},
+        "No",
+        {"request": ["odd"]},
+    ),
+    "a field called title": ({"meta": {"errors": {"title": ["too long"]}}}, None, {"title": ["too long"]}),
     "conflict": ({"success": False, "meta": {"conflict": True, "message": "Bad"}}, "Bad", {}),
     "no errors": ({"success": False, "data": None, "meta": {"message": "Bad"}}, "Bad", {}),
     "meta is a list": ({"success": False, "data": None, "meta": []}, None, {}),
