@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from altegio_provider.api.arguments import (
     argument_error,
     checked_concurrency,
+    checked_flag,
     checked_id,
     checked_page_size,
     checked_range,
@@ -23,6 +24,7 @@ from altegio_provider.api.bodies.appointment import (
     checked_change,
     checked_reschedule,
 )
+from altegio_provider.api.bodies.bulk import BulkRefusal, bulk_replies, checked_bulk
 from altegio_provider.api.bodies.fields import is_text
 from altegio_provider.api.calls import Calls
 from altegio_provider.api.errors import AltegioNotFoundError, AltegioValidationError
@@ -201,6 +203,33 @@ class AppointmentCalls(Calls):
         return cast(
             "Appointment", self._call_for_row("create_event_appointment", location_id, body=body, event_id=event_id)
         )
+
+    @clear_variables_on_error
+    def bulk_create_event_appointments(
+        self, location_id: int, event_id: int, appointments: Sequence[Mapping[str, Any]], *, send_sms: bool = False
+    ) -> list[Appointment | BulkRefusal]:
+        """Book up to 50 clients into an event. ``locations`` only. Not idempotent: sent twice, it books twice.
+
+        Operation: ``POST …/events/{event_id}/appointments/bulk``.
+
+        :param location_id: the location.
+        :param event_id: the event.
+        :param appointments: 1 to 50 bookings, in the form of :meth:`create_event_appointment`, with nothing but the
+            client's ``id``, ``name``, ``phone`` and ``email``, and the seats.
+        :param send_sms: whether the API sends a message to each client now.
+        :returns: the appointment or the refusal for each booking, in the order of ``appointments``.
+        :raises AltegioValidationError: a field is invalid, or ``companies`` is in use, and nothing was sent; or the API
+            refused the whole request.
+        :raises AltegioNotFoundError: the location or event does not exist, the event is deleted, or the server has no
+            such route.
+        :raises AltegioOutcomeUnknownError: the response was lost, or does not account for every booking. Any of them
+            may have been made.
+        :raises AltegioError: the request failed; the class says what to do.
+        """
+        self._family.route("bulk_create_event_appointments")
+        body = checked_bulk(appointments, send_sms=checked_flag("send_sms", send_sms))
+        _, path, document = self._call("bulk_create_event_appointments", location_id, body=body, event_id=event_id)
+        return bulk_replies(document, path, body)
 
     @clear_variables_on_error
     def update_event_appointment(

@@ -114,6 +114,13 @@ class AltegioClient(EventCalls, AppointmentCalls):
         """
         return self.earliest_listed is None
 
+    def has_operation(self, operation: str) -> bool:
+        """Return whether the route family in use has an operation. A server may lack the route all the same.
+
+        :param operation: the name of the client's method, such as ``bulk_create_event_appointments``.
+        """
+        return operation in self._family.routes
+
     @property
     def stats(self) -> TransportStats:
         """How many requests, retries and bytes this client has had so far."""

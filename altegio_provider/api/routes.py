@@ -243,6 +243,8 @@ LOCATIONS = RouteFamily(
     routes={
         **_event_routes("/locations/{location_id}/events", "appointments"),
         "list_appointments": _LIST_APPOINTMENTS,
+        "bulk_create_event_appointments": Route("POST", "/locations/{location_id}/events/{event_id}/appointments/bulk"),
+        "duplicate_event": Route("POST", "/locations/{location_id}/events/{event_id}/duplicate"),
         "update_event_appointment": Route("PUT", _APPOINTMENT),
         "reschedule_event_appointment": Route("PATCH", _APPOINTMENT),
         "delete_appointment": Route("DELETE", "/locations/{location_id}/appointments/{appointment_id}"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -21,6 +21,7 @@ from altegio_provider.compat import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from altegio_provider.api.bodies.bulk import BulkRefusal
     from altegio_provider.api.client import AltegioClient
     from altegio_provider.api.types import Appointment, Event
     from altegio_provider.compat import Connection
@@ -181,6 +182,14 @@ class AltegioHook(BaseHook):
         """Yield the appointments that start in a range: :meth:`AltegioClient.appointments_starting_between`."""
         location = self.location_id(location_id)
         return self.get_conn().appointments_starting_between(location, date_from, date_to, **options)
+
+    @clear_variables_on_error
+    def bulk_create_event_appointments(
+        self, location_id: int | None, event_id: int, appointments: Sequence[Mapping[str, Any]], **options: Any
+    ) -> list[Appointment | BulkRefusal]:
+        """Book up to 50 clients into an event: :meth:`AltegioClient.bulk_create_event_appointments`."""
+        location = self.location_id(location_id)
+        return self.get_conn().bulk_create_event_appointments(location, event_id, appointments, **options)
 
     @clear_variables_on_error
     def update_event_appointment(

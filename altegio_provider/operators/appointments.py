@@ -265,15 +265,19 @@ class AltegioDeleteAppointmentOperator(SingleCallOperator):
 class AltegioCreateAppointmentsOperator(BulkOperator):
     """Book the clients of a table into events, each exactly once.
 
-    The API books one client per request, has no idempotency key, and loses an answer now and then. So each row has an
-    entry in a ledger, written before its request goes: a retry, a rerun, the same file next week, or two workers at
-    once on one file book nobody twice. A row whose answer was lost is looked for in Altegio before it is sent again,
-    and where that brings no certainty it stays in doubt, and the task fails and says so.
+    Under ``locations`` up to 50 rows of one event go in one request, if they have nothing but name, phone, e-mail,
+    client's id and seats. Other rows go one by one, and so do all rows under ``companies`` and on a server without that
+    route.
+    The API has no idempotency key, and loses an answer now and then. So each row has an entry in a ledger, written
+    before its request goes: a retry, a rerun, the same file next week, or two workers at once on one file book nobody
+    twice. A row whose answer was lost is looked for in Altegio before it is sent again, and where that brings no
+    certainty it stays in doubt, and the task fails and says so.
 
     Everything is checked before anything is sent: see ``docs/howto/import-bookings.md`` for the columns, and
     ``docs/reliability.md`` for what is promised.
 
-    Operation: ``POST …/activities/{event_id}/records`` or ``POST …/events/{event_id}/appointments``, once a row.
+    Operation: ``POST …/activities/{event_id}/records`` or ``POST …/events/{event_id}/appointments``, once a row; or
+    ``POST …/events/{event_id}/appointments/bulk``, once for up to 50 rows.
 
     :param source: a path or URL (any ``ObjectStoragePath``) of CSV, TSV, JSON Lines, Parquet or XLSX; or a list of
         mappings or a DataFrame from an upstream task. Templated.
@@ -286,6 +290,8 @@ class AltegioCreateAppointmentsOperator(BulkOperator):
     :param default_region: the country of phones without ``+``, such as ``LV``. Templated.
     :param check_seats: request the free seats of each event before anything is sent: one request for each event.
         Without it, the API rejects the rows without a seat one by one.
+    :param send_sms: let the API send a message to each client who is booked. It needs ``route_family="locations"``, and
+        rows with nothing but name, phone, e-mail, client's id and seats; others are rejected.
     :param report_path: the folder for ``report.parquet``, ``report.csv`` and ``rejected.csv``. Templated.
     :param ledger_conn_id: the Airflow connection of the ledger's database, of type ``postgres``, ``mysql`` or
         ``sqlite``. Templated.
@@ -306,7 +312,8 @@ class AltegioCreateAppointmentsOperator(BulkOperator):
     :param encoding: the encoding of text; default: detected.
     :param settle_seconds: how long to wait before searching for a row whose answer was lost. The id of a new client
         can take 15 seconds to appear.
-    :param concurrency: rows under way at once, at most; the rows of one event go one by one, in input order.
+    :param concurrency: maximum number of requests under way at once; those of one event go one by one, in input
+        order.
     :param file_mode: the permissions of the report's files on a disk, such as ``0o640`` or ``"0640"``; default:
         ``0o600``, so that only the user who runs the task reads them.
     :param source_fingerprint: what a dry run returned as ``source_fingerprint``: the file is booked only if its
@@ -328,10 +335,12 @@ class AltegioCreateAppointmentsOperator(BulkOperator):
         event_id: int | str | None = None,
         default_region: str | None = None,
         check_seats: bool = True,
+        send_sms: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.check_seats = check_seats
+        self.send_sms = send_sms
         self.event_id = event_id
         self.default_region = default_region
 
@@ -341,10 +350,12 @@ class AltegioCreateAppointmentsOperator(BulkOperator):
         return BookingImport
 
     def _own_options(self) -> dict[str, Any]:
+        from altegio_provider.api.arguments import checked_flag
         from altegio_provider.operators.arguments import number_of
 
         return {
             "event_id": number_of("event_id", self.event_id),
             "default_region": self.default_region or None,
             "check_seats": self.check_seats,
+            "send_sms": checked_flag("send_sms", self.send_sms, default=False),
         }

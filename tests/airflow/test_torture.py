@@ -1,6 +1,7 @@
 """Imports that are killed again and again, two at once at the end, on a server that loses answers: each row once.
 
-``make torture`` runs it in full: 2,000 rows, twenty kills, both families, ledgers on SQLite and PostgreSQL.
+``make torture`` runs it in full: 2,000 rows (6,000 in batches), twenty kills, both families, ledgers on SQLite and
+PostgreSQL. In batches, up to fifty rows share a request, and any of them may be there after a lost answer.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import pyarrow.parquet as pq
 import pytest
@@ -21,6 +23,8 @@ from tests.services import empty_database
 
 IS_FULL = bool(os.environ.get("ALTEGIO_TORTURE"))
 ROWS, KILLS, EVENTS = (2_000, 20, 40) if IS_FULL else (200, 3, 8)
+#: Rows in batches: so many that each event has several.
+BATCHED_ROWS, BATCHED_EVENTS, BATCH = (6_000, 20, 50) if IS_FULL else (1_000, 5, 50)
 LOCATION = 77
 START = (datetime.now(UTC) + timedelta(days=20)).replace(hour=6, minute=0, second=0, microsecond=0, tzinfo=None)
 # The engine without Airflow around it, for it starts quickly; the operator adds nothing to what happens to a row.
@@ -55,42 +59,64 @@ def ledger_url(request, tmp_path):
         yield url
 
 
-@pytest.fixture(params=["companies", "locations"])
-def family(request, altegio_sandbox):
+class Load(NamedTuple):
+    """What is imported: under which family, and whether in batches."""
+
+    family: str
+    rows: int
+    events: int
+    #: Requests that book all rows, where no answer is lost.
+    bookings: int
+    fields: dict[str, str]
+
+
+LOADS = {
+    "companies": Load("companies", ROWS, EVENTS, ROWS, {"surname": "Ozols"}),
+    "locations": Load("locations", ROWS, EVENTS, ROWS, {"surname": "Ozols"}),
+    "batches": Load("locations", BATCHED_ROWS, BATCHED_EVENTS, BATCHED_ROWS // BATCH, {}),
+}
+
+
+@pytest.fixture(params=LOADS)
+def load(request, altegio_sandbox):
+    load = LOADS[request.param]
     altegio_sandbox.add_location(
-        LOCATION, timezone="Europe/Riga", staff=[{"id": n, "name": f"T{n}"} for n in range(1, EVENTS + 1)],
+        LOCATION, timezone="Europe/Riga", staff=[{"id": n, "name": f"T{n}"} for n in range(1, load.events + 1)],
         services=[{"id": 2, "title": "Yoga"}],
     )  # fmt: skip
     altegio_sandbox.add_events(
         LOCATION,
         [
             {"id": 500 + n, "date": START.isoformat(), "staff_id": n, "service_id": 2, "length": 3600,
-             "capacity": ROWS}
-            for n in range(1, EVENTS + 1)
+             "capacity": load.rows}
+            for n in range(1, load.events + 1)
         ],
     )  # fmt: skip
-    route = "create_event_appointment"
-    altegio_sandbox.fault("lose_answer_after", route=route, probability=0.05, seed=1)
-    altegio_sandbox.fault("lose_answer_before", route=route, probability=0.05, seed=2)
-    altegio_sandbox.fault("status", status=500, route=route, probability=0.0125, seed=3)
-    altegio_sandbox.fault("status_after", status=502, body="html", route=route, probability=0.0125, seed=4)
-    altegio_sandbox.fault(
-        "status", status=429, retry_after="seconds", seconds=0, route=route, probability=0.0125, seed=5
-    )
-    altegio_sandbox.fault("html", route=route, probability=0.0125, seed=6)
-    return request.param
+    for route in ("create_event_appointment", "bulk_create_event_appointments"):
+        altegio_sandbox.fault("lose_answer_after", route=route, probability=0.05, seed=1)
+        altegio_sandbox.fault("lose_answer_before", route=route, probability=0.05, seed=2)
+        altegio_sandbox.fault("status", status=500, route=route, probability=0.0125, seed=3)
+        altegio_sandbox.fault("status_after", status=502, body="html", route=route, probability=0.0125, seed=4)
+        altegio_sandbox.fault(
+            "status", status=429, retry_after="seconds", seconds=0, route=route, probability=0.0125, seed=5
+        )
+        altegio_sandbox.fault("html", route=route, probability=0.0125, seed=6)
+    altegio_sandbox.fault("partial_effect", route=route, probability=0.05, seed=7)
+    altegio_sandbox.fault("partial_effect", rows=[1, 7, 30, 49], route=route, probability=0.05, seed=8, answer="short")
+    altegio_sandbox.fault("partial_effect", rows=20, rest_seconds=0.1, route=route, probability=0.05, seed=9)
+    return load
 
 
-def write_source(path):
+def write_source(path, load):
     rows = [
         {
-            "event_id": 501 + number % EVENTS,
+            "event_id": 501 + number % load.events,
             "name": f"Client{number}",
-            "surname": "Ozols",
             "phone": f"+3712{number:07}",
             "email": f"client{number}@example.com",
+            **load.fields,
         }
-        for number in range(ROWS)
+        for number in range(load.rows)
     ]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0])
@@ -112,18 +138,22 @@ def kill_after(process, sandbox, requests):
     return False
 
 
-def test_every_row_is_booked_once_whatever_dies(tmp_path, family, ledger_url, altegio_sandbox):
-    asked_for = write_source(tmp_path / "clients.csv")
+def test_every_row_is_booked_once_whatever_dies(tmp_path, load, ledger_url, altegio_sandbox):
+    asked_for = write_source(tmp_path / "clients.csv", load)
     report = tmp_path / "report"
 
     def start():
-        arguments = [altegio_sandbox.url, family, str(tmp_path / "clients.csv"), str(report), ledger_url]
+        arguments = [altegio_sandbox.url, load.family, str(tmp_path / "clients.csv"), str(report), ledger_url]
         command = [sys.executable, "-c", IMPORT, *arguments]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     chance = random.Random(7)
     kills = sum(
-        kill_after(start(), altegio_sandbox, chance.randint(EVENTS + 1, EVENTS + ROWS // (KILLS + 2)))
+        kill_after(
+            start(),
+            altegio_sandbox,
+            chance.randint(load.events + 1, load.events + max(2, load.bookings // (KILLS + 2))),
+        )
         for _ in range(KILLS)
     )
     assert kills == KILLS
@@ -139,6 +169,6 @@ def test_every_row_is_booked_once_whatever_dies(tmp_path, family, ledger_url, al
     booked = Counter((one["event_id"], str(one["client"]["phone"]).lstrip("+")) for one in appointments)
     assert booked == asked_for
     rows = pq.read_table(report / "report.parquet").to_pylist()
-    assert [row["line"] for row in rows] == list(range(2, ROWS + 2))
+    assert [row["line"] for row in rows] == list(range(2, load.rows + 2))
     assert {row["status"] for row in rows} == {"already_created"}
     assert {row["record_id"] for row in rows} == {one["id"] for one in appointments}

@@ -31,7 +31,15 @@ from altegio_provider.api.bodies.fields import (
 )
 from altegio_provider.api.errors import AltegioValidationError
 
-__all__ = ["CHANGE_INCLUDES", "change_body", "checked_appointment", "checked_change", "checked_reschedule"]
+__all__ = [
+    "BULK_CLIENT",
+    "BULK_ROW",
+    "CHANGE_INCLUDES",
+    "change_body",
+    "checked_appointment",
+    "checked_change",
+    "checked_reschedule",
+]
 
 _PHONE = re.compile(r"\+[0-9]{9,15}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -151,6 +159,14 @@ _LOCATIONS = _Booking(
     },
     elsewhere={"labels": "'companies'"},
 )
+#: What a bulk request can express of a booking and of its client.
+BULK_ROW: FieldTable = {"client": Field(_PART, REQUIRED), "clients_count": Field(_SEATS, REQUIRED)}
+BULK_CLIENT: FieldTable = {
+    "id": Field(_ID),
+    "name": Field(_NAME),
+    "phone": Field(_PHONE_NUMBER, to_wire=_digits),
+    "email": Field(_E_MAIL),
+}
 _PRICE: FieldTable = {
     "cost_per_unit": Field(_MONEY, REQUIRED),
     "discount_percent": Field(_PERCENT, REQUIRED),

@@ -145,8 +145,8 @@ def replacement_body(current: Mapping[str, Any], changes: Mapping[str, Any], zon
     :param current: the event as a flat row.
     :param changes: the fields to change, by their names in a body.
     :param zone: the location's time zone.
-    :raises AltegioValidationError: ``changes`` sets fewer seats than are booked; or ``current`` does not have the labels
-        or resources, and ``changes`` does not name them, so the replacement would remove them.
+    :raises AltegioValidationError: ``changes`` sets fewer seats than are booked; or ``current`` does not have the
+        labels or resources, and ``changes`` does not name them, so the replacement would remove them.
     """
     _check_capacity(current, changes)
     body: dict[str, Any] = {

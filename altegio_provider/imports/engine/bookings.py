@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
-from altegio_provider.api.errors import AltegioResponseOutcomeUnknownError
+from altegio_provider.api.bodies.bulk import MAX_BULK_ROWS, BulkRefusal, fits_bulk
+from altegio_provider.api.errors import (
+    AltegioAuthError,
+    AltegioConflictError,
+    AltegioError,
+    AltegioNotFoundError,
+    AltegioResponseOutcomeUnknownError,
+    AltegioValidationError,
+)
 from altegio_provider.imports.engine.file_import import FileImport
 from altegio_provider.imports.engine.row_store import Pending, Status
-from altegio_provider.imports.engine.runner import Sent
+from altegio_provider.imports.engine.runner import NotTaken, Reply, Sent
 from altegio_provider.imports.files.row_source import RowSource
 from altegio_provider.imports.ledger.ledger import Session, key_of
 from altegio_provider.imports.matching.event_finder import EventFinder, Seats
 from altegio_provider.imports.matching.identity import are_named_alike
 from altegio_provider.imports.matching.lost_bookings import find_lost_bookings, lost_booking_of, missing_event_remark
 from altegio_provider.imports.matching.match import Verdict
-from altegio_provider.imports.model import BookingRequest, SourceRow
+from altegio_provider.imports.model import BookingRequest, ImportFileError, SourceRow
 from altegio_provider.imports.rows.column_facts import column_facts
 from altegio_provider.imports.rows.columns import Columns
 from altegio_provider.imports.rows.validation import Validator
 
 __all__ = ["BookingImport"]
+
+log = logging.getLogger(__name__)
+
+#: How a server answers a route that it lacks, or that the user may not use.
+_NO_ROUTE = (403, 404, 405)
+#: A field of a bulk request: which row, and which field of it.
+_ROW_FIELD = re.compile(r"(?:data\.)?(?:records|appointments)[.\[]([0-9]{1,3})\]?(?:\.(?:client\.)?(.+))?")
+_NO_MESSAGE = (
+    "send_sms=True is possible only for rows with nothing but name, phone, email, client_id and seats: "
+    "leave the other columns out, or set send_sms=False"
+)
 
 
 class BookingImport(FileImport):
@@ -31,6 +52,14 @@ class BookingImport(FileImport):
 
     kind = "booking"
     partition_column = "event_id"
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._has_bulk = self.client.has_operation("bulk_create_event_appointments")
+        #: Why the server may lack the bulk route, by the event of the request that showed it.
+        self._without_bulk: dict[int, AltegioError] = {}
+        #: The places of rows that must be sent alone.
+        self._alone: set[int] = set()
 
     @cached_property
     def _meant(self) -> dict[str, int]:
@@ -43,6 +72,11 @@ class BookingImport(FileImport):
 
     def _row_handler(self, source: RowSource) -> Callable[[SourceRow], None]:
         options = self.options
+        if options.send_sms and not self._has_bulk:
+            raise ImportFileError(
+                "send_sms=True needs the bulk request, which only route_family='locations' has. "
+                "Set it in the connection's extra, or leave send_sms out."
+            )
         columns = Columns.for_bookings(
             source.columns,
             column_mapping=options.column_mapping,
@@ -72,12 +106,16 @@ class BookingImport(FileImport):
         if isinstance(found, str):
             self.store.reject(row, [found])
             return
+        appointment = request.appointment()
+        if self.options.send_sms and not fits_bulk(appointment):
+            self.store.reject(row.line, [_NO_MESSAGE], row.values)
+            return
         key, content = self._keys(request, found)
         self._accept(
             row,
             key,
             found,
-            request.appointment(),
+            appointment,
             seats=request.seats,
             content=content if request.external_id is not None else None,
         )
@@ -149,6 +187,56 @@ class BookingImport(FileImport):
                     else:
                         wanted[row.partition] += row.seats
 
+    def _largest_batch(self, first: Pending) -> int:
+        return MAX_BULK_ROWS if self._goes_in_bulk(first) else 1
+
+    def _joins(self, _first: Pending, row: Pending) -> bool:
+        return self._goes_in_bulk(row)
+
+    def _goes_in_bulk(self, row: Pending) -> bool:
+        return (
+            self._has_bulk
+            and row.partition not in self._without_bulk
+            and row.seq not in self._alone
+            and fits_bulk(row.body)
+        )
+
+    def _post_rows(self, rows: Sequence[Pending]) -> Sequence[Reply]:
+        if len(rows) == 1 and not self.options.send_sms:
+            return [self._post_alone(rows[0])]
+        event_id = rows[0].partition
+        try:
+            replies = self.client.bulk_create_event_appointments(
+                self.location_id, event_id, [row.body for row in rows], send_sms=self.options.send_sms
+            )
+        except (AltegioNotFoundError, AltegioAuthError) as error:
+            if error.status not in _NO_ROUTE or self.options.send_sms:
+                raise
+            # It may be the route or the event: the rows go alone, and show it.
+            self._without_bulk[event_id] = error
+            return [NotTaken()] * len(rows)
+        except (AltegioValidationError, AltegioConflictError) as error:
+            if len(rows) == 1:
+                raise
+            return self._refused_together(rows, error)
+        return [_reply_of(reply, event_id) for reply in replies]
+
+    def _refused_together(self, rows: Sequence[Pending], error: AltegioError) -> Sequence[Reply]:
+        """Return the replies to rows that were refused as a whole, perhaps because of one of them."""
+        faults = _faults_by_row(error, len(rows))
+        if not faults:
+            self._alone.update(row.seq for row in rows)
+            return [NotTaken()] * len(rows)
+        return [faults.get(place) or NotTaken() for place in range(len(rows))]
+
+    def _post_alone(self, row: Pending) -> Sent:
+        sent = self._post(row)
+        missing = self._without_bulk.get(row.partition)
+        if missing is not None and self._has_bulk:
+            self._has_bulk = False
+            log.warning("The server does not take bulk bookings (%s). The rows are booked one by one.", missing.summary)
+        return sent
+
     def _post(self, row: Pending) -> Sent:
         record = self.client.create_event_appointment(self.location_id, row.partition, row.body)
         record_id = record.get("id")
@@ -163,6 +251,23 @@ class BookingImport(FileImport):
     ) -> dict[str, Verdict]:
         sought = [lost_booking_of(row.key, row.body) for row in rows]
         return find_lost_bookings(self.client, self.location_id, event_id, sought, taken, self._events)
+
+
+def _reply_of(reply: Mapping[str, Any] | BulkRefusal, event_id: int) -> Reply:
+    if isinstance(reply, BulkRefusal):
+        return AltegioValidationError("refused:", message=reply.reason)
+    return Sent(reply["id"], missing_event_remark(reply, event_id))
+
+
+def _faults_by_row(error: AltegioError, rows: int) -> dict[int, AltegioValidationError]:
+    """Return what is wrong with which rows of a bulk request, if the error names rows: ``records.3.phone``."""
+    errors: dict[int, dict[str, list[str]]] = {}
+    for field, texts in error.errors.items():
+        found = _ROW_FIELD.fullmatch(field)
+        if found is None or int(found[1]) >= rows:
+            return {}
+        errors.setdefault(int(found[1]), {})[found[2] or "row"] = texts
+    return {place: AltegioValidationError("refused.", errors=fields) for place, fields in errors.items()}
 
 
 def _no_seat(row: Pending, seats: Seats) -> str:

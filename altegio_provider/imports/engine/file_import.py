@@ -24,7 +24,7 @@ from altegio_provider.api.arguments import checked_concurrency, checked_seconds
 from altegio_provider.common.garbage_collection import reduced_garbage_collection
 from altegio_provider.imports.engine.reconcile import Reconciler
 from altegio_provider.imports.engine.row_store import Pending, RowRequest, RowStore, Status
-from altegio_provider.imports.engine.runner import OTHER_CONTENT, Halt, Runner, Sent, row_status
+from altegio_provider.imports.engine.runner import OTHER_CONTENT, Batching, Halt, Reply, Runner, Sent, row_status
 from altegio_provider.imports.engine.stop_flag import StopFlag
 from altegio_provider.imports.files.row_source import RowSource
 from altegio_provider.imports.ledger.ledger import Ledger, LedgerEntry, Session, key_of
@@ -45,6 +45,7 @@ class ImportOptions:
     :param max_rejected: how many rows (``int``), or which share of the rows (``float`` of 0 to 1), may be rejected.
     :param settle_seconds: seconds to wait before searching for a row whose answer was lost.
     :param check_seats: request the seats of each event before anything is sent: one request for each event.
+    :param send_sms: let the API send a message to each client who is booked.
     """
 
     event_id: int | None = None
@@ -58,6 +59,7 @@ class ImportOptions:
     concurrency: int = 4
     settle_seconds: float = 20.0
     check_seats: bool = True
+    send_sms: bool = False
 
     def __post_init__(self) -> None:
         """Check the options whose values could end a run in its middle.
@@ -148,6 +150,18 @@ class FileImport(ABC):
     def _post(self, row: Pending) -> Sent:
         """Send one row."""
 
+    def _post_rows(self, rows: Sequence[Pending]) -> Sequence[Reply]:
+        """Send the rows of one request; see :class:`~altegio_provider.imports.engine.runner.Post`."""
+        return [self._post(row) for row in rows]
+
+    def _largest_batch(self, _first: Pending) -> int:
+        """Return how many rows a request may have that begins with this row."""
+        return 1
+
+    def _joins(self, _first: Pending, _row: Pending) -> bool:
+        """Return whether a row can be in the request that begins with the other one."""
+        return False
+
     @abstractmethod
     def _search(
         self, partition: int, rows: Sequence[Pending], taken: Callable[[Sequence[int]], set[int]]
@@ -227,7 +241,8 @@ class FileImport(ABC):
         runner = Runner(
             self.store,
             self.ledger,
-            self._post,
+            self._post_rows,
+            Batching(self._largest_batch, self._joins),
             concurrency=self.options.concurrency,
             stop=self._stop,
             on_settled=on_settled,
