@@ -1,4 +1,4 @@
-"""Imports in batches that are killed at any step, on a server that loses answers: each row once, seats in input order."""
+"""Imports in batches that are killed at any step, on a server that loses answers: each row once, in input order."""
 
 from __future__ import annotations
 

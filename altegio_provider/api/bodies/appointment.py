@@ -282,7 +282,7 @@ def change_body(current: Mapping[str, Any], shown: Collection[str], changes: Map
 
 
 def _ids_of(linked: Any) -> list[int] | None:
-    """The ids of what is joined; ``None`` where one cannot be read."""
+    """Return the ids of included resources; ``None`` if one of them cannot be read."""
     if not isinstance(linked, list):
         return None
     ids: list[Any] = [one.get("id") if is_mapping(one) else None for one in linked]
@@ -290,7 +290,7 @@ def _ids_of(linked: Any) -> list[int] | None:
 
 
 def _price_of(lines: Any) -> dict[str, Any] | None:
-    """The price line of an appointment, as a change sends it; ``None`` where there is not exactly one whole line."""
+    """Return the price line of an appointment as a change sends it; ``None`` unless there is exactly one whole line."""
     if not isinstance(lines, list) or len(lines) != 1 or not is_mapping(lines[0]):
         return None
     line = lines[0]

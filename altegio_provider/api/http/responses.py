@@ -265,14 +265,14 @@ def _pairs(raw_errors: Any) -> Iterator[tuple[str, str]]:
 
 
 def _is_jsonapi(entry: Mapping[str, Any]) -> bool:
-    """Whether it is an error of JSON:API, whose ``title``, ``status`` and ``source`` are not fields of a request."""
+    """Return whether it is a JSON:API error. Its ``title``, ``status`` and ``source`` are not fields of a request."""
     if isinstance(entry.get("detail"), str) or isinstance(entry.get("source"), dict):
         return True
     return isinstance(entry.get("title"), str) and not isinstance(entry.get("message"), str)
 
 
 def _title_of(raw_errors: Any) -> str | None:
-    """The title of the first JSON:API error that has a text of its own beside it."""
+    """Return the title of the first JSON:API error that also has a detail."""
     for entry in raw_errors if isinstance(raw_errors, list) else [raw_errors]:
         if (
             isinstance(entry, dict)
@@ -285,7 +285,7 @@ def _title_of(raw_errors: Any) -> str | None:
 
 
 def _field_of(source: Any) -> str:
-    """The field that a JSON:API error is about: a parameter of the query, or a JSON pointer into the body."""
+    """Return the field of a JSON:API error, from a query parameter or a JSON pointer into the body."""
     if not isinstance(source, dict):
         return "request"
     parameter, pointer = source.get("parameter"), source.get("pointer")

@@ -108,7 +108,7 @@ class BookingImport(FileImport):
             return
         appointment = request.appointment()
         if self.options.send_sms and not fits_bulk(appointment):
-            self.store.reject(row.line, [_NO_MESSAGE], row.values)
+            self.store.reject(row, [_NO_MESSAGE])
             return
         key, content = self._keys(request, found)
         self._accept(
