@@ -20,6 +20,7 @@ from altegio_provider.api.arguments import (
     checked_weekdays,
     checked_zone,
 )
+from altegio_provider.api.bodies.copies import checked_copies, copies_of
 from altegio_provider.api.bodies.event import checked_event
 from altegio_provider.api.calls import Calls
 from altegio_provider.api.errors import AltegioPastNotListedError
@@ -192,6 +193,47 @@ class EventCalls(Calls):
         :raises AltegioError: the request failed; the class says what to do.
         """
         return cast("Event", self._call_for_row("create_event", location_id, body=self.event_body(event)))
+
+    @clear_variables_on_error
+    def duplicate_event(
+        self,
+        location_id: int,
+        event_id: int,
+        dates: Sequence[datetime | str],
+        *,
+        with_bookings: bool = False,
+        force: bool = False,
+    ) -> list[Event]:
+        """Copy an event to up to 100 dates and return the copies. ``locations`` only.
+
+        Not idempotent: sent twice, the copies are there twice. One invalid or busy date refuses all.
+
+        Operation: ``POST …/events/{event_id}/duplicate``.
+
+        :param location_id: the location.
+        :param event_id: the event to copy.
+        :param dates: the starts of the copies, as ``datetime`` or ISO text; a naive one is on the location's wall
+            clock.
+        :param with_bookings: whether the bookings are copied too.
+        :param force: whether to skip the check that team member and resources are free.
+        :returns: the copies, in the order of ``dates``.
+        :raises AltegioValidationError: an argument is invalid, or ``companies`` is in use, and nothing was sent; or the
+            API refused it.
+        :raises AltegioConflictError: the team member or a resource is busy on one of the dates.
+        :raises AltegioNotFoundError: the location or event does not exist, or the server has no such route.
+        :raises AltegioOutcomeUnknownError: the response was lost, or does not have one copy for each date.
+        :raises AltegioError: the request failed; the class says what to do.
+        """
+        self._family.route("duplicate_event")
+        zone = checked_zone(self.timezone)
+        body = checked_copies(
+            dates,
+            zone,
+            with_bookings=checked_flag("with_bookings", with_bookings),
+            force=checked_flag("force", force),
+        )
+        _, path, document = self._call("duplicate_event", location_id, body=body, event_id=event_id)
+        return copies_of(document, path, body, zone)
 
     @clear_variables_on_error
     def update_event(self, location_id: int, event_id: int, event: Mapping[str, Any]) -> Event:

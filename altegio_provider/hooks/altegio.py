@@ -141,6 +141,13 @@ class AltegioHook(BaseHook):
         return self.get_conn().create_event(self.location_id(location_id), event)
 
     @clear_variables_on_error
+    def duplicate_event(
+        self, location_id: int | None, event_id: int, dates: Sequence[datetime | str], **options: Any
+    ) -> list[Event]:
+        """Copy an event to other dates: :meth:`AltegioClient.duplicate_event`."""
+        return self.get_conn().duplicate_event(self.location_id(location_id), event_id, dates, **options)
+
+    @clear_variables_on_error
     def update_event(self, location_id: int | None, event_id: int, event: Mapping[str, Any]) -> Event:
         """Replace an event: :meth:`AltegioClient.update_event`."""
         return self.get_conn().update_event(self.location_id(location_id), event_id, event)

@@ -314,7 +314,10 @@ class AltegioCreateEventsOperator(BulkOperator):
     own key, where you have one: its classes, the first, the second ..., stand for the same team member, service and
     start for good, and a row that says otherwise is rejected.
 
-    Operation: ``POST …/activities`` or ``POST …/events``, once a class.
+    Under ``locations`` the first class of a weekly row is created, and the others are copied from it, up to 100 in one
+    request. Classes that cannot be copied go one by one, and so do all of them on a server without that route.
+
+    Operation: ``POST …/activities`` or ``POST …/events``, once a class; or ``POST …/events/{event_id}/duplicate``.
 
     The arguments are those of :class:`AltegioCreateAppointmentsOperator`, but for ``event_id`` and
     ``default_region``; so is what it returns and raises.

@@ -91,7 +91,7 @@ def _operations_of(document: dict[str, Any]) -> dict[str, Operation]:
 OPERATIONS = _operations_of(_read())
 
 #: What the client has no method for yet.
-WITHOUT_CLIENT = {"bulk_create_event_appointments", "duplicate_event", "get_location", "list_locations"}
+WITHOUT_CLIENT = {"get_location", "list_locations"}
 
 
 def _each(operations: Iterable[Operation]) -> pytest.MarkDecorator:

@@ -99,6 +99,22 @@ class Calls:
             )
         )
 
+    def bulk_create_event_appointments(self) -> Iterator[Any]:
+        rows = [
+            {"client": {"name": "Anna", "phone": "+37120000001", "email": "anna@example.com"}, "clients_count": 2},
+            {"client": {"id": 77}, "clients_count": 1},
+        ]
+        for send_sms in (False, True):
+            event_id = self.requester.event()
+            yield self.client.bulk_create_event_appointments(self.location_id, event_id, rows, send_sms=send_sms)[0]
+
+    def duplicate_event(self) -> Iterator[Any]:
+        event_id = self.requester.event()
+        dates = ["2040-06-01 10:00", "2040-06-08 10:00"]
+        yield self.client.duplicate_event(self.location_id, event_id, dates)[0]
+        dates = ["2040-06-15T10:00:00"]
+        yield self.client.duplicate_event(self.location_id, event_id, dates, with_bookings=True, force=True)[0]
+
     def update_event_appointment(self) -> Iterator[Any]:
         ids = self._appointment()
         yield self.client.update_event_appointment(*ids, {"attendance_service_item": PRICE}, replace=True)
@@ -234,5 +250,9 @@ def minimal_call(client: AltegioClient, operation: Operation) -> Any:
         ),
         "reschedule_event_appointment": lambda: client.reschedule_event_appointment(1001, 1, 2, 3),
         "delete_appointment": lambda: client.delete_appointment(1001, 2),
+        "bulk_create_event_appointments": lambda: client.bulk_create_event_appointments(
+            1001, 1, [{"client": {"id": 7}, "clients_count": 1}]
+        ),
+        "duplicate_event": lambda: client.duplicate_event(1001, 1, ["2040-06-01 10:00"]),
     }
     return calls[operation.name]()

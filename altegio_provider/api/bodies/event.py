@@ -13,7 +13,7 @@ from altegio_provider.api.errors import AltegioValidationError
 from altegio_provider.common.integers import integer_or_none
 from altegio_provider.common.location_time import LocationClock, as_instant, parse_datetime
 
-__all__ = ["booked_seats", "checked_event", "replacement_body"]
+__all__ = ["booked_seats", "checked_event", "replacement_body", "wall_clock_of"]
 
 _MAX_LENGTH_SECONDS = 86_400
 _STEP_SECONDS = 300
@@ -113,17 +113,27 @@ def _check_date(body: dict[str, Any], zone: ZoneInfo, errors: dict[str, list[str
     value = body.get("date")
     if not value or "date" in errors:
         return
+    wall = wall_clock_of(value, zone)
+    if wall is None:
+        errors["date"] = [f"must be {_FIELDS['date'].rule}"]
+    else:
+        body["date"] = wall.isoformat(" ", "seconds")
+
+
+def wall_clock_of(value: Any, zone: ZoneInfo) -> datetime | None:
+    """Return a time on the location's wall clock, naive; ``None`` if it is not a time.
+
+    :param value: a ``datetime`` or ISO text; a naive one is on the wall clock already.
+    :param zone: the location's time zone.
+    """
     try:
         moment = parse_datetime(value) if isinstance(value, str) else value
         if not isinstance(moment, datetime):
-            raise ValueError
+            return None
         as_instant(moment, zone)
-        if moment.tzinfo is not None:
-            moment = moment.astimezone(zone)
+        return (moment if moment.tzinfo is None else moment.astimezone(zone)).replace(tzinfo=None)
     except (ValueError, OverflowError):
-        errors["date"] = [f"must be {_FIELDS['date'].rule}"]
-        return
-    body["date"] = moment.replace(tzinfo=None).isoformat(" ", "seconds")
+        return None
 
 
 def _check_length(body: Mapping[str, Any], is_strict: bool, errors: dict[str, list[str]]) -> None:

@@ -124,8 +124,9 @@ class FileImport(ABC):
         :raises AltegioError: an event of the file cannot be looked up. Nothing was sent.
         """
         plan = self._row_handler(source)
-        for row in source:
-            plan(row)
+        with self.store.together():
+            for row in source:
+                plan(row)
         self._apply_ledger()
         self._check_availability()
         too_many = self._max_rejected_halt("nothing was sent")

@@ -87,7 +87,10 @@ class Pending(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """A row of the report."""
+    """A row of the report.
+
+    :param original: the row as it was read, if it is rejected; else empty.
+    """
 
     seq: int
     line: int
@@ -219,18 +222,20 @@ class RowStore:
             (status, record_id, json.dumps(list(reasons), ensure_ascii=False) if reasons else "[]", seq)
             for seq, status, record_id, reasons in outcomes
         ]
-        with self._readable_errors(), self._together():
+        with self.together(), self._readable_errors():
             self._db.executemany("UPDATE row SET status = ?, record_id = ?, reasons = ? WHERE seq = ?", values)
 
     @contextmanager
-    def _together(self) -> Iterator[None]:
-        """Write several rows at once. What was written before an error stays, as without this."""
-        if not self._db.in_transaction:  # a signal may have left one open
-            self._db.execute("BEGIN")
+    def together(self) -> Iterator[None]:
+        """Write several rows at once, which costs less. What was written before an error stays, as without this."""
+        with self._readable_errors():
+            if not self._db.in_transaction:  # a signal may have left one open
+                self._db.execute("BEGIN")
         try:
             yield
         finally:
-            self._db.execute("COMMIT")
+            with self._readable_errors():
+                self._db.execute("COMMIT")
 
     def counts(self) -> dict[Status, int]:
         """Return the number of rows by status, for every status."""
@@ -287,8 +292,9 @@ class RowStore:
         after = 0
         while rows := self._rows(f"{query} LIMIT ?", (after, chunk)):
             for seq, line, key, partition, status, record_id, reasons, original in rows:
-                kept = json.loads(reasons), json.loads(original)
-                yield Outcome(seq, line, key, partition, Status(status), record_id, *kept)
+                told = [] if reasons == "[]" else json.loads(reasons)
+                kept = json.loads(original) if status == Status.REJECTED else {}
+                yield Outcome(seq, line, key, partition, Status(status), record_id, told, kept)
             after = rows[-1][0]
 
     def _add(

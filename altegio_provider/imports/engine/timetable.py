@@ -1,11 +1,14 @@
 """Imports a timetable as events: expands rows into events, weekly ones too, and searches for lost ones.
 
 Weekly events start at the same wall clock time of the location, also across changes of summer time.
+The first of them is created, and the others are copied from it, up to 100 in one request, where the server can do that.
 """
 
 from __future__ import annotations
 
+import logging
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
@@ -13,11 +16,18 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo
 
-from altegio_provider.api.errors import AltegioResponseOutcomeUnknownError, AltegioValidationError
-from altegio_provider.common.location_time import as_instant
+from altegio_provider.api.bodies.copies import MAX_COPIES
+from altegio_provider.api.errors import (
+    AltegioAuthError,
+    AltegioConflictError,
+    AltegioNotFoundError,
+    AltegioResponseOutcomeUnknownError,
+    AltegioValidationError,
+)
+from altegio_provider.common.location_time import LocationClock, as_instant
 from altegio_provider.imports.engine.file_import import FileImport
 from altegio_provider.imports.engine.row_store import Pending
-from altegio_provider.imports.engine.runner import Sent
+from altegio_provider.imports.engine.runner import NotTaken, Reply, Sent
 from altegio_provider.imports.files.row_source import RowSource
 from altegio_provider.imports.ledger.ledger import key_of
 from altegio_provider.imports.matching.match import Absent, Found, Undecided, Verdict
@@ -30,6 +40,10 @@ from altegio_provider.imports.rows.typed_row import RowContext
 
 __all__ = ["TimetableImport", "occurrences"]
 
+log = logging.getLogger(__name__)
+
+_FORBIDDEN = 403
+_SECOND_US = 1_000_000
 _LONGEST_TERM = timedelta(days=2 * 366)
 _DAYS = (
     "1 mon monday пн понедельник mo montag",
@@ -141,6 +155,14 @@ class TimetableImport(FileImport):
     kind = "event"
     partition_column = "staff_id"
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._has_copies = self.client.has_operation("duplicate_event")
+        #: The first class that this run created for each line of the file: the others are copied from it.
+        self._first_classes: dict[int, int] = {}
+        #: The places of classes that must be created alone.
+        self._alone: set[int] = set()
+
     def _row_handler(self, source: RowSource) -> Callable[[SourceRow], None]:
         options = self.options
         columns = Columns.from_headings(source.columns, _FIELDS, options.column_mapping, options.defaults)
@@ -226,31 +248,85 @@ class TimetableImport(FileImport):
             raise AltegioResponseOutcomeUnknownError(
                 "the answer is invalid: it lacks the id of the event.", method="POST"
             )
+        self._first_classes.setdefault(row.line, event_id)
         return Sent(event_id)
+
+    def _largest_batch(self, first: Pending) -> int:
+        is_copy = self._has_copies and first.line in self._first_classes and first.seq not in self._alone
+        return MAX_COPIES if is_copy else 1
+
+    def _joins(self, first: Pending, row: Pending) -> bool:
+        # The classes of a line differ in their dates alone.
+        return row.line == first.line and row.seq not in self._alone
+
+    def _post_rows(self, rows: Sequence[Pending]) -> Sequence[Reply]:
+        if len(rows) == 1:
+            return [self._post(rows[0])]
+        body = rows[0].body
+        try:
+            copies = self.client.duplicate_event(
+                self.location_id,
+                self._first_classes[rows[0].line],
+                [row.body["date"] for row in rows],
+                force=bool(body.get("force")),
+            )
+        except (AltegioValidationError, AltegioConflictError, AltegioNotFoundError, AltegioAuthError) as error:
+            if isinstance(error, AltegioAuthError) and error.status != _FORBIDDEN:
+                raise
+            # One of the dates cannot be, or the server lacks the route: alone, each class gets an answer of its own.
+            if isinstance(error, AltegioNotFoundError | AltegioAuthError):
+                self._has_copies = False
+                log.warning("Events cannot be copied here (%s). The classes are created one by one.", error.summary)
+            self._alone.update(row.seq for row in rows)
+            return [NotTaken()] * len(rows)
+        return [Sent(copy["id"]) for copy in copies]
 
     def _search(
         self, partition: int, rows: Sequence[Pending], taken: Callable[[Sequence[int]], set[int]]
     ) -> dict[str, Verdict]:
-        """Look for events of the same team member, service and start."""
-        return {row.key: self._verdict_on(row, partition, taken) for row in rows}
+        """Search for events of the same team member, service and start.
 
-    def _verdict_on(self, row: Pending, staff_id: int, taken: Callable[[Sequence[int]], set[int]]) -> Verdict:
-        start = as_instant(row.body["date"], self.timezone)
-        alike = [
-            event["id"]
-            for event in self.client.list_activities(
-                self.location_id,
-                start.astimezone(UTC),
-                start.astimezone(UTC) + timedelta(seconds=1),
-                staff_ids=[staff_id],
-                service_ids=[row.body["service_id"]],
-                timezone=self.timezone.key,
-            )
-        ]
-        free = [event_id for event_id in alike if event_id not in taken(alike)]
-        if len(free) > 1:
-            return Undecided(f"several events match: {', '.join(map(str, free))}", retryable=False)
-        return Found(free[0]) if free else Absent()
+        The coming ones of a service are searched in one list; a past one alone, for not every server lists the past.
+        """
+        now = datetime.now(UTC)
+        groups: dict[tuple[int, str], dict[str, datetime]] = defaultdict(dict)
+        for row in rows:
+            start = as_instant(row.body["date"], self.timezone)
+            groups[row.body["service_id"], row.key if start <= now else ""][row.key] = start
+        verdicts: dict[str, Verdict] = {}
+        for (service_id, _), starts in groups.items():
+            verdicts.update(self._verdicts_on(starts, partition, service_id, taken))
+        return verdicts
+
+    def _verdicts_on(
+        self, starts: dict[str, datetime], staff_id: int, service_id: int, taken: Callable[[Sequence[int]], set[int]]
+    ) -> dict[str, Verdict]:
+        by_start: dict[int, list[int]] = defaultdict(list)
+        clock = LocationClock(self.timezone)
+        for event in self.client.list_activities(
+            self.location_id,
+            min(starts.values()).astimezone(UTC),
+            max(starts.values()).astimezone(UTC) + timedelta(seconds=1),
+            staff_ids=[staff_id],
+            service_ids=[service_id],
+            timezone=self.timezone.key,
+        ):
+            start = clock.start_of(event)
+            if start is not None:
+                by_start[start.instant_us // _SECOND_US].append(event["id"])
+        ours = [number for start in starts.values() for number in by_start[round(start.timestamp())]]
+        others = taken(ours) if ours else set()
+        return {
+            key: _verdict([number for number in by_start[round(start.timestamp())] if number not in others])
+            for key, start in starts.items()
+        }
+
+
+def _verdict(free: list[int]) -> Verdict:
+    """Return what the events at a class's start that belong to no other row say of it."""
+    if len(free) > 1:
+        return Undecided(f"several events match: {', '.join(map(str, free))}", retryable=False)
+    return Found(free[0]) if free else Absent()
 
 
 def _issues(error: ValidationError, columns: Columns, row: SourceRow) -> Iterator[str]:

@@ -15,6 +15,7 @@ import base64
 import hashlib
 import hmac
 import secrets as random_secrets
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -31,6 +32,8 @@ KEY_VARIABLE = "ALTEGIO_LEDGER_KEY"
 #: The prefix of keyed hashes. Plain hashes of an older ledger never have it.
 PREFIX = "2:"
 _HEX_DIGITS = 62
+#: Keyed hashes that are kept in memory: some batches of rows.
+_CACHED = 4_096
 _PLAIN, _ENCRYPTED = "secret", "encrypted"
 _HOW_TO_MAKE = (
     "create one with python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
@@ -45,12 +48,17 @@ class KeyedHasher:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
+        # The same rows are claimed, recorded and read within a short time.
+        self._cached = lru_cache(_CACHED)(self._of)
 
     def of(self, plain: str) -> str:
         """Return the keyed hash of a plain hash.
 
         :param plain: the plain hash.
         """
+        return self._cached(plain)
+
+    def _of(self, plain: str) -> str:
         return PREFIX + hmac.digest(self._secret, plain.encode(), hashlib.sha256).hex()[:_HEX_DIGITS]
 
 

@@ -162,6 +162,8 @@ def test_the_routes_are_those_of_the_api() -> None:
             "update_event": "PUT /locations/7/events/5",
             "delete_event": "DELETE /locations/7/events/5",
             "create_event_appointment": "POST /locations/7/events/5/appointments",
+            "bulk_create_event_appointments": "POST /locations/7/events/5/appointments/bulk",
+            "duplicate_event": "POST /locations/7/events/5/duplicate",
             "list_appointments": "GET /locations/7/appointments",
             "update_event_appointment": "PUT /locations/7/events/5/appointments/3",
             "reschedule_event_appointment": "PATCH /locations/7/events/5/appointments/3",
