@@ -156,6 +156,7 @@ def test_an_event_that_comes_late_is_not_made_twice(client, altegio_sandbox) -> 
 def test_an_event_that_no_list_shows_is_made_and_never_made_twice(client, family, altegio_sandbox, is_lost) -> None:
     if family == "companies":
         pytest.skip("its list shows the past")
+    altegio_sandbox.switch(include_deleted="refused")
     past = {**EVENT, "date": START - timedelta(days=400), "force": True}
     if not is_lost:
         assert create_event_once(client, LOCATION, past)["id"] == live_events(altegio_sandbox)[0]["id"]
