@@ -240,13 +240,13 @@ def test_a_ledger_that_cannot_be_used(tmp_path, make, told):
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("nonsense://nowhere", "no database URL"),
+        ("nonsense://nowhere", "not a database URL"),
         ("sqlite://", "four slashes"),
         ("sqlite:///:memory:", "four slashes"),
         ("sqlite:///ledger.db", "four slashes"),
         ("sqlite:////no/such/folder/ledger.db", "cannot be opened"),
         ("oracle+cx_oracle://scott:tiger@127.0.0.1/db", "driver"),
-        ("://", "no database URL"),
+        ("://", "not a database URL"),
     ],
 )
 def test_a_ledger_url_that_cannot_be(tmp_path, url, told):
