@@ -44,6 +44,8 @@ def array(values: list[Any], kind: pa.DataType) -> pa.Array:
         (array(["a"], pa.large_string()), array(["b"], pa.string()), ["a", "b"]),
         (array(["a"], pa.string()).dictionary_encode(), array(["b"], pa.string()), ["a", "b"]),
         (array([DAY], pa.timestamp("s", tz="Europe/Riga")), array([NEXT], pa.timestamp("ns", tz="UTC")), [DAY, NEXT]),
+        (array([True], pa.bool_()), array([3], pa.int64()), [1, 3]),
+        (array([3], pa.int64()), array([True], pa.bool_()), [3, 1]),
         (array([None], pa.null()), array([7], pa.int64()), [None, 7]),
         (array([7], pa.int64()), array([None], pa.null()), [7, None]),
     ],
@@ -59,7 +61,7 @@ def test_a_column_is_widened(warehouse, before, after, expected) -> None:
     ("before", "after"),
     [
         (array([1], pa.int64()), array(["1"], pa.string())),
-        (array([True], pa.bool_()), array([1], pa.int64())),
+        (array([True], pa.bool_()), array(["1"], pa.string())),
         (array([DAY.replace(tzinfo=None)], pa.timestamp("us")), array([DAY], INSTANT)),
         (array([2**53 + 1], pa.int64()), array([1.5], pa.float64())),
         (array([1.5], pa.float64()), array([2**53 + 1], pa.int64())),
