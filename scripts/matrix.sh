@@ -36,6 +36,9 @@ constraints_of() {  # the file of a cell's versions; all but the lowest are reso
     local line=$1 python=$2 file=$cache/$1-py$2.txt wanted
     if [ "$line" = lowest ]; then echo constraints-lowest.txt; return; fi
     case "$line" in newest) wanted= ;; *) wanted="apache-airflow==$line.*" ;; esac
+    # Airflow 3.2.2 does not limit these two, and its execution API fails with the newest of each: a model without a
+    # discriminator, an application without `svcs_registry`. When 3.2 is dropped, this goes.
+    [ "$line" != 3.2 ] || wanted="$wanted fastapi<0.137 svcs<26"
     printf '%s\n' 'setuptools>=77' uv $wanted |
         uv pip compile --quiet --upgrade --python-version "$python" --extra dev --no-header --no-annotate \
             --output-file "$file" setup.cfg - >/dev/null
