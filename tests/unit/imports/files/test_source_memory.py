@@ -43,9 +43,14 @@ def write(path, rows):
 
 
 def peak_of_reading(path):
-    done = subprocess.run([sys.executable, "-c", READ, path], capture_output=True, text=True, check=True, timeout=60)
-    rows, kilobytes = map(int, done.stdout.split())
-    return rows, kilobytes / 1024
+    """The rows, and the lowest peak of three processes: the timing of threads can only add to it."""
+    peaks = []
+    for _ in range(3):
+        command = [sys.executable, "-c", READ, path]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        rows, kilobytes = map(int, done.stdout.split())
+        peaks.append(kilobytes / 1024)
+    return rows, min(peaks)
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
